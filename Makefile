@@ -1,0 +1,34 @@
+# One command per habit; every target makes the environment first when it is missing or out of date.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: env sweep test check format bench clean
+
+env: .venv/.made
+
+.venv/.made: pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear .venv
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+sweep: env  ## the headline sweep: what do 2, 8, 32 neurons with relu or tanh learn of a sine
+	$(BIN)/python train.py -m model.hidden=2,8,32 model.act=relu,tanh
+
+test: env  ## all tests
+	$(BIN)/python -m pytest -n 2
+
+check: env  ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy src scripts train.py
+
+format: env
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: env  ## the figures of README's speed table
+	$(BIN)/python benchmarks/single_run.py
+
+clean:
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,3 @@
+"""neuronsweep: what can n neurons learn?"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,18 @@
+"""The two ways a command ends badly: the user can mend it (one line, exit status 2), or a run failed (exit status 1)."""
+
+import sys
+from typing import NoReturn
+
+
+class UserError(Exception):
+    """What the user asked for cannot be done; the message is one line that says why and what is allowed."""
+
+
+class Diverged(ArithmeticError):
+    """A loss is not finite any more; the message names the metric and the epoch."""
+
+
+def stop(message: str, status: int = 2) -> NoReturn:
+    """Print one line on stderr and end the process."""
+    print("error: " + " ".join(message.split()), file=sys.stderr, flush=True)
+    raise SystemExit(status)

@@ -1,0 +1,129 @@
+"""The multilayer perceptron, its activations and its initialisations."""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": lambda x: x,
+    "relu": F.relu,
+    "leaky_relu": F.leaky_relu,
+    "elu": F.elu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "softplus": F.softplus,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "hardtanh": F.hardtanh,
+}
+
+
+def _default(linear: nn.Linear, generator: Generator) -> None:
+    # torch.nn.Linear.reset_parameters, with a generator of our own
+    nn.init.kaiming_uniform_(linear.weight, a=math.sqrt(5), generator=generator)
+    if linear.bias is not None:
+        bound = 1 / math.sqrt(linear.in_features)
+        nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
+
+
+def _xavier(linear: nn.Linear, generator: Generator) -> None:
+    nn.init.xavier_uniform_(linear.weight, generator=generator)
+    _zero_bias(linear)
+
+
+def _kaiming(linear: nn.Linear, generator: Generator) -> None:
+    nn.init.kaiming_normal_(linear.weight, nonlinearity="relu", generator=generator)
+    _zero_bias(linear)
+
+
+def _zeros(linear: nn.Linear, generator: Generator) -> None:
+    nn.init.zeros_(linear.weight)
+    _zero_bias(linear)
+
+
+def _zero_bias(linear: nn.Linear) -> None:
+    if linear.bias is not None:
+        nn.init.zeros_(linear.bias)
+
+
+INITS: dict[str, Callable[[nn.Linear, Generator], None]] = {
+    "default": _default,
+    "xavier": _xavier,
+    "kaiming": _kaiming,
+    "zeros": _zeros,
+}
+
+NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "none": lambda width: nn.Identity(),
+    "batch": nn.BatchNorm1d,
+    "layer": nn.LayerNorm,
+}
+
+
+class Dropout(nn.Module):
+    """Inverted dropout whose masks come from a generator of its own, so that a resumed run draws the same ones."""
+
+    def __init__(self, p: float):
+        super().__init__()
+        self.p = p
+        self.generator: Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        keep = torch.rand(x.shape, generator=self.generator, device=x.device) >= self.p
+        return x * keep / (1 - self.p)
+
+
+class MLP(nn.Module):
+    """``depth`` hidden layers of ``hidden`` units and a linear output layer; depth 0 is a linear model.
+
+    A hidden layer is linear -> norm -> act -> dropout; with ``skip`` every hidden layer after the first adds its
+    input to its output. ``out_act`` follows the output layer. The initial weights depend on ``seed`` alone.
+    Maps x (N, inputs) to (N, outputs).
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        hidden: int = 8,
+        depth: int = 1,
+        act: str = "relu",
+        out_act: str = "identity",
+        init: str = "default",
+        norm: str = "none",
+        dropout: float = 0.0,
+        skip: bool = False,
+        bias: bool = True,
+        seed: int = 0,
+    ):
+        super().__init__()
+        generator = Generator().manual_seed(seed)
+        widths = [inputs, *[hidden] * depth, outputs]
+        self.layers = nn.ModuleList()
+        for fan_in, fan_out in zip(widths, widths[1:], strict=False):
+            linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out, bias=bias)
+            INITS[init](linear, generator)
+            self.layers.append(linear)
+        self.norms = nn.ModuleList(NORMS[norm](hidden) for _ in range(depth))
+        self.dropout = Dropout(dropout) if dropout else nn.Identity()
+        self.act, self.out_act, self.skip = ACTIVATIONS[act], ACTIVATIONS[out_act], skip
+
+    def forward(self, x_ND: Tensor) -> Tensor:
+        h = x_ND
+        *hidden, out = self.layers
+        for i, (linear, norm) in enumerate(zip(hidden, self.norms, strict=True)):
+            new = self.dropout(self.act(norm(linear(h))))
+            h = h + new if self.skip and i else new
+        return self.out_act(out(h))
+
+    def seed_dropout(self, *numbers: int) -> None:
+        """Draw the next dropout masks from a generator seeded by these numbers (seed, epoch, rank)."""
+        if isinstance(self.dropout, Dropout):
+            device = self.layers[0].weight.device
+            seed = hash(numbers) % 2**63  # Python's hash of integers is the same in every process
+            self.dropout.generator = Generator(device).manual_seed(seed)

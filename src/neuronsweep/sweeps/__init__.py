@@ -1,0 +1,1 @@
+"""How runs are asked for, placed and kept."""
