@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar
 
@@ -45,6 +45,8 @@ BATCH_SIZE = Allowed(
     lambda value: value == "full" or (type(value) is int and value >= 1), "full or a whole number >= 1"
 )
 BETAS = Allowed(lambda value: len(value) == 2 and all(0 <= b < 1 for b in value), "two numbers >= 0 and < 1")
+
+BOOL = Allowed(lambda value: True, "true or false")
 
 
 # data ----------------------------------------------------------------------------------------------------------------
@@ -300,6 +302,9 @@ class Config:
     threads: int = _key(1, _int(1))
 
 
+# Packages whose classes may be built from a directory that somebody else wrote.
+TRUSTED = ("neuronsweep.", "torch.optim.", "torch.nn.", "lightning.")
+
 SCHEMAS: dict[str, dict[str, type]] = {
     "data": {
         "line": Line,
@@ -323,6 +328,7 @@ def register() -> None:
     """Store every schema, so that a YAML file of its group can name it: ``defaults: [schema_adam]``."""
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
+    OmegaConf.register_new_resolver("job_dir", lambda number: f"{number:04d}", replace=True)
     for group, schemas in SCHEMAS.items():
         for name, node in schemas.items():
             store.store(group=group, name=f"schema_{name}", node=node)
@@ -330,6 +336,9 @@ def register() -> None:
 
 def check(cfg: DictConfig) -> None:
     """Raise UserError for the first value that is not allowed; the message names key, value and what is allowed."""
+    added = _added(cfg)
+    if added:
+        raise UserError(f"+{added} is not allowed: the config has no key {added}, and nothing would read it")
     for key, value, allowed in _constrained(cfg):
         if value is not None and not allowed.test(value):
             near = nearest(str(value), allowed.choices)
@@ -337,28 +346,57 @@ def check(cfg: DictConfig) -> None:
     _check_together(cfg)
 
 
-def nearest(word: str, words: Iterator[str] | tuple[str, ...] | list[str]) -> str:
+def nearest(word: str, words: Iterable[str]) -> str:
     """``; did you mean X?`` for the word that is most like this one, or nothing."""
     match = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
     return f"; did you mean {match[0]}?" if match else ""
 
 
-def known_keys() -> list[str]:
-    """Every dotted key that some config has."""
+def known_keys() -> list[tuple[str, Any, Allowed | None]]:
+    """Every dotted key that some config has, with its type and what is allowed; sorted by name."""
     keys = list(_dotted(Config))
     for group, schemas in SCHEMAS.items():
         for schema in schemas.values():
-            keys += [f"{group}.{key}" for key in _dotted(schema)]
-    return sorted(set(keys))
+            keys += _dotted(schema, f"{group}.")
+    named = {key: (key, kind, allowed) for key, kind, allowed in keys if key not in SCHEMAS}
+    return [named[key] for key in sorted(named)]
 
 
-def _dotted(schema: type) -> Iterator[str]:
+def _dotted(schema: type, prefix: str = "") -> Iterator[tuple[str, Any, Allowed | None]]:
     for item in fields(schema):
-        nested = item.default_factory if is_dataclass(item.default_factory) else None
-        if nested:
-            yield from (f"{item.name}.{key}" for key in _dotted(nested))  # type: ignore[arg-type]
+        if is_dataclass(item.type):
+            yield from _dotted(item.type, f"{prefix}{item.name}.")  # type: ignore[arg-type]
         else:
-            yield item.name
+            yield prefix + item.name, item.type, BOOL if item.type is bool else item.metadata.get("allowed")
+
+
+def check_targets(config: Mapping[str, Any]) -> None:
+    """Raise UserError when a config names a class or function that is not of the trusted packages."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            check_targets(value)
+        elif key == "_target_" and value and not str(value).startswith(TRUSTED):
+            raise UserError(
+                f"_target_={value} is not one of {', '.join(name + '*' for name in TRUSTED)}; "
+                "--trust runs it all the same: only with a directory whose author you trust"
+            )
+
+
+def _added(cfg: DictConfig, prefix: str = "") -> str | None:
+    """A key that somebody added to a config with a schema, or None."""
+    schema = OmegaConf.get_type(cfg)
+    if not is_dataclass(schema):
+        return None
+    names = {item.name for item in fields(schema)}
+    for name, value in cfg.items_ex(resolve=False):
+        key = f"{prefix}{name!s}"
+        if key == "hydra":
+            continue
+        if name not in names:
+            return key
+        if isinstance(value, DictConfig) and (found := _added(value, f"{key}.")):
+            return found
+    return None
 
 
 def _constrained(cfg: DictConfig, prefix: str = "") -> Iterator[tuple[str, Any, Allowed]]:
@@ -382,13 +420,15 @@ def _check_together(cfg: DictConfig) -> None:
     if cfg.model.norm == "batch" and cfg.batch_size == 1:
         raise UserError("model.norm=batch is not allowed with batch_size=1: a batch's statistics need 2 samples")
     if trainer.devices > 1 and trainer.strategy != "ddp":
-        raise UserError(f"trainer.devices={trainer.devices} is not allowed with trainer.strategy={trainer.strategy}: several devices are trainer=ddp or trainer=ddp_cpu")
+        raise UserError(
+            f"trainer.devices={trainer.devices} is not allowed with trainer.strategy={trainer.strategy}: several devices are trainer=ddp or trainer=ddp_cpu"
+        )
     _check_objective(cfg)
 
 
 def _check_objective(cfg: DictConfig) -> None:
     schema = OmegaConf.get_type(cfg.data)
-    if not hasattr(schema, "task"):  # a user's own data: known when it is built
+    if not isinstance(schema, type) or not hasattr(schema, "task"):  # a user's own data: known when it is built
         return
     metrics = [f"{split}/{metric}" for split in schema.splits for metric in METRICS[schema.task]]
     if cfg.objective.metric not in metrics:

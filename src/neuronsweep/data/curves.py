@@ -50,9 +50,7 @@ def temperature() -> Dataset:
     """Celsius from a tenth of the reading of a thermometer in unknown units (Fahrenheit, read badly)."""
     x, y = 0.1 * UNKNOWN, CELSIUS
     held_out = np.isin(np.arange(len(x)), HELD_OUT)
-    return regression(
-        (x[~held_out], y[~held_out]), (x[held_out], y[held_out]), truth=lambda x: (10 * x - 32) * 5 / 9
-    )
+    return regression((x[~held_out], y[~held_out]), (x[held_out], y[held_out]), truth=lambda x: (10 * x - 32) * 5 / 9)
 
 
 def _exact(f) -> Dataset:

@@ -2,10 +2,14 @@
 
 import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from neuronsweep.errors import UserError
+from neuronsweep.models.mlp import MLP
 
 # The oldest Lightning whose checkpoint layout this is; load_from_checkpoint migrates from it.
 LAYOUT = "2.5.0"
@@ -25,3 +29,23 @@ def model_bytes(state_dict: Mapping[str, Tensor], hyper_parameters: Mapping[str,
         buffer,
     )
     return buffer.getvalue()
+
+
+def load_network(path: Path) -> MLP:
+    """The trained network in a model.ckpt, in evaluation mode; without importing lightning.
+
+    Raises UserError for a file that is missing, damaged, or holds more than tensors and plain values.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        arguments, weights = content["hyper_parameters"], content["state_dict"]
+        network = MLP(arguments["inputs"], arguments["outputs"], **arguments["model"])
+        prefix = "network."
+        weights = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+        network.to(next(iter(weights.values())).dtype)
+        network.load_state_dict(weights)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except Exception as error:  # a damaged file fails in the unpickler, the zip reader or the network, each in its way
+        raise UserError(f"{path} is damaged: {type(error).__name__}: {str(error).strip().splitlines()[0]}") from None
+    return network.eval()

@@ -102,6 +102,7 @@ class MLP(nn.Module):
         seed: int = 0,
     ):
         super().__init__()
+        self.inputs, self.outputs = inputs, outputs
         generator = Generator().manual_seed(seed)
         widths = [inputs, *[hidden] * depth, outputs]
         self.layers = nn.ModuleList()
@@ -124,6 +125,5 @@ class MLP(nn.Module):
     def seed_dropout(self, *numbers: int) -> None:
         """Draw the next dropout masks from a generator seeded by these numbers (seed, epoch, rank)."""
         if isinstance(self.dropout, Dropout):
-            device = self.layers[0].weight.device
             seed = hash(numbers) % 2**63  # Python's hash of integers is the same in every process
-            self.dropout.generator = Generator(device).manual_seed(seed)
+            self.dropout.generator = Generator(next(self.parameters()).device).manual_seed(seed)

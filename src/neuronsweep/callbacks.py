@@ -1,0 +1,112 @@
+"""What happens between two blocks of a Lightning run: evaluation, checkpoints, the live bar."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from neuronsweep import console
+from neuronsweep.errors import Diverged
+from neuronsweep.sweeps import ledger
+
+
+class LogPoint(Callback):
+    """At the end of every block: evaluates the whole splits, keeps the history, and ends a run that diverged.
+
+    Args:
+        metric, mode: the objective, read by plateau schedules, early stopping and ``keep``.
+        keep: ``last``, or ``best`` to end with the weights of the log point that has the best objective.
+    """
+
+    def __init__(self, metric: str, mode: str, keep: str = "last"):
+        self.metric, self.keep = metric, keep
+        self.sign = 1 if mode == "min" else -1
+        self.history: list[tuple[int, dict[str, float]]] = []
+        self.best = math.inf
+        self.best_weights: dict[str, torch.Tensor] = {}
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        epoch = data.log_epochs[len(self.history)]
+        row = pl_module.evaluate(data.splits)
+        for name, value in row.items():
+            if not math.isfinite(value):
+                raise Diverged(f"{name} is {value} after epoch {epoch}")
+        self.history.append((epoch, row))
+        if trainer.logger:
+            trainer.logger.log_metrics(row, step=epoch)
+        if self.metric not in row:
+            return
+        value = row[self.metric]
+        if self.keep == "best" and self.sign * value < self.best:
+            self.best = self.sign * value
+            self.best_weights = {name: tensor.clone() for name, tensor in pl_module.state_dict().items()}
+        scheduler = pl_module.lr_schedulers()
+        if isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step(value)
+        if trainer.early_stopping_callback:
+            pl_module.log(self.metric, value, logger=False)
+
+    def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
+        if self.best_weights:
+            pl_module.load_state_dict(self.best_weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"history": self.history, "best": self.best, "best_weights": self.best_weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.history = [(epoch, row) for epoch, row in state_dict["history"]]
+        self.best, self.best_weights = state_dict["best"], state_dict["best_weights"]
+
+
+class Checkpoint(Callback):
+    """Writes what an interrupted run goes on from, at the first log point after every ``seconds``."""
+
+    def __init__(self, directory: Path, seconds: float, log_point: LogPoint):
+        self.directory, self.seconds, self.log_point = directory, seconds, log_point
+        self.began = self.saved = time.monotonic()
+        self.earlier = 0.0
+
+    def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
+        self.began = self.saved = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+        due = time.monotonic() - self.saved >= self.seconds
+        if trainer.world_size > 1:  # saving is collective: the ranks' clocks must not disagree
+            due = trainer.strategy.broadcast(due)
+        if not due:
+            return
+        path = self.directory / ledger.CHECKPOINT
+        temporary = path.with_name(f".{path.name}")
+        trainer.save_checkpoint(temporary)
+        if trainer.is_global_zero:
+            ledger.move(temporary, path)
+            ledger.write_history(self.directory, self.log_point.history)
+            ledger.update(self.directory, seconds=self.spent())
+        self.saved = time.monotonic()
+
+    def spent(self) -> float:
+        """Seconds of training so far, those of interrupted tries included."""
+        return self.earlier + time.monotonic() - self.began
+
+
+class Bar(Callback):
+    """A live bar with the current losses."""
+
+    def __init__(self, log_point: LogPoint):
+        self.log_point = log_point
+
+    def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        self.bar = console.Bar("epochs", data.log_epochs[-1])
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+        epoch, row = self.log_point.history[-1]
+        self.bar.advance_to(epoch, row)
+
+    def teardown(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
+        self.bar.close()

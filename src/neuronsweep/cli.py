@@ -1,0 +1,100 @@
+"""How a command ends: one line on stderr for what the user can mend, a traceback only for what nobody expected."""
+
+import argparse
+import difflib
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
+
+from neuronsweep.config import SCHEMAS, known_keys, nearest
+from neuronsweep.errors import Diverged, UserError, stop
+
+
+@contextmanager
+def command() -> Iterator[None]:
+    """Run a command: exit status 2 with one line for an error of the user's, 1 for a failed run, 130 when stopped.
+
+    With HYDRA_FULL_ERROR=1 in the environment every error shows its traceback.
+    """
+    traceback_wanted = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, where it would print six lines and exit
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except (UserError, Diverged, HydraException, OmegaConfBaseException) as error:
+        if traceback_wanted:
+            raise
+        if isinstance(error, Diverged):
+            stop(f"the run failed: {error}", status=1)
+        stop(str(error) if isinstance(error, UserError) else explain(error))
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with errors of one line, and with numbers such as -1e3 that are not taken for options."""
+
+    def error(self, message: str) -> NoReturn:
+        stop(f"{message}; see --help")
+
+    def parse_args(self, args=None, namespace=None):  # type: ignore[override]
+        words = sys.argv[1:] if args is None else args
+        return super().parse_args([f" {word}" if _is_number(word) else word for word in words], namespace)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return word.startswith("-")
+
+
+def explain(error: Exception) -> str:
+    """Hydra's or OmegaConf's error in one line that names the key, the value, what is allowed and the nearest key."""
+    cause: BaseException = error
+    while isinstance(cause.__cause__, HydraException | OmegaConfBaseException):
+        cause = cause.__cause__
+    if isinstance(cause, MissingConfigException) and cause.missing_cfg_file and cause.options is not None:
+        group, _, choice = cause.missing_cfg_file.rpartition("/")
+        choices = [option for option in cause.options if not option.startswith("schema_")]
+        return f"{group}={choice} is not allowed: {group} is one of {', '.join(choices)}{nearest(choice, choices)}"
+    if isinstance(cause, OverrideParseException):
+        return f"{cause.override} cannot be read as KEY=VALUE: {_first_line(cause)}"
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.full_key:
+        return unknown_key(cause.full_key)
+    if isinstance(cause, ValidationError) and cause.full_key:
+        given = re.search(r"override (.*)", str(error))
+        words = [allowed.words for key, _, allowed in known_keys() if key == cause.full_key and allowed]
+        must = f": {cause.full_key} is {words[0]}" if words else f": {_first_line(cause)}"
+        return f"{given.group(1) if given else cause.full_key} is not allowed{must}"
+    return " ".join(str(error).split())
+
+
+def unknown_key(key: str) -> str:
+    """What to say of a key that the config does not have."""
+    parent, _, name = key.rpartition(".")
+    known = {known for known, _, _ in known_keys()} | set(SCHEMAS)
+    siblings = sorted(other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == parent)
+    near = [f"{parent}.{match}" if parent else match for match in difflib.get_close_matches(name, siblings, n=1)]
+    near += sorted(other for other in known if other.rpartition(".")[2] == name and other != key)
+    near += difflib.get_close_matches(key, known, n=1)
+    if key in known:
+        return f"{key} is not a key of the {parent} chosen here; python train.py --cfg job shows those that are"
+    return f"{key} is not a key of the config" + (f"; did you mean {near[0]}?" if near else f"; {_hint(parent)}")
+
+
+def _hint(parent: str) -> str:
+    return "python train.py --cfg job shows all keys" + (f" of {parent}" if parent in SCHEMAS else "")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if not line.startswith(("Error parsing", "See "))]
+    return lines[0] if lines else str(error)

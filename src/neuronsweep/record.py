@@ -1,0 +1,127 @@
+"""Where a number comes from: command, config, code, data and environment of a run, and its fingerprint."""
+
+import hashlib
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("neuronsweep", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tensorboard", "numpy")
+
+# Keys that change how a run is kept or shown, never a number of it.
+BOOKKEEPING = ("logger", "trainer.checkpoint_seconds")
+
+SOURCE = Path(__file__).parent
+
+
+def fingerprint(config: Mapping[str, Any], data_digest: str) -> str:
+    """SHA-256 of the resolved config without bookkeeping keys, of the package's source and of the data."""
+    kept = {key: value for key, value in flatten(config).items() if not _bookkeeping(key)}
+    parts = [json.dumps(kept, sort_keys=True, default=str), source_digest(), data_digest]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def record(overrides: list[str], config: Mapping[str, Any], data_digest: str) -> dict[str, Any]:
+    """How a run came to be, as a JSON object: what was asked for, the data, and ``origin``."""
+    asked = {"overrides": overrides, "config": dict(config), "data_digest": data_digest}
+    return {**asked, **origin(config["threads"], config["trainer"]["accelerator"])}
+
+
+def origin(threads: int, device: str) -> dict[str, Any]:
+    """The part of a record that all runs of a process share: command, code and environment."""
+    sha, patch = git_state()
+    return {
+        "command": command(),
+        "git_sha": sha,
+        "git_dirty": bool(patch),
+        "source_digest": source_digest(),
+        "constraints_digest": _file_digest(SOURCE.parents[1] / "constraints.txt"),
+        "environment": environment(threads, device),
+    }
+
+
+def command() -> str:
+    """The command line of this process, as one would type it."""
+    return shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]])
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + str(key)] = value
+    return flat
+
+
+@cache
+def source_digest() -> str:
+    """SHA-256 of the package's Python files, by relative name."""
+    sha = hashlib.sha256()
+    for path in sorted(SOURCE.rglob("*.py")):
+        sha.update(f"{path.relative_to(SOURCE).as_posix()}\n".encode())
+        sha.update(path.read_bytes())
+    return sha.hexdigest()
+
+
+@cache
+def git_state() -> tuple[str | None, str]:
+    """Commit of the source's repository and the diff of its tracked files; (None, "") outside a repository."""
+    sha = _git("rev-parse", "HEAD")
+    return (sha.strip() or None, _git("diff", "HEAD")) if sha else (None, "")
+
+
+def environment(threads: int, device: str) -> dict[str, Any]:
+    """What the bits may depend on besides config, code and data."""
+    return {
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "cpu": cpu_model(),
+        "threads": threads,
+        "device": device,
+    }
+
+
+@cache
+def cpu_model() -> str:
+    """Name of the processor, as the system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _bookkeeping(key: str) -> bool:
+    return any(key == name or key.startswith(f"{name}.") for name in BOOKKEEPING)
+
+
+@cache
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+@cache
+def _file_digest(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=SOURCE, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""

@@ -1,0 +1,250 @@
+"""How one run learns with Lightning: ``fit`` takes built objects, ``train`` reads the config and writes the files."""
+
+import logging
+import math
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from hydra.utils import get_class, instantiate
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from omegaconf import DictConfig, OmegaConf
+
+from neuronsweep import console, events, figures, record
+from neuronsweep.analysis import analyse
+from neuronsweep.callbacks import Bar, Checkpoint, LogPoint
+from neuronsweep.data.dataset import Dataset
+from neuronsweep.data.module import TensorDataModule
+from neuronsweep.errors import Diverged, UserError
+from neuronsweep.models.checkpoint import model_bytes
+from neuronsweep.models.modules import ClassificationModule, NetworkModule, RegressionModule
+from neuronsweep.sweeps import ledger
+
+# Lightning's advice and the products it names are no news to a user of a sweep.
+logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+warnings.filterwarnings("ignore", module=r"lightning\..*")
+
+
+def fit(module: NetworkModule, data: TensorDataModule, trainer: Trainer, checkpoint: Path | None = None) -> None:
+    """Train a module on a data module, from a checkpoint where there is one.
+
+    Raises Diverged when a loss stops being finite, KeyboardInterrupt when the user stops it.
+    """
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit:  # what Lightning makes of Ctrl-C
+        raise KeyboardInterrupt from None
+
+
+def train(cfg: DictConfig) -> float:
+    """Train the run that a Hydra job describes, in the job's output directory; returns its objective."""
+    hydra = HydraConfig.get()
+    alone = hydra.mode == RunMode.RUN
+    return train_run(cfg, Path(hydra.runtime.output_dir), list(hydra.overrides.task), show=alone)
+
+
+def train_run(cfg: DictConfig, directory: Path, overrides: list[str], show: bool = True) -> float:
+    """Train one run in its directory, from its checkpoint where one is left, and return its objective.
+
+    ``show`` prints the network, a bar and the metrics. A run that fails is FAILED in status.json and raises.
+    """
+    torch.set_num_threads(cfg.threads)
+    dataset = build_dataset(cfg)
+    module = build_module(cfg, dataset)
+    data = TensorDataModule(dataset, cfg.batch_size, cfg.epochs, cfg.log_points, cfg.seed)
+    log_point = LogPoint(cfg.objective.metric, cfg.objective.mode, cfg.trainer.keep)
+    keeper = Checkpoint(directory, cfg.trainer.checkpoint_seconds, log_point)
+    # of several processes that train one run, the first writes and prints
+    first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
+    if first:
+        _begin(cfg, directory, overrides, dataset)
+        keeper.earlier = ledger.status(directory)["seconds"]
+    try:
+        checkpoint = _checkpoint(directory)
+        logger = build_logger(cfg, directory, checkpoint)
+        if first and show:
+            console.parameters(module.network)
+        if first and isinstance(logger, TensorBoardLogger):
+            events.begin(logger.experiment, record.flatten(_plain(cfg)), module.network, dataset)
+        bars = [Bar(log_point)] if first and show else []
+        trainer = build_trainer(cfg, data, logger, [log_point, keeper, *bars])
+        fit(module, data, trainer, checkpoint)
+        metrics = final_metrics(module, data)
+        objective = _objective(cfg, metrics)
+        if first:
+            _complete(cfg, directory, module, data, log_point, metrics, logger, keeper.spent())
+    except Exception as error:
+        if first:
+            text = str(error) if isinstance(error, Diverged | UserError) else traceback.format_exc()
+            ledger.write_history(directory, log_point.history)
+            ledger.end(directory, ledger.FAILED, keeper.spent(), text)
+        raise
+    except KeyboardInterrupt:
+        if first and show:
+            print(f"\nstopped; go on with: python scripts/resume.py {console.directory_name(directory)}")
+        raise
+    if first and show:
+        console.metrics(metrics, dataset.splits, directory)
+    return objective
+
+
+def resume_run(cfg: DictConfig, directory: Path, overrides: list[str], fingerprint: str) -> float:
+    """Go on with an interrupted run; refused when code, config or data are no longer those it began with."""
+    if record.fingerprint(_plain(cfg), build_dataset(cfg).digest) != fingerprint:
+        raise UserError(
+            f"{directory} cannot go on: the package's source, the config or the data changed since it began"
+        )
+    return train_run(cfg, directory, overrides)
+
+
+def build_dataset(cfg: DictConfig) -> Dataset:
+    """The data set that cfg.data describes."""
+    dataset = instantiate(cfg.data)
+    if not isinstance(dataset, Dataset):
+        raise UserError(f"data._target_={cfg.data._target_} is not allowed: it returned no Dataset")
+    return dataset
+
+
+def build_module(cfg: DictConfig, dataset: Dataset) -> NetworkModule:
+    """The module for the data's task, or the user's own that ``module._target_`` names."""
+    default = RegressionModule if dataset.task == "regression" else ClassificationModule
+    target = cfg.module._target_
+    kind = get_class(target) if target else default
+    if not issubclass(kind, NetworkModule):
+        raise UserError(f"module._target_={target} is not allowed: it is a subclass of {default.__name__}")
+    return kind(**module_arguments(cfg, dataset))
+
+
+def module_arguments(cfg: DictConfig, dataset: Dataset) -> dict[str, Any]:
+    """Arguments of the module as plain values: what model.ckpt holds beside the weights."""
+
+    def plain(node: DictConfig) -> Any:
+        return OmegaConf.to_container(node, resolve=True) if node.get("_target_", True) else None
+
+    return {
+        "inputs": dataset.inputs,
+        "outputs": dataset.outputs,
+        "model": plain(cfg.model),
+        "optimizer": plain(cfg.optimizer),
+        "scheduler": plain(cfg.scheduler),
+        "gradient_clip_val": cfg.trainer.gradient_clip_val,
+        "seed": cfg.seed,
+    }
+
+
+def build_logger(cfg: DictConfig, directory: Path, checkpoint: Path | None) -> Logger | None:
+    """The logger that cfg.logger names; TensorBoard's events lie in the run directory itself."""
+    if not cfg.logger._target_:
+        return None
+    if get_class(cfg.logger._target_) is not TensorBoardLogger:
+        return instantiate(cfg.logger)
+    # a resumed run writes the points after its checkpoint again: TensorBoard is told to forget the first ones
+    purge = _last_epoch(checkpoint) + 1 if checkpoint else None
+    return RunLogger(directory, name="", version="", default_hp_metric=False, purge_step=purge)
+
+
+class RunLogger(TensorBoardLogger):
+    """TensorBoardLogger without hparams.yaml (the config is in .hydra), left open by the Trainer for the picture."""
+
+    def save(self) -> None:
+        self.experiment.flush()
+
+    def finalize(self, status: str) -> None:
+        self.experiment.flush()
+
+
+def build_trainer(cfg: DictConfig, data: TensorDataModule, logger: Logger | None, callbacks: list[Callback]) -> Trainer:
+    """A Trainer whose epoch is the passes between two log points, with nothing in it that costs per step."""
+    keys = cfg.trainer
+    if keys.early_stopping.patience:
+        stopping = EarlyStopping(
+            cfg.objective.metric,
+            mode=cfg.objective.mode,
+            patience=keys.early_stopping.patience,
+            min_delta=keys.early_stopping.min_delta,
+        )
+        callbacks = [callbacks[0], stopping, *callbacks[1:]]
+    return Trainer(
+        accelerator=keys.accelerator,
+        devices=keys.devices,
+        strategy=keys.strategy,
+        precision=keys.precision,
+        max_epochs=len(data.log_epochs),
+        logger=logger or False,
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+def final_metrics(module: NetworkModule, data: TensorDataModule) -> dict[str, float]:
+    """All metrics of a trained module, and what the fit is."""
+    data.place(module.device, next(module.parameters()).dtype)
+    metrics = module.evaluate(data.splits, final=True)
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise Diverged(f"{name} is {value} at the end of training")
+    return {**metrics, **analyse(module.network, data.dataset)}
+
+
+def _plain(cfg: DictConfig) -> dict[str, Any]:
+    config = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(config, dict)
+    return config  # type: ignore[return-value]
+
+
+def _begin(cfg: DictConfig, directory: Path, overrides: list[str], dataset: Dataset) -> None:
+    config = _plain(cfg)
+    ledger.start(directory, "lightning", record.fingerprint(config, dataset.digest))
+    ledger.write_json(directory / ledger.RECORD, record.record(overrides, config, dataset.digest))
+    _, patch = record.git_state()
+    if patch:
+        ledger.write(directory / ledger.PATCH, patch)
+
+
+def _objective(cfg: DictConfig, metrics: dict[str, float]) -> float:
+    if cfg.objective.metric not in metrics:
+        raise UserError(f"objective.metric={cfg.objective.metric} is not allowed: a run has {', '.join(metrics)}")
+    return metrics[cfg.objective.metric]
+
+
+def _complete(
+    cfg: DictConfig,
+    directory: Path,
+    module: NetworkModule,
+    data: TensorDataModule,
+    log_point: LogPoint,
+    metrics: dict[str, float],
+    logger: Logger | None,
+    seconds: float,
+) -> None:
+    epoch = log_point.history[-1][0]
+    png = figures.fit_png(module.network, data.dataset, directory.name)
+    if isinstance(logger, TensorBoardLogger):
+        events.finish(logger.experiment, record.flatten(_plain(cfg)), metrics, epoch, png)
+        logger.experiment.close()
+    elif logger:
+        logger.log_hyperparams(record.flatten(_plain(cfg)))
+        logger.finalize("success")
+    model = model_bytes(module.state_dict(), module.hparams, epoch, epoch * data.steps_per_epoch)
+    ledger.complete(directory, log_point.history, metrics, model, png, seconds)
+
+
+def _checkpoint(directory: Path) -> Path | None:
+    path = directory / ledger.CHECKPOINT
+    return path if path.exists() else None
+
+
+def _last_epoch(checkpoint: Path) -> int:
+    callbacks = torch.load(checkpoint, weights_only=True)["callbacks"]
+    return callbacks[LogPoint.__qualname__]["history"][-1][0]

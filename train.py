@@ -1,0 +1,25 @@
+"""Train one run, or with -m a sweep of runs.
+
+python train.py model.hidden=32 model.act=tanh
+python train.py -m model.hidden=2,8,32 model.act=relu,tanh
+"""
+
+import hydra
+from omegaconf import DictConfig
+
+from neuronsweep.cli import command
+from neuronsweep.config import register
+
+register()
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+def main(cfg: DictConfig) -> float:
+    from neuronsweep.training import train  # late: help and errors in the config answer without importing torch
+
+    return train(cfg)
+
+
+if __name__ == "__main__":
+    with command():
+        main()
