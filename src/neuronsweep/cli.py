@@ -44,7 +44,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         stop(f"{message}; see --help")
 
-    def parse_args(self, args=None, namespace=None):  # type: ignore[override]
+    def parse_args(self, args=None, namespace=None):
         words = sys.argv[1:] if args is None else args
         return super().parse_args([f" {word}" if _is_number(word) else word for word in words], namespace)
 

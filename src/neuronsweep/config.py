@@ -421,7 +421,8 @@ def _check_together(cfg: DictConfig) -> None:
         raise UserError("model.norm=batch is not allowed with batch_size=1: a batch's statistics need 2 samples")
     if trainer.devices > 1 and trainer.strategy != "ddp":
         raise UserError(
-            f"trainer.devices={trainer.devices} is not allowed with trainer.strategy={trainer.strategy}: several devices are trainer=ddp or trainer=ddp_cpu"
+            f"trainer.devices={trainer.devices} is not allowed with trainer.strategy={trainer.strategy}: "
+            "several devices are trainer=ddp or trainer=ddp_cpu"
         )
     _check_objective(cfg)
 

@@ -1,4 +1,4 @@
-"""The two ways a command ends badly: the user can mend it (one line, exit status 2), or a run failed (exit status 1)."""
+"""The two ways a command ends badly: what the user can mend (exit status 2), and a run that failed (1)."""
 
 import sys
 from typing import NoReturn

@@ -1,10 +1,9 @@
-"""TensorBoard events of a run beside its scalars: hyperparameters, the graph, the fit picture. Both engines write them."""
+"""TensorBoard events of a run beside its scalars, for both engines: hyperparameters, the graph, the fit picture."""
 
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import nn
 
 from neuronsweep.config import known_keys

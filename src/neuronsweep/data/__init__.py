@@ -1,1 +1,1 @@
-"""What is learnt: data sets as tensors (dataset, curves, planes), the order of their batches, and the LightningDataModule."""
+"""What is learnt: data sets as tensors (dataset, curves, planes), their batches, and the LightningDataModule."""

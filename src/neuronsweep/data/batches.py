@@ -22,7 +22,7 @@ class Batch(NamedTuple):
 
 
 def log_epochs(epochs: int, points: int) -> list[int]:
-    """At most ``points`` epoch numbers spread evenly over 1..epochs, the first and the last among them (one: the last)."""
+    """At most ``points`` epoch numbers spread over 1..epochs, the first and the last among them (one: the last)."""
     if points == 1:
         return [epochs]
     return sorted({round(1 + (epochs - 1) * i / (points - 1)) for i in range(points)})

@@ -20,7 +20,7 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Dataset:
-    """The splits ``train`` and ``val`` (same distribution) and, where there is one, ``outer`` (beyond the training range).
+    """The splits ``train``, ``val`` (same distribution) and, where there is one, ``outer`` (beyond the training range).
 
     ``truth`` maps x (N, D) to the noiseless y (N, 1), or is None where no such function exists.
     ``classes`` is the number of classes, 0 for regression.

@@ -1,5 +1,6 @@
 """The multilayer perceptron, its activations and its initialisations."""
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -106,7 +107,7 @@ class MLP(nn.Module):
         generator = Generator().manual_seed(seed)
         widths = [inputs, *[hidden] * depth, outputs]
         self.layers = nn.ModuleList()
-        for fan_in, fan_out in zip(widths, widths[1:], strict=False):
+        for fan_in, fan_out in itertools.pairwise(widths):
             linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out, bias=bias)
             INITS[init](linear, generator)
             self.layers.append(linear)
