@@ -1,0 +1,342 @@
+"""Trains a population: log epochs, failures, early stopping, compaction, snapshots and results."""
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neuronsweep.data.batches import log_epochs
+from neuronsweep.models.mlp import MLP
+from neuronsweep.population.evaluate import Evaluator
+from neuronsweep.population.layout import ROW, Layout, rows_per_member, shape_of
+from neuronsweep.population.member import Member, group_key, unsupported, variant
+from neuronsweep.population.optim import Optimizer, state_names
+from neuronsweep.population.schedule import Schedule, Stopping
+from neuronsweep.population.step import Samples, Stepper
+
+STEPS = 2000  # at most, between two looks at the clock
+
+Metrics = dict[str, float]
+OnLog = Callable[[int, Mapping[int, Metrics]], Iterable[int] | None]
+
+
+class Interrupted(Exception):
+    """Training was asked to stop; the snapshot, where one was asked for, is written."""
+
+
+@dataclass
+class Result:
+    """What became of a member.
+
+    Attributes:
+        state: COMPLETE, FAILED (a loss is not finite; ``error`` says which and when) or PRUNED.
+        history: (epoch, metrics) of every log epoch.
+        metrics: all metrics of every split for the weights in ``state_dict``; empty for a FAILED member.
+        state_dict: names and shapes of ``MLP``'s; the last weights or the best, as ``keep`` says.
+        epoch, steps: how long the member was trained.
+    """
+
+    state: str
+    history: list[tuple[int, Metrics]]
+    metrics: Metrics
+    state_dict: dict[str, Tensor]
+    epoch: int
+    steps: int
+    error: str | None = None
+
+
+class Progress:
+    """What one member has logged so far."""
+
+    def __init__(self, member: Member):
+        self.member = member
+        self.history: list[tuple[int, Metrics]] = []
+        self.best = math.inf
+        self.stopping = Stopping(member)
+        self.pending = log_epochs(member.epochs, member.log_points)[::-1]
+
+    def state(self) -> dict[str, Any]:
+        return {"history": self.history, "best": self.best, "stopping": self.stopping.state(), "pending": self.pending}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.history = [(epoch, metrics) for epoch, metrics in state["history"]]
+        self.best, self.pending = state["best"], list(state["pending"])
+        self.stopping.load(state["stopping"])
+
+
+def train(
+    members: Sequence[Member],
+    *,
+    on_log: OnLog | None = None,
+    snapshot: Path | None = None,
+    snapshot_seconds: float = 5.0,
+    should_stop: Callable[[], bool] = lambda: False,
+    device: str | torch.device = "cpu",
+) -> list[Result]:
+    """Train members together and return their results in the same order.
+
+    A member's numbers are the same bits in any company on a CPU with one thread.
+
+    Args:
+        members: of one ``group_key``, none of them ``unsupported``.
+        on_log: called after each log epoch with the epoch and the metrics of the members (by index) that logged; may
+            return members to stop, which are PRUNED unless that epoch was their last.
+        snapshot: a file from which training goes on if it exists, rewritten every ``snapshot_seconds`` and before
+            Interrupted is raised, left for the caller to delete.
+        should_stop: asked between epochs (every 2000 steps or fewer); when true, Interrupted is raised.
+
+    Raises ValueError for members that cannot be trained together and for a snapshot of other members.
+    """
+    population = Population(members, device)
+    if snapshot is not None and snapshot.exists():
+        population.load(torch.load(snapshot, weights_only=True))
+    saved = time.monotonic()
+    while population.alive:
+        logged = population.advance()
+        stopped = on_log(population.epoch, logged) if on_log and logged else None
+        population.close(stopped or ())
+        stop = should_stop()
+        if snapshot is not None and (stop or time.monotonic() - saved >= snapshot_seconds):
+            _write(snapshot, population.state())
+            saved = time.monotonic()
+        if stop and population.alive:
+            raise Interrupted(f"stopped after epoch {population.epoch}")
+    return [population.results[i] for i in range(len(members))]
+
+
+class Population:
+    """Members in training; call ``advance`` and ``close`` in turn until nobody is ``alive``."""
+
+    def __init__(self, members: Sequence[Member], device: str | torch.device = "cpu"):
+        _check(members)
+        self.members = list(members)
+        self.device = torch.device(device)
+        self.epoch = 0
+        self.alive = list(range(len(members)))
+        self.results: dict[int, Result] = {}
+        self.progress = [Progress(member) for member in members]
+        self.schedule = Schedule(members)
+        self.samples = Samples(members, self.device)
+        self.layout = Layout(members)
+        params = self.layout.pack([_initial(member) for member in members], members[0].dtype).to(self.device)
+        self.best = params.clone() if any(member.keep == "best" for member in members) else None
+        self._place(Optimizer(self.layout, params), self.alive)
+
+    @torch.no_grad()
+    def advance(self) -> dict[int, Metrics]:
+        """Train until the next log epoch, at most about 2000 steps.
+
+        Returns the metrics of the members that log in this epoch and are not FAILED, empty between log epochs.
+        """
+        due = min(self.progress[i].pending[-1] for i in self.alive)
+        target = min(due, self.epoch + max(1, STEPS // self.members[0].steps_per_epoch))
+        self.stepper.advance(self.epoch + 1, target, self.schedule)
+        self.epoch = target
+        return self._log() if target == due else {}
+
+    @torch.no_grad()
+    def close(self, pruned: Iterable[int] = ()) -> None:
+        """Give results to the members that are done and take them out of the tensors."""
+        states = {i: "PRUNED" for i in pruned if i in self.alive}
+        for i in self.alive:
+            progress = self.progress[i]
+            if i in self._failed:
+                states[i] = "FAILED"
+            elif not progress.pending or i in self._stopped:
+                states[i] = "COMPLETE"
+        if not states:
+            return
+        self._finish(states)
+        keep = [i for i in self.alive if i not in states]
+        if keep:
+            self._keep(keep)
+        self.alive = keep
+
+    def state(self) -> dict[str, Any]:
+        """Everything training goes on from, as tensors and plain values, between ``close`` and ``advance``."""
+        return {
+            "members": _identity(self.members),
+            "epoch": self.epoch,
+            "alive": self.alive,
+            "params": self.optimizer.params,
+            "optimizer": self.optimizer.state,
+            "steps": self.optimizer.steps,
+            "best": self.best,
+            "schedule": self.schedule.state(),
+            "progress": [progress.state() for progress in self.progress],
+            "results": {i: vars(result) for i, result in self.results.items()},
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from a ``state`` of the same members; raises ValueError if they are others."""
+        if state["members"] != _identity(self.members):
+            raise ValueError("this snapshot is of other members")
+        self.epoch, self.alive = state["epoch"], list(state["alive"])
+        self.schedule.load(state["schedule"])
+        for progress, saved in zip(self.progress, state["progress"], strict=True):
+            progress.load(saved)
+        self.results = {i: Result(**saved) for i, saved in state["results"].items()}
+        if not self.alive:
+            return
+        self.layout = Layout([self.members[i] for i in self.alive])
+        self.best = None if state["best"] is None else state["best"].to(self.device)
+        tensors = {name: tensor.to(self.device) for name, tensor in state["optimizer"].items()}
+        self._place(Optimizer(self.layout, state["params"].to(self.device), tensors, state["steps"]), self.alive)
+
+    def _place(self, optimizer: Optimizer, ids: list[int]) -> None:
+        self.optimizer = optimizer
+        self.stepper = Stepper(self.layout, self.samples, ids, optimizer)
+        self.evaluator: Evaluator | None = None
+        self._failed: dict[int, str] = {}
+        self._stopped: set[int] = set()
+
+    def _log(self) -> dict[int, Metrics]:
+        due = [i for i in self.alive if self.progress[i].pending[-1] == self.epoch]
+        improved, logged = [], {}
+        for i, metrics in zip(due, self._evaluate(due), strict=True):
+            member, progress = self.members[i], self.progress[i]
+            progress.pending.pop()
+            error = _not_finite(metrics)
+            if error:
+                self._failed[i] = f"{error} after epoch {self.epoch}"
+                continue
+            logged[i] = metrics
+            progress.history.append((self.epoch, metrics))
+            if member.metric not in metrics:
+                continue
+            value = metrics[member.metric]
+            signed = value if member.mode == "min" else -value
+            if signed < progress.best:
+                progress.best = signed
+                improved.append(i)
+            self.schedule.end_log_epoch(i, metrics)
+            if progress.stopping.step(value):
+                self._stopped.add(i)
+        if self.best is not None and improved:
+            self.best = torch.where(self._rows_of(improved), self.optimizer.params, self.best)
+        return logged
+
+    def _evaluate(self, due: list[int]) -> list[Metrics]:
+        if len(due) < len(self.alive):
+            layout, rows = self._sublayout(due)
+            flat = self.optimizer.params.index_select(0, rows)
+            return Evaluator(layout, self.samples, due, flat)(final=False)
+        if self.evaluator is None:
+            self.evaluator = Evaluator(self.layout, self.samples, self.alive, self.optimizer.params)
+        return self.evaluator(final=False)
+
+    def _finish(self, states: Mapping[int, str]) -> None:
+        leaving = list(states)
+        layout, rows = self._sublayout(leaving)
+        flat = self.optimizer.params
+        best = [i for i in leaving if self.members[i].keep == "best" and self.progress[i].history]
+        if best and self.best is not None:
+            flat = torch.where(self._rows_of(best), self.best, flat)
+        flat = flat.index_select(0, rows)
+        metrics = Evaluator(layout, self.samples, leaving, flat)(final=True)
+        flat = flat.cpu()
+        for k, i in enumerate(leaving):
+            state, error = states[i], self._failed.get(i)
+            if not error:
+                not_finite = _not_finite(metrics[k])
+                error = f"{not_finite} at the end of training" if not_finite else None
+            state = "FAILED" if error else state
+            self.results[i] = Result(
+                state,
+                self.progress[i].history,
+                {} if error else metrics[k],
+                layout.unpack(flat, k),
+                self.epoch,
+                self.optimizer.steps,
+                error,
+            )
+
+    def _keep(self, keep: list[int]) -> None:
+        """Compaction: only these members stay in the tensors."""
+        layout, rows = self._sublayout(keep)
+        state = {name: tensor.index_select(0, rows) for name, tensor in self.optimizer.state.items()}
+        params = self.optimizer.params.index_select(0, rows)
+        if self.best is not None:
+            self.best = self.best.index_select(0, rows)
+        optimizer = Optimizer(layout, params, state, self.optimizer.steps)
+        self.layout = layout
+        self._place(optimizer, keep)
+
+    def _sublayout(self, ids: Sequence[int]) -> tuple[Layout, Tensor]:
+        """A layout of these members alone, and for each of its rows the row of the present layout."""
+        layout = Layout([self.members[i] for i in ids])
+        index = {member: k for k, member in enumerate(self.alive)}
+        return layout, self.layout.rows_for(layout, [index[i] for i in ids]).to(self.device)
+
+    def _rows_of(self, ids: Collection[int]) -> Tensor:
+        """True (R, 1) for the rows of these members."""
+        inside = torch.tensor([self.alive[k] in ids for k in self.layout.order])
+        return inside[self.layout.row_positions()].unsqueeze(1).to(self.device)
+
+
+def member_bytes(member: Member) -> int:
+    """An estimate of the memory a member needs while it is trained, its place in the evaluation included."""
+    shape = shape_of(member)
+    states = len(state_names(variant(member), member.optimizer["_target_"]))
+    # parameters, gradients, scratch and the optimiser's state; then numbers a row, and the best weights
+    tensors = 3 + states + (member.keep == "best")
+    numbers = rows_per_member(shape) * (ROW * tensors + 12)
+    train = len(member.dataset.splits["train"].x)
+    samples = train if member.batch_size == "full" else min(int(member.batch_size), train)
+    batch = (samples + 32) * (shape.inputs + member.dataset.outputs)
+    # the order of an epoch: permutations, then indices for every step
+    orders = 3 * 8 * train if member.steps_per_epoch > 1 else 0
+    own = sum(split.x.numel() + split.y.numel() for split in member.dataset.splits.values())
+    history = 500 * min(member.log_points, member.epochs)
+    return (numbers + batch + own) * member.dtype.itemsize + orders + history + 20_000
+
+
+def _check(members: Sequence[Member]) -> None:
+    if not members:
+        raise ValueError("a population has at least one member")
+    for i, member in enumerate(members):
+        reason = unsupported(member)
+        if reason:
+            raise ValueError(f"member {i} cannot be trained in a population: {reason}")
+    if len({group_key(member) for member in members}) > 1:
+        raise ValueError("these members do not share data shapes, task, batch size, optimiser class and dtype")
+
+
+def _initial(member: Member) -> dict[str, Tensor]:
+    network = MLP(member.dataset.inputs, member.dataset.outputs, **member.network, seed=member.seed)
+    return network.state_dict()
+
+
+def _not_finite(metrics: Metrics) -> str | None:
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            return f"{name} is {value}"
+    return None
+
+
+def _identity(members: Sequence[Member]) -> str:
+    """A hash of everything that decides what the members' numbers are."""
+    sha = hashlib.sha256()
+    for member in members:
+        values = {**vars(member), "dataset": member.dataset.digest}
+        for name in ("network", "optimizer", "scheduler"):
+            values[name] = sorted((values[name] or {}).items())
+        sha.update(repr(sorted(values.items())).encode())
+    return sha.hexdigest()
+
+
+def _write(path: Path, state: Mapping[str, Any]) -> None:
+    """Write the file whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "wb") as file:
+        torch.save(dict(state), file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

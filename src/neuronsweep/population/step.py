@@ -1,0 +1,142 @@
+"""The stepper: advances all members of a layout by whole epochs. The only code that knows how steps are computed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neuronsweep.data.batches import order, sizes
+from neuronsweep.data.dataset import Split
+from neuronsweep.population.layout import Layout, pad
+from neuronsweep.population.member import Member
+from neuronsweep.population.metrics import GRADIENTS, scale_of
+from neuronsweep.population.network import pieces
+from neuronsweep.population.optim import Optimizer
+from neuronsweep.population.schedule import Schedule
+
+SAMPLES = 32  # a batch is padded to a multiple of this
+
+
+@dataclass
+class Table:
+    """One split of every distinct data set: rows (S, N, K + O) of inputs, a one for the bias, zeros, and targets."""
+
+    rows: Tensor
+    n: int
+    inputs: int
+
+    @property
+    def x(self) -> Tensor:
+        return self.rows[:, :, : self.inputs]
+
+    @property
+    def y(self) -> Tensor:
+        return self.rows[:, :, self.inputs :]
+
+
+class Samples:
+    """The data of a population, each distinct data set held once; ``source`` (M,) says whose data a member has.
+
+    Splits are padded to a multiple of 32 samples by their first sample.
+    """
+
+    def __init__(self, members: Sequence[Member], device: torch.device):
+        datasets = {member.dataset.digest: member.dataset for member in members}
+        index = {digest: i for i, digest in enumerate(datasets)}
+        self.source = np.array([index[member.dataset.digest] for member in members])
+        first = members[0]
+        self.task, self.outputs = first.task, first.dataset.outputs
+        self.inputs = pad(first.dataset.inputs + 1, 4)
+        self.tables = {}
+        for name, split in first.dataset.splits.items():
+            stacked = [self._rows(dataset.splits[name], first.dtype) for dataset in datasets.values()]
+            self.tables[name] = Table(torch.stack(stacked).to(device), len(split.x), self.inputs)
+
+    def _rows(self, split: Split, dtype: torch.dtype) -> Tensor:
+        n, inputs = split.x.shape
+        rows = torch.zeros(pad(n, SAMPLES), self.inputs + self.outputs, dtype=dtype)
+        rows[:n, :inputs] = split.x
+        rows[:n, inputs] = 1
+        if self.task == "multiclass":
+            rows[torch.arange(n), self.inputs + split.y] = 1
+        else:
+            rows[:n, self.inputs :] = split.y.reshape(n, -1)
+        rows[n:] = rows[:1]
+        return rows
+
+
+class Stepper:
+    """Trains the members of a layout, eagerly, one step of all of them at a time.
+
+    Args:
+        samples: the data of all members of the population.
+        ids: which member of the population each member of the layout is.
+        optimizer: holds parameters and gradients of the layout.
+    """
+
+    def __init__(self, layout: Layout, samples: Samples, ids: Sequence[int], optimizer: Optimizer):
+        self.layout, self.optimizer = layout, optimizer
+        members = layout.standing
+        self.positions = np.array([ids[i] for i in layout.order])
+        table = samples.tables["train"]
+        device = table.rows.device
+        self.lengths = sizes(table.n, members[0].batch_size)
+        self.batch = pad(self.lengths[0], SAMPLES)
+        self.pieces = pieces(layout, self.batch, samples.outputs, optimizer.params, optimizer.gradients)
+        self.gradient = GRADIENTS[samples.task]
+        self.inputs = samples.inputs
+        self.scales = [
+            scale_of(samples.task, length, self.batch, samples.outputs, table.rows) for length in self.lengths
+        ]
+        source_P = torch.from_numpy(samples.source[self.positions])
+        self.full = len(self.lengths) == 1
+        if self.full:
+            shared = len(table.rows) == 1
+            rows = table.rows.expand(len(members), -1, -1) if shared else table.rows[source_P.to(device)]
+            self.batch_PNC = rows
+        else:
+            self.flat = table.rows.flatten(0, 1)
+            self.batch_PNC = torch.empty(
+                len(members), self.batch, table.rows.shape[2], dtype=table.rows.dtype, device=device
+            )
+            seeds = sorted({member.seed for member in members})
+            self.seeds = seeds
+            self.seed_P = torch.tensor([seeds.index(member.seed) for member in members])
+            self.offset_P11 = (source_P * table.rows.shape[1]).view(-1, 1)
+            self.n = table.n
+            # where in an epoch's order each place of each batch comes from; a short batch is padded by its first sample
+            starts = np.cumsum([0, *self.lengths[:-1]])
+            places = [
+                np.where(np.arange(self.batch) < length, start + np.arange(self.batch), start)
+                for start, length in zip(starts, self.lengths, strict=True)
+            ]
+            self.places = torch.from_numpy(np.concatenate(places))
+
+    def advance(self, first: int, last: int, schedule: Schedule) -> None:
+        """Train epochs first..last (counted from 1), stepping the schedule after each."""
+        for epoch in range(first, last + 1):
+            self.optimizer.set_rates(schedule.rates[self.positions], len(self.lengths))
+            if self.full:
+                self._step(self.scales[0])
+            else:
+                for index_B, scale in zip(self._orders(epoch), self.scales, strict=True):
+                    torch.index_select(self.flat, 0, index_B, out=self.batch_PNC.flatten(0, 1))
+                    self._step(scale)
+            schedule.end_epoch()
+
+    def _orders(self, epoch: int) -> Tensor:
+        """Rows of the data for every step of an epoch (steps, P * N)."""
+        orders_SN = torch.stack([order(self.n, seed, epoch) for seed in self.seeds])
+        index_PB = orders_SN.index_select(1, self.places).index_select(0, self.seed_P).add_(self.offset_P11)
+        steps = len(self.lengths)
+        return index_PB.view(len(index_PB), steps, -1).transpose(0, 1).reshape(steps, -1).to(self.flat.device)
+
+    def _step(self, scale_NO: Tensor) -> None:
+        for piece in self.pieces:
+            rows = self.batch_PNC[piece.start : piece.stop]
+            x, y = rows[:, :, : self.inputs], rows[:, :, self.inputs :]
+            self.gradient(piece.forward(x), y, scale_NO, piece.g_PNO)
+            piece.backward(x)
+        self.optimizer.step()
