@@ -1,0 +1,240 @@
+"""What a fit is: its size, its error against the truth inside and outside the training range, kinks and dead units."""
+
+import copy
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from neuronsweep.data.dataset import Dataset
+from neuronsweep.models.mlp import ACTIVATIONS, MLP
+
+Array = NDArray[np.float64]
+
+# A grid over all of a curve's inputs, by which errors against the truth are means over x and not over drawn samples.
+# 1600 steps are 0.005 on the sine's [-3.5, 4.5].
+GRID = 1601
+
+# Breakpoints nearer to each other than this share of the interval are one.
+SAME_PLACE = 1e-9
+
+# A slope that changes by less than this share of what adds up to it has not changed: float32 weights say no more.
+SAME_SLOPE = 1e-6
+
+
+class Pieces(NamedTuple):
+    """A piecewise-linear function: slope[k] * x + offset[k] from knots[k] to knots[k + 1].
+
+    ``scale`` is the size of the terms that the slopes are sums of.
+    """
+
+    knots: Array
+    slope: Array
+    offset: Array
+    scale: float
+
+
+class Bends(NamedTuple):
+    """A piecewise-linear activation: slope[i] * z + offset[i] between at[i - 1] and at[i]."""
+
+    at: Array
+    slope: Array
+    offset: Array
+
+
+def _bends(at: list[float], slope: list[float], offset: list[float]) -> Bends:
+    return Bends(np.array(at), np.array(slope), np.array(offset))
+
+
+BENDS = {
+    ACTIVATIONS["identity"]: _bends([], [1], [0]),
+    ACTIVATIONS["relu"]: _bends([0], [0, 1], [0, 0]),
+    ACTIVATIONS["leaky_relu"]: _bends([0], [0.01, 1], [0, 0]),
+    ACTIVATIONS["hardtanh"]: _bends([-1, 1], [0, 1, 0], [-1, 0, 1]),
+}
+
+
+def analyse(network: MLP, dataset: Dataset) -> dict[str, float]:
+    """Metrics of a trained network, by name; only those that exist for this network and data and are finite.
+
+    ``params``: number of trainable parameters.
+    ``truth/inside``, ``truth/outside``, ``truth/outside_over_inside``: mean squared errors against the truth and their
+    ratio, for a curve on its range of samples (truth_errors), for more inputs on the train and the outer samples.
+    ``slope``, ``intercept``: of a network with one input that is affine whatever its weights, from the weights.
+    ``kinks``: how many kinks a piecewise-linear network with one input has in the range of all samples (kinks).
+    ``dead``: share of the hidden ReLU units that are 0 on every train sample; without hidden layers, of ReLU outputs.
+    """
+    found: dict[str, float] = {"params": sum(p.numel() for p in network.parameters() if p.requires_grad)}
+    if not all(torch.isfinite(tensor).all() for tensor in network.parameters()):
+        return found
+    fixed = _fixed(network)
+    if dataset.truth is not None and dataset.task == "regression":
+        found |= _against_truth(fixed, dataset)
+    if _is_piecewise_linear(fixed):
+        found |= _shape(fixed, *_range(dataset))
+    # last, for it changes the copy
+    found |= _dead(fixed, dataset.splits["train"].x.double())
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def kinks(network: MLP, low: float, high: float) -> list[float]:
+    """Where the slope of a piecewise-linear network with one input changes, strictly between low and high, ascending.
+
+    Exact from the weights at any depth, in float64: every layer adds the places where its units' inputs cross a bend of
+    the activation. Places where the slope stays the same are left out (units without effect, or that cancel).
+    Raises ValueError when the network has several inputs or outputs, a norm, an activation that is not piecewise linear
+    or weights that are not finite.
+    """
+    if not _is_piecewise_linear(network):
+        raise ValueError("kinks need one input, one output, no norm, and only identity, relu, leaky_relu and hardtanh")
+    if not low < high:
+        raise ValueError(f"kinks between low={low} and high={high}: low must be less than high")
+    pieces = _pieces(network, low, high)
+    if not np.isfinite(pieces.slope).all():
+        raise ValueError("kinks need finite weights")
+    return _kinks(pieces)
+
+
+def truth_errors(
+    network: MLP, truth: Callable[[Tensor], Tensor], inside: tuple[float, float], whole: tuple[float, float]
+) -> tuple[float, float]:
+    """Mean squared errors of a network with one input against the truth, inside an interval and in the rest of a whole.
+
+    Means over the points of an even grid on ``whole``, in float64; nan where no grid point lies.
+    """
+    x_N1 = torch.linspace(*whole, GRID, dtype=torch.float64)[:, None]
+    error_N1 = _squared_error(_fixed(network), truth, x_N1)
+    is_inside = (x_N1 >= inside[0]) & (x_N1 <= inside[1])
+    return error_N1[is_inside].mean().item(), error_N1[~is_inside].mean().item()
+
+
+def _fixed(network: MLP) -> MLP:
+    """A copy for evaluation on the CPU in float64; the network keeps its mode and its generators."""
+    return copy.deepcopy(network).to("cpu", torch.float64).eval()
+
+
+def _range(dataset: Dataset, *names: str) -> tuple[float, float]:
+    """Least and greatest first input of these splits, of all when none is named."""
+    x = torch.cat([dataset.splits[name].x[:, 0] for name in names or dataset.splits])
+    return x.min().item(), x.max().item()
+
+
+@torch.no_grad()
+def _squared_error(network: nn.Module, truth: Callable[[Tensor], Tensor], x_ND: Tensor) -> Tensor:
+    return (network(x_ND) - truth(x_ND)) ** 2
+
+
+def _against_truth(network: MLP, dataset: Dataset) -> dict[str, float]:
+    """On the range of the samples for a curve, on the samples themselves for more inputs."""
+    assert dataset.truth is not None
+    if dataset.inputs == 1:
+        inside, outside = truth_errors(network, dataset.truth, _range(dataset, "train"), _range(dataset))
+    else:
+        errors = {
+            name: _squared_error(network, dataset.truth, split.x.double()).mean().item()
+            for name, split in dataset.splits.items()
+        }
+        inside, outside = errors["train"], errors.get("outer", math.nan)
+    if "outer" not in dataset.splits:
+        return {"truth/inside": inside}
+    ratio = outside / inside if inside else math.nan
+    return {"truth/inside": inside, "truth/outside": outside, "truth/outside_over_inside": ratio}
+
+
+@torch.no_grad()
+def _dead(network: MLP, x_ND: Tensor) -> dict[str, float]:
+    relu = ACTIVATIONS["relu"]
+    alive: list[Tensor] = []
+
+    def watched(z_NH: Tensor) -> Tensor:
+        h_NH = relu(z_NH)
+        alive.append((h_NH != 0).any(dim=0))
+        return h_NH
+
+    if len(network.layers) > 1 and network.act is relu:
+        network.act = watched
+    elif len(network.layers) == 1 and network.out_act is relu:
+        network.out_act = watched
+    else:
+        return {}
+    network(x_ND)
+    return {"dead": 1 - torch.cat(alive).double().mean().item()}
+
+
+def _is_piecewise_linear(network: MLP) -> bool:
+    """One number to one number, through piecewise-linear activations only."""
+    layers = _linear(network)
+    return (
+        layers[0].in_features == layers[-1].out_features == 1
+        and all(isinstance(norm, nn.Identity) for norm in network.norms)
+        and (network.act in BENDS or len(layers) == 1)
+        and network.out_act in BENDS
+    )
+
+
+def _shape(network: MLP, low: float, high: float) -> dict[str, float]:
+    """Slope and intercept of a line, number of kinks of anything else that is piecewise linear."""
+    if not low < high:
+        return {}
+    pieces = _pieces(network, low, high)
+    if not np.isfinite(pieces.slope).all():
+        return {}
+    identity = ACTIVATIONS["identity"]
+    shape: dict[str, float] = {"kinks": len(_kinks(pieces))}
+    if network.out_act is identity and (network.act is identity or len(network.layers) == 1):
+        shape |= {"slope": float(pieces.slope[0]), "intercept": float(pieces.offset[0])}
+    return shape
+
+
+def _kinks(pieces: Pieces) -> list[float]:
+    changes = np.abs(np.diff(pieces.slope)) > SAME_SLOPE * pieces.scale
+    return pieces.knots[1:-1][changes].tolist()
+
+
+def _pieces(network: MLP, low: float, high: float) -> Pieces:
+    """The network between low and high, layer by layer: on each of K pieces, H units are slope_KH * x + offset_KH."""
+    knots = np.array([low, high])
+    slope_KH, offset_KH, scale = np.ones((1, 1)), np.zeros((1, 1)), 1.0
+    layers = _linear(network)
+    last = len(layers) - 1
+    with np.errstate(all="ignore"):  # what overflows is not finite at the end
+        for i, layer in enumerate(layers):
+            weight, bias = _array(layer.weight), 0.0 if layer.bias is None else _array(layer.bias)
+            bends = BENDS[network.out_act if i == last else network.act]
+            scale = (np.abs(slope_KH) @ np.abs(weight).T).max()
+            knots, old, slope, offset = _bend(knots, slope_KH @ weight.T, offset_KH @ weight.T + bias, bends)
+            if network.skip and 0 < i < last:
+                slope, offset = slope + slope_KH[old], offset + offset_KH[old]
+            slope_KH, offset_KH = slope, offset
+    return Pieces(knots, slope_KH[:, 0], offset_KH[:, 0], float(scale))
+
+
+def _bend(
+    knots: Array, slope_KH: Array, offset_KH: Array, bends: Bends
+) -> tuple[Array, NDArray[np.intp], Array, Array]:
+    """Apply an activation: the finer knots, the old piece that each new one lies in, the new slopes and offsets."""
+    cross_AKH = (bends.at[:, None, None] - offset_KH) / slope_KH
+    inside = (cross_AKH > knots[:-1, None]) & (cross_AKH < knots[1:, None])
+    finer = np.unique(np.concatenate([knots, cross_AKH[inside]]))
+    high = knots[-1]
+    finer = finer[np.append(True, np.diff(finer) > SAME_PLACE * (high - knots[0]))]
+    finer[-1] = high
+    middle = (finer[:-1] + finer[1:]) / 2
+    old = np.searchsorted(knots, middle) - 1
+    slope, offset = slope_KH[old], offset_KH[old]
+    # no unit crosses a bend within a piece, so the middle stands for all of it
+    at_middle = slope * middle[:, None] + offset
+    part = np.searchsorted(bends.at, at_middle)
+    return finer, old, slope * bends.slope[part], offset * bends.slope[part] + bends.offset[part]
+
+
+def _linear(network: MLP) -> list[nn.Linear]:
+    return [layer for layer in network.layers if isinstance(layer, nn.Linear)]
+
+
+def _array(tensor: Tensor) -> Array:
+    return tensor.detach().cpu().double().numpy()
