@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 aten = torch.ops.aten
-KEEPS_INPUT = frozenset({"gelu", "silu", "softplus"})
+KEEPS_INPUT = frozenset({"elu", "gelu", "silu", "softplus"})
 
 forward: dict[str, Callable[[Tensor, Tensor], object]] = {
     "relu": lambda z, kept: torch.relu_(z),
     "leaky_relu": lambda z, kept: aten.leaky_relu_(z, 0.01),
-    "elu": lambda z, kept: aten.elu_(z),
+    "elu": lambda z, kept: aten.elu.out(kept.copy_(z), out=z),
     "gelu": lambda z, kept: aten.gelu.out(kept.copy_(z), out=z),
     "silu": lambda z, kept: aten.silu.out(kept.copy_(z), out=z),
     "softplus": lambda z, kept: aten.softplus.out(kept.copy_(z), out=z),
@@ -28,7 +28,7 @@ forward: dict[str, Callable[[Tensor, Tensor], object]] = {
 backward: dict[str, Callable[[Tensor, Tensor, Tensor], object]] = {
     "relu": lambda g, h, kept: aten.threshold_backward.grad_input(g, h, 0, grad_input=g),
     "leaky_relu": lambda g, h, kept: aten.leaky_relu_backward.grad_input(g, h, 0.01, True, grad_input=g),
-    "elu": lambda g, h, kept: aten.elu_backward.grad_input(g, 1, 1, 1, True, h, grad_input=g),
+    "elu": lambda g, h, kept: aten.elu_backward.grad_input(g, 1, 1, 1, False, kept, grad_input=g),
     "gelu": lambda g, h, kept: aten.gelu_backward.grad_input(g, kept, grad_input=g),
     "silu": lambda g, h, kept: aten.silu_backward.grad_input(g, kept, grad_input=g),
     "softplus": lambda g, h, kept: aten.softplus_backward.grad_input(g, kept, 1, 20, grad_input=g),

@@ -1,0 +1,90 @@
+"""What a population is measured against: one member trained by a plain torch loop; and how results are compared."""
+
+import copy
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils import clip_grad_norm_
+
+from neuronsweep.data.batches import batches, log_epochs
+from neuronsweep.data.dataset import Split
+from neuronsweep.models.mlp import MLP
+from neuronsweep.population.engine import Result
+from neuronsweep.population.member import Member
+
+ADAM = {"_target_": "torch.optim.Adam", "lr": 0.01}
+
+
+def build(spec: Any, *args: Any) -> Any:
+    """The torch.optim object that a ``_target_`` names."""
+    module, _, name = spec["_target_"].rpartition(".")
+    owner = torch.optim.lr_scheduler if module.endswith("lr_scheduler") else torch.optim
+    return getattr(owner, name)(*args, **{key: value for key, value in spec.items() if key != "_target_"})
+
+
+def loss_of(member: Member, out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    if member.task == "regression":
+        return F.mse_loss(out, y)
+    if member.task == "binary":
+        return F.binary_cross_entropy_with_logits(out[:, 0], y.to(out.dtype))
+    return F.cross_entropy(out, y)
+
+
+def plain_loop(member: Member) -> tuple[nn.Module, list[tuple[int, dict[str, float]]]]:
+    """The trained network and its losses at log epochs; no early stopping, the last weights."""
+    network = MLP(member.dataset.inputs, member.dataset.outputs, **member.network, seed=member.seed).to(member.dtype)
+    optimizer = build(member.optimizer, network.parameters())
+    scheduler = build(member.scheduler, optimizer) if member.scheduler else None
+    plateau = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
+    splits = {
+        name: Split(x.to(member.dtype), y if member.dataset.classes else y.to(member.dtype))
+        for name, (x, y) in member.dataset.splits.items()
+    }
+    points = log_epochs(member.epochs, member.log_points)
+    history = []
+    for epoch in range(1, member.epochs + 1):
+        for x, y, _ in batches(splits["train"], member.batch_size, member.seed, epoch):
+            optimizer.zero_grad()
+            loss_of(member, network(x), y).backward()
+            if member.clip is not None:
+                clip_grad_norm_(network.parameters(), member.clip)
+            optimizer.step()
+        if scheduler and not plateau:
+            scheduler.step()
+        if epoch in points:
+            with torch.no_grad():
+                row = {f"{name}/loss": loss_of(member, network(x), y).item() for name, (x, y) in splits.items()}
+            history.append((epoch, row))
+            if plateau:
+                scheduler.step(row[member.metric])
+    return network, history
+
+
+def assert_close(member: Member, result: Result, tolerance: float) -> None:
+    """The result is the plain loop's within a relative tolerance: losses, and weights as a share of the largest."""
+    network, history = plain_loop(member)
+    assert result.state == "COMPLETE", result.error
+    assert [epoch for epoch, _ in result.history] == [epoch for epoch, _ in history]
+    for (_, ours), (epoch, theirs) in zip(result.history, history, strict=True):
+        for name, value in theirs.items():
+            assert math.isclose(ours[name], value, rel_tol=tolerance, abs_tol=1e-14), (epoch, name, ours[name], value)
+    state = network.state_dict()
+    assert list(result.state_dict) == list(state)
+    for name, expected in state.items():
+        assert result.state_dict[name].shape == expected.shape
+        error = (result.state_dict[name] - expected).abs().max().item()
+        assert error <= tolerance * max(expected.abs().max().item(), 1e-3), (name, error)
+
+
+def assert_same_bits(a: Result, b: Result) -> None:
+    a, b = copy.copy(a), copy.copy(b)
+    states = a.state_dict, b.state_dict
+    a.state_dict = b.state_dict = {}
+    assert a == b
+    assert list(states[0]) == list(states[1])
+    for name, tensor in states[0].items():
+        # bytes, because the comparison of numbers takes -0.0 for 0.0
+        assert tensor.contiguous().numpy().tobytes() == states[1][name].contiguous().numpy().tobytes(), name
