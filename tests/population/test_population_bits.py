@@ -103,7 +103,13 @@ def test_replicates_alone_are_in_company():
 @pytest.mark.parametrize("batch_size", ["full", 32])
 def test_shared_data_is_data_of_ones_own(batch_size):
     member = Member(
-        DATA["moons"][0], {"hidden": 5, "act": "tanh"}, 1, {"_target_": "torch.optim.Adam"}, None, 20, batch_size=batch_size
+        DATA["moons"][0],
+        {"hidden": 5, "act": "tanh"},
+        1,
+        {"_target_": "torch.optim.Adam"},
+        None,
+        20,
+        batch_size=batch_size,
     )
     other = dataclasses.replace(member, dataset=DATA["moons"][1])
     shared = train([member, member])

@@ -1,6 +1,8 @@
 """What the engine does besides steps: log epochs, failures, early stopping, pruning, the weights it keeps."""
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -126,9 +128,7 @@ def test_unsupported_members_are_refused():
 
 
 def test_nothing_heavy_is_imported():
-    import subprocess
-    import sys
-
-    code = "import neuronsweep.population.engine, sys; print([m for m in ('lightning', 'hydra', 'omegaconf', 'matplotlib', 'torchmetrics') if m in sys.modules])"
+    heavy = ("lightning", "hydra", "omegaconf", "matplotlib", "torchmetrics")
+    code = f"import neuronsweep.population.engine, sys; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"

@@ -95,8 +95,10 @@ NETWORKS = [
 @pytest.mark.parametrize("data", ["regression", "binary", "multiclass"])
 def test_every_network(data, clip):
     dataset = {"regression": SINE, "binary": moons(n=90, n_val=20), "multiclass": spirals(n=90, n_val=20)}[data]
+    # at lr 0.01 one of these is chaotic: two plain loops that start 1e-15 apart end 1e-7 apart
+    slow = {**ADAM, "lr": 0.003}
     members = [
-        member(dataset=dataset, network={"act": "tanh", **network}, seed=k, clip=clip, batch_size=32)
+        member(dataset=dataset, network={"act": "tanh", **network}, seed=k, clip=clip, batch_size=32, optimizer=slow)
         for k, network in enumerate(NETWORKS)
     ]
     for one, result in zip(members, train(members), strict=True):
