@@ -1,6 +1,17 @@
+"""What several tests need: composed configs, commands run as a user runs them."""
+
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from neuronsweep.config import check, register
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -8,3 +19,34 @@ def one_thread():
     """The number of threads changes the bits; tests that do without torch do not pay for its import."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture
+def composed():
+    """The checked config of a command: composed("data=moons", "epochs=3")."""
+
+    def composed(*overrides: str) -> DictConfig:
+        register()
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            cfg = compose("train", list(overrides))
+        check(cfg)
+        return cfg
+
+    return composed
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Run ``python SCRIPT WORDS...`` in an empty directory and return the finished process; kept as command.cwd."""
+
+    def command(script: str, *words: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, str(ROOT / script), *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env={**os.environ, "COLUMNS": "200", **environment},
+        )
+
+    return command

@@ -132,7 +132,8 @@ def _against_truth(network: MLP, dataset: Dataset) -> dict[str, float]:
     """On the range of the samples for a curve, on the samples themselves for more inputs."""
     assert dataset.truth is not None
     if dataset.inputs == 1:
-        inside, outside = truth_errors(network, dataset.truth, _range(dataset, "train"), _range(dataset))
+        training = dataset.training_range or _range(dataset, "train")
+        inside, outside = truth_errors(network, dataset.truth, training, dataset.whole_range or _range(dataset))
     else:
         errors = {
             name: _squared_error(network, dataset.truth, split.x.double()).mean().item()

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import callbacks as lightning_callbacks
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from neuronsweep import console
@@ -63,8 +64,11 @@ class LogPoint(Callback):
         self.best, self.best_weights = state_dict["best"], state_dict["best_weights"]
 
 
-class Checkpoint(Callback):
-    """Writes what an interrupted run goes on from, at the first log point after every ``seconds``."""
+class Checkpoint(lightning_callbacks.Checkpoint):
+    """Writes what an interrupted run goes on from, at the first log point after every ``seconds``.
+
+    Lightning calls its own kind of checkpoint callback last, when early stopping has counted the log point too.
+    """
 
     def __init__(self, directory: Path, seconds: float, log_point: LogPoint):
         self.directory, self.seconds, self.log_point = directory, seconds, log_point

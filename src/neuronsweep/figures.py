@@ -101,7 +101,8 @@ def _curve(figure: "Figure", top: float, predict: Predict, dataset: Dataset) -> 
     x = np.linspace(left, right, 801)
     y, truth = predict(x[:, None])[:, 0], _truth(dataset, x[:, None])
 
-    axes.axvspan(x_train.min(), x_train.max(), color=SKY, alpha=0.16, linewidth=0, label="training range")
+    training_range = dataset.training_range or (x_train.min(), x_train.max())
+    axes.axvspan(*training_range, color=SKY, alpha=0.16, linewidth=0, label="training range")
     style = FEW_STYLE if len(x_train) <= FEW else MANY_STYLE
     axes.scatter(x_train, y_train, color=BLUE, label="train", **style)
     if "outer" in dataset.splits:

@@ -58,6 +58,8 @@ def train_run(cfg: DictConfig, directory: Path, overrides: list[str], show: bool
     torch.set_num_threads(cfg.threads)
     dataset = build_dataset(cfg)
     module = build_module(cfg, dataset)
+    if cfg.trainer.precision == "64-true":
+        module.double()  # now, because Lightning would do it after it has restored a checkpoint, rounded
     data = TensorDataModule(dataset, cfg.batch_size, cfg.epochs, cfg.log_points, cfg.seed)
     log_point = LogPoint(cfg.objective.metric, cfg.objective.mode, cfg.trainer.keep)
     keeper = Checkpoint(directory, cfg.trainer.checkpoint_seconds, log_point)
@@ -161,7 +163,10 @@ class RunLogger(TensorBoardLogger):
 
 
 def build_trainer(cfg: DictConfig, data: TensorDataModule, logger: Logger | None, callbacks: list[Callback]) -> Trainer:
-    """A Trainer whose epoch is the passes between two log points, with nothing in it that costs per step."""
+    """A Trainer whose epoch is the passes between two log points, with nothing in it that costs per step.
+
+    ``callbacks`` hold a Checkpoint, or Lightning adds one of its own.
+    """
     keys = cfg.trainer
     if keys.early_stopping.patience:
         stopping = EarlyStopping(
@@ -170,7 +175,7 @@ def build_trainer(cfg: DictConfig, data: TensorDataModule, logger: Logger | None
             patience=keys.early_stopping.patience,
             min_delta=keys.early_stopping.min_delta,
         )
-        callbacks = [callbacks[0], stopping, *callbacks[1:]]
+        callbacks = [*callbacks, stopping]
     return Trainer(
         accelerator=keys.accelerator,
         devices=keys.devices,
@@ -179,7 +184,6 @@ def build_trainer(cfg: DictConfig, data: TensorDataModule, logger: Logger | None
         max_epochs=len(data.log_epochs),
         logger=logger or False,
         callbacks=callbacks,
-        enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,

@@ -1,5 +1,7 @@
 """Data sets with one input: line, quadratic, sine, temperature."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -43,7 +45,8 @@ def sine(seed: int = 42, n: int = 1000, noise: float = 0.1, low: float = -1.5, h
     x_val = rng.uniform(low, high, int(inside.sum()))
     y_val = np.sin(x_val) + noise * rng.normal(size=len(x_val))
     outer = None if inside.all() else (x[~inside], y[~inside])
-    return regression((x[inside], y[inside]), (x_val, y_val), outer, torch.sin)
+    dataset = regression((x[inside], y[inside]), (x_val, y_val), outer, torch.sin)
+    return replace(dataset, training_range=(low, high), whole_range=SINE_RANGE)
 
 
 def temperature() -> Dataset:

@@ -23,12 +23,15 @@ class Dataset:
     """The splits ``train``, ``val`` (same distribution) and, where there is one, ``outer`` (beyond the training range).
 
     ``truth`` maps x (N, D) to the noiseless y (N, 1), or is None where no such function exists.
-    ``classes`` is the number of classes, 0 for regression.
+    ``classes`` is the number of classes, 0 for regression. ``training_range`` and ``whole_range`` bound the one input
+    of a curve where it was drawn from intervals; without them they are the extent of train and of all samples.
     """
 
     splits: Mapping[str, Split]
     truth: Callable[[Tensor], Tensor] | None = None
     classes: int = 0
+    training_range: tuple[float, float] | None = None
+    whole_range: tuple[float, float] | None = None
 
     @property
     def task(self) -> str:

@@ -66,7 +66,7 @@ class NetworkModule(LightningModule):
         if not self.hparams["scheduler"]:
             return optimizer
         scheduler = instantiate(self.hparams["scheduler"], optimizer=optimizer, _convert_="all")
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": "objective"}}
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def on_fit_start(self) -> None:
         self.trainer.datamodule.place(self.device, self.dtype)  # type: ignore[attr-defined]

@@ -1,0 +1,242 @@
+"""One run through Lightning: its directory, its bits, its ends."""
+
+import csv
+import json
+import math
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from neuronsweep import training
+from neuronsweep.analysis import kinks
+from neuronsweep.callbacks import LogPoint
+from neuronsweep.data.batches import batches, log_epochs
+from neuronsweep.errors import Diverged, UserError
+from neuronsweep.models.checkpoint import load_network
+from neuronsweep.models.mlp import MLP
+from neuronsweep.models.modules import ClassificationModule, RegressionModule
+from neuronsweep.sweeps import ledger
+
+QUICK = ("epochs=12", "log_points=6", "logger=none")
+
+# One word of each kind that has a state to carry over, each with minibatches whose order must go on too.
+STATEFUL = {
+    "adam with minibatches": ("batch_size=50",),
+    "momentum and cosine": ("optimizer=sgd", "optimizer.momentum=0.9", "scheduler=cosine", "batch_size=64"),
+    "plateau": ("scheduler=plateau", "scheduler.patience=0", "scheduler.threshold=0.5", "optimizer=rmsprop"),
+    "dropout": ("model.dropout=0.3", "batch_size=100"),
+    "batch norm": ("model.norm=batch", "model.depth=2", "model.skip=true", "batch_size=100"),
+    "early stopping": ("trainer.early_stopping.patience=4", "trainer.early_stopping.min_delta=100"),
+    "the best weights": ("trainer.keep=best", "optimizer.lr=0.5"),
+    "step schedule and clipping": ("scheduler=step", "scheduler.step_size=3", "trainer.gradient_clip_val=0.1"),
+    "lbfgs": ("optimizer=lbfgs", "optimizer.max_iter=3"),
+    "classes in float64": ("data=spirals", "trainer.precision=64-true", "batch_size=32", "optimizer=adagrad"),
+}
+
+
+@pytest.fixture
+def run(composed, tmp_path):
+    """Train a run quietly in a directory of its own, and return the directory."""
+
+    def run(name: str, *overrides: str):
+        directory = tmp_path / name
+        directory.mkdir(exist_ok=True)
+        training.train_run(composed(*QUICK, *overrides), directory, list(overrides), show=False)
+        return directory
+
+    return run
+
+
+def numbers(directory) -> tuple[str, str]:
+    return (directory / ledger.METRICS).read_text(), (directory / ledger.HISTORY).read_text()
+
+
+def weights(directory) -> dict[str, torch.Tensor]:
+    return torch.load(directory / ledger.MODEL, weights_only=True)["state_dict"]
+
+
+def same_bits(one, other) -> bool:
+    a, b = weights(one), weights(other)
+    return numbers(one) == numbers(other) and a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_run_directory_holds_what_the_contract_names(run):
+    directory = run("run", "logger=tensorboard")
+    names = {path.name for path in directory.iterdir()}
+    files = {"status.json", "metrics.json", "history.csv", "model.ckpt", "record.json", "fit.png"}
+    events = {name for name in names if name.startswith("events.out.tfevents.")}
+    assert len(events) == 1
+    assert names - events - {"record.patch"} == files
+    status = json.loads((directory / "status.json").read_text())
+    assert (status["state"], status["engine"], status["error"]) == ("COMPLETE", "lightning", None)
+    rows = list(csv.DictReader((directory / "history.csv").open()))
+    assert [int(row["epoch"]) for row in rows] == log_epochs(12, 6)
+    metrics = json.loads((directory / "metrics.json").read_text())
+    assert {f"{split}/{m}" for split in ("train", "val", "outer") for m in ("loss", "mae", "r2")} <= metrics.keys()
+    assert all(type(value) in (int, float) and math.isfinite(value) for value in metrics.values())
+    assert float(rows[-1]["train/loss"]) == metrics["train/loss"]
+    assert (directory / "fit.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_record_says_how_the_run_came_to_be(run):
+    directory = run("run", "threads=1")
+    record = json.loads((directory / "record.json").read_text())
+    assert record["overrides"] == ["threads=1"]
+    assert record["config"]["data"]["_target_"] == "neuronsweep.data.curves.sine"
+    assert record["environment"]["threads"] == 1
+    assert record["environment"]["packages"]["torch"]
+    assert len(record["data_digest"]) == len(record["source_digest"]) == 64
+
+
+def test_two_runs_of_one_seed_have_the_same_bits_and_another_seed_has_others(run):
+    words = ("data=moons", "batch_size=32", "model.dropout=0.2")
+    assert same_bits(run("a", *words), run("b", *words))
+    assert numbers(run("a", *words)) != numbers(run("c", *words, "seed=1"))
+
+
+def test_no_run_touches_the_global_generator(run):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    run("run", "model.dropout=0.5", "batch_size=100")
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("overrides", STATEFUL.values(), ids=STATEFUL.keys())
+def test_an_interrupted_run_goes_on_to_the_same_bits(run, monkeypatch, overrides):
+    whole = run("whole", *overrides)
+    log_point = LogPoint.on_train_epoch_end
+
+    def interrupted(self, trainer, pl_module):
+        if len(self.history) == 3:
+            raise KeyboardInterrupt
+        log_point(self, trainer, pl_module)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LogPoint, "on_train_epoch_end", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run("stopped", "trainer.checkpoint_seconds=0", *overrides)
+    stopped = whole.parent / "stopped"
+    assert ledger.status(stopped)["state"] == "RUNNING"
+    assert not (stopped / ledger.METRICS).exists()
+    assert not (stopped / ledger.MODEL).exists()
+    assert same_bits(run("stopped", *overrides), whole)
+    assert not (stopped / ledger.CHECKPOINT).exists()
+
+
+def test_a_run_has_the_bits_of_a_loop_anybody_would_write(run):
+    cfg_words = ("data=moons", "batch_size=32", "optimizer.lr=0.05", "scheduler=exponential")
+    directory = run("run", *cfg_words)
+    dataset = training.instantiate({"_target_": "neuronsweep.data.planes.moons"})
+    network = MLP(2, 1, seed=0)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.05)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.999)
+    for epoch in range(1, 13):
+        for x, y, _ in batches(dataset.splits["train"], 32, 0, epoch):
+            optimizer.zero_grad()
+            torch.nn.functional.binary_cross_entropy_with_logits(network(x)[:, 0], y.float()).backward()
+            optimizer.step()
+        scheduler.step()
+    assert all(torch.equal(value, weights(directory)[f"network.{k}"]) for k, value in network.state_dict().items())
+
+
+def test_model_loads_with_lightning_with_torch_and_without_lightning(run):
+    directory = run("run", "data=spirals", "model.depth=2", "model.norm=layer")
+    path = directory / ledger.MODEL
+    module = ClassificationModule.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+    content = torch.load(path, weights_only=True)
+    assert content["epoch"] == 12
+    x = torch.randn(5, 2, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(module.eval()(x), load_network(path)(x))
+
+
+def test_a_run_that_diverges_is_failed_and_leaves_no_result(run, tmp_path):
+    with pytest.raises(Diverged, match=r"train/loss is (nan|inf) after epoch \d+"):
+        run("run", "data=quadratic", "optimizer=sgd", "optimizer.lr=10", "model.act=identity", "epochs=200")
+    directory = tmp_path / "run"
+    status = ledger.status(directory)
+    assert status["state"] == "FAILED"
+    assert status["error"].startswith("train/loss is")
+    assert not (directory / ledger.METRICS).exists()
+    assert not (directory / ledger.MODEL).exists()
+
+
+def test_early_stopping_ends_a_run_that_does_not_improve(run):
+    directory = run("run", "trainer.early_stopping.patience=2", "trainer.early_stopping.min_delta=100")
+    rows = list(csv.DictReader((directory / "history.csv").open()))
+    assert len(rows) == 3  # the first counts as the best, then two that are not better
+
+
+def test_keep_best_ends_with_the_weights_of_the_best_log_point(run):
+    words = ("data=moons", "model.hidden=32", "optimizer.lr=0.05", "epochs=400", "log_points=40")
+    directory = run("best", "trainer.keep=best", *words)
+    rows = list(csv.DictReader((directory / "history.csv").open()))
+    losses = [float(row["val/loss"]) for row in rows]
+    metrics = json.loads((directory / "metrics.json").read_text())
+    assert metrics["val/loss"] == min(losses) != losses[-1]
+
+
+def test_clipping_bounds_every_step(run):
+    words = ("optimizer=sgd", "optimizer.lr=1", "epochs=1", "log_points=1")
+    moved = weights(run("run", "trainer.gradient_clip_val=0.001", *words))
+    start = MLP(1, 1, seed=0).state_dict()
+    distance = sum(((moved[f"network.{k}"] - v) ** 2).sum() for k, v in start.items()).sqrt().item()
+    assert distance == pytest.approx(0.001, rel=1e-3)
+
+
+def test_lbfgs_finds_the_least_squares_line(run):
+    directory = run("run", "optimizer=lbfgs", "model.depth=0")
+    metrics = json.loads((directory / "metrics.json").read_text())
+    assert metrics["train/loss"] == pytest.approx(0.0803287, rel=1e-5)
+
+
+def test_plateau_and_objective_of_another_mode(run):
+    directory = run("run", "data=moons", "objective.metric=val/acc", "objective.mode=max", "scheduler=plateau")
+    assert ledger.status(directory)["state"] == "COMPLETE"
+
+
+def test_user_module_is_trained_and_another_class_is_refused(run, tmp_path, monkeypatch):
+    (tmp_path / "their_modules.py").write_text(
+        "from neuronsweep.models.modules import RegressionModule\n"
+        "class Mine(RegressionModule):\n"
+        "    def loss(self, prediction, y):\n"
+        "        return (prediction - y).abs().mean()\n"
+        "class Other:\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    metrics = json.loads((run("run", "module._target_=their_modules.Mine") / "metrics.json").read_text())
+    assert metrics["train/loss"] == pytest.approx(metrics["train/mae"], rel=1e-5)
+    with pytest.raises(UserError, match="subclass of RegressionModule"):
+        run("other", "module._target_=their_modules.Other")
+
+
+def test_resume_is_refused_when_the_config_is_not_the_one_it_began_with(composed, run):
+    directory = run("run")
+    fingerprint = ledger.status(directory)["fingerprint"]
+    changed = OmegaConf.merge(composed(*QUICK), {"model": {"hidden": 9}})
+    with pytest.raises(UserError, match="changed since it began"):
+        training.resume_run(changed, directory, [], fingerprint)
+
+
+def test_fingerprint_knows_config_and_data_but_no_bookkeeping(run):
+    def fingerprint(name, *words):
+        return ledger.status(run(name, *words))["fingerprint"]
+
+    plain = fingerprint("a")
+    assert plain == fingerprint("b", "trainer.checkpoint_seconds=1", "logger=tensorboard")
+    assert len({plain, fingerprint("c", "data.seed=1"), fingerprint("d", "optimizer.lr=0.02")}) == 3
+
+
+def test_modules_agree_with_torchmetrics_on_perfect_and_useless_predictions():
+    y = torch.tensor([[0.0], [1.0], [2.0]])
+    perfect = RegressionModule().final_metrics(y, y)
+    assert (perfect["loss"].item(), perfect["mae"].item(), perfect["r2"].item()) == (0, 0, 1)
+    labels = torch.tensor([0, 1, 1])
+    logits = torch.tensor([[-0.2], [0.1], [0.3]])  # small logits must not be read as probabilities
+    values = ClassificationModule().final_metrics(logits, labels)
+    assert (values["acc"].item(), values["auroc"].item()) == (1, 1)
+
+
+def test_a_relu_network_has_no_more_kinks_than_units(run):
+    network = load_network(run("run", "model.hidden=3", "epochs=50") / ledger.MODEL)
+    assert len(kinks(network, -3.5, 4.5)) <= 3
