@@ -73,6 +73,8 @@ class Piece:
         self.kept_PNH = [scratch(f"kept{i}", *size) if keeps else a for i, a in enumerate(self.a_PNH)]
         self.full_PNO = scratch("full", count, n, shape.outputs)
         self.out_PNO = scratch("out", count, n, outputs)
+        if shape.depth:  # else the bias is a row of the first layer's weight
+            self.out_bias_P1O = self.weights[f"layers.{shape.depth}.bias"][:, None, :outputs]
         self.out_kept_PNO = scratch("out_kept", count, n, outputs)
         if shape.norm:
             widths = [layout.members[layout.order[p]].option("hidden") for p in range(start, stop)]
@@ -84,6 +86,8 @@ class Piece:
             self.product_PNH = scratch("product", *size)
         if gradients is not None:
             self.g_PNO = scratch("g", count, n, outputs)
+            if shape.depth:
+                self.g_out_bias_PO = self.gradients[f"layers.{shape.depth}.bias"][:, :outputs]
             self.g_full_PNO = scratch("g_full", count, n, shape.outputs)  # its padding stays zero
             self.g_PNH = [scratch(f"g{i % 2}", *size) for i in range(shape.depth)]
 
@@ -100,8 +104,12 @@ class Piece:
             for act, start, stop in self.acts:
                 activations.forward[act](a[start:stop], kept[start:stop])
             h = torch.add(h, a, out=self.h_PNH[i]) if self.shape.skip and i else a
-        self._linear(depth, h, self.full_PNO)
-        self.out_PNO.copy_(self.full_PNO[:, :, : self.out_PNO.shape[2]])
+        torch.bmm(h, self.weights[f"layers.{depth}.weight"], out=self.full_PNO)
+        real = self.full_PNO[:, :, : self.out_PNO.shape[2]]
+        if depth:
+            torch.add(real, self.out_bias_P1O, out=self.out_PNO)
+        else:
+            self.out_PNO.copy_(real)
         for act, start, stop in self.out_acts:
             activations.forward[act](self.out_PNO[start:stop], self.out_kept_PNO[start:stop])
         return self.out_PNO
@@ -113,7 +121,9 @@ class Piece:
             activations.backward[act](self.g_PNO[start:stop], self.out_PNO[start:stop], self.out_kept_PNO[start:stop])
         self.g_full_PNO[:, :, : self.g_PNO.shape[2]] = self.g_PNO
         g = self.g_full_PNO
-        self._linear_gradients(depth, self.h_PNH[-1] if depth else x_PNK, g)
+        torch.bmm((self.h_PNH[-1] if depth else x_PNK).mT, g, out=self.gradients[f"layers.{depth}.weight"])
+        if depth:
+            torch.sum(self.g_PNO, 1, out=self.g_out_bias_PO)
         passed = None  # what goes around a layer by its skip connection
         for i in reversed(range(depth)):
             g_h = self.g_PNH[i]

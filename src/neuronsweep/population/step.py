@@ -98,13 +98,16 @@ class Stepper:
             self.batch_PNC = rows
         else:
             self.flat = table.rows.flatten(0, 1)
-            self.batch_PNC = torch.empty(
-                len(members), self.batch, table.rows.shape[2], dtype=table.rows.dtype, device=device
-            )
-            seeds = sorted({member.seed for member in members})
-            self.seeds = seeds
-            self.seed_P = torch.tensor([seeds.index(member.seed) for member in members])
-            self.offset_P11 = (source_P * table.rows.shape[1]).view(-1, 1)
+            # members of one seed and one data set see the same batches: each pair is gathered once
+            pairs = [(member.seed, int(s)) for member, s in zip(members, source_P, strict=True)]
+            streams = {pair: i for i, pair in enumerate(dict.fromkeys(pairs))}
+            self.seeds = [seed for seed, _ in streams]
+            self.offset_S1 = torch.tensor([s * table.rows.shape[1] for _, s in streams]).view(-1, 1)
+            self.stream_P = torch.tensor([streams[pair] for pair in pairs], device=device)
+            shape = (self.batch, table.rows.shape[2])
+            self.batch_SNC = torch.empty(len(streams), *shape, dtype=table.rows.dtype, device=device)
+            shared = len(streams) < len(members)
+            self.batch_PNC = table.rows.new_empty(len(members), *shape) if shared else self.batch_SNC
             self.n = table.n
             # where in an epoch's order each place of each batch comes from; a short batch is padded by its first sample
             starts = np.cumsum([0, *self.lengths[:-1]])
@@ -122,16 +125,19 @@ class Stepper:
                 self._step(self.scales[0])
             else:
                 for index_B, scale in zip(self._orders(epoch), self.scales, strict=True):
-                    torch.index_select(self.flat, 0, index_B, out=self.batch_PNC.flatten(0, 1))
+                    torch.index_select(self.flat, 0, index_B, out=self.batch_SNC.flatten(0, 1))
+                    if self.batch_PNC is not self.batch_SNC:
+                        torch.index_select(self.batch_SNC, 0, self.stream_P, out=self.batch_PNC)
                     self._step(scale)
             schedule.end_epoch()
 
     def _orders(self, epoch: int) -> Tensor:
-        """Rows of the data for every step of an epoch (steps, P * N)."""
-        orders_SN = torch.stack([order(self.n, seed, epoch) for seed in self.seeds])
-        index_PB = orders_SN.index_select(1, self.places).index_select(0, self.seed_P).add_(self.offset_P11)
+        """Rows of the data for every step of an epoch (steps, S * N)."""
+        orders = {seed: order(self.n, seed, epoch) for seed in set(self.seeds)}
+        index_SB = torch.stack([orders[seed] for seed in self.seeds]).index_select(1, self.places)
+        index_SB.add_(self.offset_S1)
         steps = len(self.lengths)
-        return index_PB.view(len(index_PB), steps, -1).transpose(0, 1).reshape(steps, -1).to(self.flat.device)
+        return index_SB.view(len(index_SB), steps, -1).transpose(0, 1).reshape(steps, -1).to(self.flat.device)
 
     def _step(self, scale_NO: Tensor) -> None:
         for piece in self.pieces:
