@@ -21,28 +21,20 @@ class Evaluator:
 
     def __init__(self, layout: Layout, samples: Samples, ids: Sequence[int], params: Tensor):
         self.layout, self.samples = layout, samples
-        self.source_P = torch.from_numpy(samples.source[[ids[i] for i in layout.order]]).to(params.device)
-        self.pieces: dict[int, list[Piece]] = {}
-        for table in samples.tables.values():
-            n = table.rows.shape[1]
-            if n not in self.pieces:
-                self.pieces[n] = pieces(layout, n, samples.outputs, params)
+        source_P = torch.from_numpy(samples.source[[ids[i] for i in layout.order]]).to(params.device)
+        self.pieces: dict[str, list[Piece]] = {}
+        for split, table in samples.tables.items():
+            self.pieces[split] = pieces(layout, table.of(source_P), table.inputs, params)
 
     def __call__(self, final: bool) -> list[dict[str, float]]:
         """For each member of the layout ``split/name`` of a log epoch's metrics, or of all metrics."""
         rows: list[dict[str, float]] = [{} for _ in self.layout.members]
+        order = self.layout.order
         for split, table in self.samples.tables.items():
-            for piece in self.pieces[table.rows.shape[1]]:
-                count = piece.stop - piece.start
-                if len(table.rows) == 1:
-                    data = table.rows.expand(count, -1, -1)
-                else:
-                    data = table.rows.index_select(0, self.source_P[piece.start : piece.stop])
-                out, y = piece.forward(data[:, :, : table.inputs]), data[:, :, table.inputs :]
-                values = evaluate(self.samples.task, out, y, table.n, final)
-                columns = torch.stack(list(values.values())).tolist()
-                for k in range(count):
-                    row = rows[self.layout.order[piece.start + k]]
-                    for name, column in zip(values, columns, strict=True):
-                        row[f"{split}/{name}"] = column[k]
+            for piece in self.pieces[split]:
+                values = evaluate(self.samples.task, piece.forward(), piece.y_PNO, table.n, final)
+                names = [f"{split}/{name}" for name in values]
+                numbers = torch.stack(list(values.values()), 1).tolist()
+                for index, row in zip(order[piece.start : piece.stop], numbers, strict=True):
+                    rows[index].update(zip(names, row, strict=True))
         return rows

@@ -5,6 +5,8 @@ Padded units have zero weights on both sides, so they add zeros to the sums of r
 parameters are not zero and have to be masked by the caller.
 """
 
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -14,32 +16,36 @@ from neuronsweep.population import activations
 from neuronsweep.population.layout import Block, Layout, spans
 
 EPS = 1e-5  # of torch.nn.LayerNorm
-PIECE_BYTES = 2**19  # of one layer's values: three such tensors fit a core's second-level cache
+PIECE_BYTES = 2**20  # of one layer's values, so that what a piece works on stays in a core's second-level cache
 
 
 class Scratch:
     """Buffers by name that pieces use one after the other; new ones are zero."""
 
-    def __init__(self, dtype: torch.dtype, device: torch.device):
-        self.dtype, self.device = dtype, device
+    def __init__(self, like: Tensor):
+        self.like = like
         self._buffers: dict[str, Tensor] = {}
 
     def __call__(self, name: str, *shape: int) -> Tensor:
         size = torch.Size(shape).numel()
         buffer = self._buffers.get(name)
         if buffer is None or buffer.numel() < size:
-            buffer = self._buffers[name] = torch.zeros(size, dtype=self.dtype, device=self.device)
+            buffer = self._buffers[name] = self.like.new_zeros(size)
         return buffer[:size].view(shape)
 
 
 class Piece:
     """Some positions of one block, start..stop of the population, over n samples.
 
+    A pass is a list of calls on buffers that never move, because at a few microseconds an operation it matters what
+    Python does between two of them.
+
     Args:
         layout, block: where the parameters lie.
+        data_PNC: inputs, a one for the bias and targets of these positions, read anew at every pass.
+        inputs: how many of the C columns are inputs and bias.
         weights: the flat parameters (R, 32).
         gradients: the flat gradients (R, 32), or None where there is no backward pass.
-        outputs: real outputs of a network.
     """
 
     def __init__(
@@ -48,24 +54,20 @@ class Piece:
         block: Block,
         start: int,
         stop: int,
-        n: int,
-        outputs: int,
+        data_PNC: Tensor,
+        inputs: int,
         weights: Tensor,
         gradients: Tensor | None,
         scratch: Scratch,
     ):
         self.start, self.stop, self.shape = start, stop, block.shape
-        shape, count = block.shape, stop - start
+        self.x_PNK, self.y_PNO = data_PNC[:, :, :inputs], data_PNC[:, :, inputs:]
+        shape, (count, n, outputs) = block.shape, self.y_PNO.shape
         inside = slice(start - block.start, stop - block.start)
         self.weights = {name: layout.view(weights, block, name)[inside] for name in block.segments}
-        self.gradients = (
-            {name: layout.view(gradients, block, name)[inside] for name in block.segments}
-            if gradients is not None
-            else {}
-        )
-        size = (count, n, shape.width)
         self.acts = [span for span in spans(layout.acts, start, stop) if span.act != "identity"]
         self.out_acts = [span for span in spans(layout.out_acts, start, stop) if span.act != "identity"]
+        size = (count, n, shape.width)
         # a layer's values after its activation, and with skip the sum that goes on
         self.a_PNH = [scratch(f"a{i}", *size) for i in range(shape.depth)]
         self.h_PNH = [scratch(f"h{i}", *size) if shape.skip and i else a for i, a in enumerate(self.a_PNH)]
@@ -73,83 +75,96 @@ class Piece:
         self.kept_PNH = [scratch(f"kept{i}", *size) if keeps else a for i, a in enumerate(self.a_PNH)]
         self.full_PNO = scratch("full", count, n, shape.outputs)
         self.out_PNO = scratch("out", count, n, outputs)
-        if shape.depth:  # else the bias is a row of the first layer's weight
-            self.out_bias_P1O = self.weights[f"layers.{shape.depth}.bias"][:, None, :outputs]
         self.out_kept_PNO = scratch("out_kept", count, n, outputs)
         if shape.norm:
             widths = [layout.members[layout.order[p]].option("hidden") for p in range(start, stop)]
-            self.width_P11 = torch.tensor(widths, dtype=weights.dtype, device=weights.device).view(-1, 1, 1)
-            units = torch.arange(shape.width, device=weights.device)
-            self.real_P1H = (units < self.width_P11).to(weights.dtype)
+            self.width_P11 = weights.new_tensor(widths).view(-1, 1, 1)
+            self.real_P1H = (torch.arange(shape.width, device=weights.device) < self.width_P11).to(weights.dtype)
             self.u_PNH = [scratch(f"u{i}", *size) for i in range(shape.depth)]
             self.rstd_PN1 = [scratch(f"rstd{i}", count, n, 1) for i in range(shape.depth)]
             self.product_PNH = scratch("product", *size)
+        self._forward = self._forward_calls()
         if gradients is not None:
+            self.gradients = {name: layout.view(gradients, block, name)[inside] for name in block.segments}
             self.g_PNO = scratch("g", count, n, outputs)
-            if shape.depth:
-                self.g_out_bias_PO = self.gradients[f"layers.{shape.depth}.bias"][:, :outputs]
             self.g_full_PNO = scratch("g_full", count, n, shape.outputs)  # its padding stays zero
             self.g_PNH = [scratch(f"g{i % 2}", *size) for i in range(shape.depth)]
+            self.passed_PNH = scratch("passed", *size) if shape.skip else None
+            self._backward = self._backward_calls()
 
-    def forward(self, x_PNK: Tensor) -> Tensor:
+    def forward(self) -> Tensor:
         """The outputs (P, N, O), after ``out_act``, in a buffer that the next piece overwrites."""
-        depth = self.shape.depth
-        h = x_PNK
-        for i in range(depth):
-            z = self.u_PNH[i] if self.shape.norm else self.a_PNH[i]
-            self._linear(i, h, z)
-            if self.shape.norm:
-                self._norm(i)
-            a, kept = self.a_PNH[i], self.kept_PNH[i]
-            for act, start, stop in self.acts:
-                activations.forward[act](a[start:stop], kept[start:stop])
-            h = torch.add(h, a, out=self.h_PNH[i]) if self.shape.skip and i else a
-        torch.bmm(h, self.weights[f"layers.{depth}.weight"], out=self.full_PNO)
-        real = self.full_PNO[:, :, : self.out_PNO.shape[2]]
-        if depth:
-            torch.add(real, self.out_bias_P1O, out=self.out_PNO)
-        else:
-            self.out_PNO.copy_(real)
-        for act, start, stop in self.out_acts:
-            activations.forward[act](self.out_PNO[start:stop], self.out_kept_PNO[start:stop])
+        for call in self._forward:
+            call()
         return self.out_PNO
 
-    def backward(self, x_PNK: Tensor) -> None:
+    def backward(self) -> None:
         """Write the gradients, given the loss's gradient by the outputs in ``g_PNO`` (overwritten)."""
-        depth = self.shape.depth
-        for act, start, stop in self.out_acts:
-            activations.backward[act](self.g_PNO[start:stop], self.out_PNO[start:stop], self.out_kept_PNO[start:stop])
-        self.g_full_PNO[:, :, : self.g_PNO.shape[2]] = self.g_PNO
-        g = self.g_full_PNO
-        torch.bmm((self.h_PNH[-1] if depth else x_PNK).mT, g, out=self.gradients[f"layers.{depth}.weight"])
-        if depth:
-            torch.sum(self.g_PNO, 1, out=self.g_out_bias_PO)
-        passed = None  # what goes around a layer by its skip connection
-        for i in reversed(range(depth)):
-            g_h = self.g_PNH[i]
-            torch.bmm(g, self.weights[f"layers.{i + 1}.weight"].mT, out=g_h)
-            if passed is not None:
-                g_h.add_(passed)
-            g = g_h
-            passed = g_h.clone() if self.shape.skip and i else None
-            a, kept = self.a_PNH[i], self.kept_PNH[i]
-            for act, start, stop in self.acts:
-                activations.backward[act](g[start:stop], a[start:stop], kept[start:stop])
+        for call in self._backward:
+            call()
+
+    def _forward_calls(self) -> list[Callable[[], object]]:
+        calls: list[Callable[[], object]] = []
+        depth, h = self.shape.depth, self.x_PNK
+        for i in range(depth):
+            a, kept, weight = self.a_PNH[i], self.kept_PNH[i], self.weights[f"layers.{i}.weight"]
+            z = self.u_PNH[i] if self.shape.norm else a
+            if i:
+                bias = self.weights[f"layers.{i}.bias"].unsqueeze(1)
+                calls.append(partial(torch.baddbmm, bias, h, weight, out=z))
+            else:
+                calls.append(partial(torch.bmm, h, weight, out=z))
             if self.shape.norm:
-                self._norm_gradients(i, g)
-            self._linear_gradients(i, self.h_PNH[i - 1] if i else x_PNK, g)
+                calls.append(partial(self._norm, i))
+            for act, start, stop in self.acts:
+                calls.append(partial(activations.forward[act], a[start:stop], kept[start:stop]))
+            if self.shape.skip and i:
+                calls.append(partial(torch.add, h, a, out=self.h_PNH[i]))
+            h = self.h_PNH[i]
+        calls.append(partial(torch.bmm, h, self.weights[f"layers.{depth}.weight"], out=self.full_PNO))
+        outputs = self.out_PNO.shape[2]
+        real = self.full_PNO[:, :, :outputs]
+        if depth:
+            bias = self.weights[f"layers.{depth}.bias"][:, None, :outputs]
+            calls.append(partial(torch.add, real, bias, out=self.out_PNO))
+        else:  # the bias is a row of the weight
+            calls.append(partial(self.out_PNO.copy_, real))
+        for act, start, stop in self.out_acts:
+            calls.append(partial(activations.forward[act], self.out_PNO[start:stop], self.out_kept_PNO[start:stop]))
+        return calls
 
-    def _linear(self, i: int, h: Tensor, z: Tensor) -> None:
-        weight = self.weights[f"layers.{i}.weight"]
-        if i:
-            torch.baddbmm(self.weights[f"layers.{i}.bias"].unsqueeze(1), h, weight, out=z)
-        else:
-            torch.bmm(h, weight, out=z)
-
-    def _linear_gradients(self, i: int, h: Tensor, g: Tensor) -> None:
-        torch.bmm(h.mT, g, out=self.gradients[f"layers.{i}.weight"])
-        if i:
-            torch.sum(g, 1, out=self.gradients[f"layers.{i}.bias"])
+    def _backward_calls(self) -> list[Callable[[], object]]:
+        calls: list[Callable[[], object]] = []
+        depth, outputs = self.shape.depth, self.out_PNO.shape[2]
+        for act, start, stop in self.out_acts:
+            span = slice(start, stop)
+            calls.append(
+                partial(activations.backward[act], self.g_PNO[span], self.out_PNO[span], self.out_kept_PNO[span])
+            )
+        calls.append(partial(self.g_full_PNO[:, :, :outputs].copy_, self.g_PNO))
+        g = self.g_full_PNO
+        h = self.h_PNH[-1] if depth else self.x_PNK
+        calls.append(partial(torch.bmm, h.mT, g, out=self.gradients[f"layers.{depth}.weight"]))
+        if depth:
+            calls.append(partial(torch.sum, self.g_PNO, 1, out=self.gradients[f"layers.{depth}.bias"][:, :outputs]))
+        for i in reversed(range(depth)):
+            calls.append(partial(torch.bmm, g, self.weights[f"layers.{i + 1}.weight"].mT, out=self.g_PNH[i]))
+            g, h = self.g_PNH[i], self.h_PNH[i - 1] if i else self.x_PNK
+            if self.passed_PNH is not None:
+                # a skip connection passes a layer's gradient around it
+                if i < depth - 1:
+                    calls.append(partial(g.add_, self.passed_PNH))
+                if i:
+                    calls.append(partial(self.passed_PNH.copy_, g))
+            for act, start, stop in self.acts:
+                span = slice(start, stop)
+                calls.append(partial(activations.backward[act], g[span], self.a_PNH[i][span], self.kept_PNH[i][span]))
+            if self.shape.norm:
+                calls.append(partial(self._norm_gradients, i, g))
+            calls.append(partial(torch.bmm, h.mT, g, out=self.gradients[f"layers.{i}.weight"]))
+            if i:
+                calls.append(partial(torch.sum, g, 1, out=self.gradients[f"layers.{i}.bias"]))
+        return calls
 
     def _norm(self, i: int) -> None:
         """Layer norm over the real units: u = (z - mean) / sqrt(var + eps), a = u * weight + bias."""
@@ -176,22 +191,17 @@ class Piece:
 
 
 def pieces(
-    layout: Layout,
-    n: int,
-    outputs: int,
-    weights: Tensor,
-    gradients: Tensor | None = None,
-    piece_bytes: int = PIECE_BYTES,
+    layout: Layout, data_PNC: Tensor, inputs: int, weights: Tensor, gradients: Tensor | None = None
 ) -> list[Piece]:
-    """A layout's blocks cut so that a layer's values take about ``piece_bytes``; no piece holds a single position."""
-    scratch = Scratch(weights.dtype, weights.device)
+    """A layout's blocks cut so that a layer's values take about PIECE_BYTES; no piece holds a single position."""
+    scratch = Scratch(weights)
     result = []
     for block in layout.blocks:
         count = block.stop - block.start
-        member = n * max(block.shape.width, block.shape.outputs) * weights.element_size()
-        most = max(2, piece_bytes // member)
+        member = data_PNC.shape[1] * max(block.shape.width, block.shape.outputs) * weights.element_size()
+        most = max(2, PIECE_BYTES // member)
         number = min(-(-count // most), count // 2)
-        cuts = [block.start + count * i // number for i in range(number + 1)]
-        for start, stop in pairwise(cuts):
-            result.append(Piece(layout, block, start, stop, n, outputs, weights, gradients, scratch))
+        for start, stop in pairwise(block.start + count * i // number for i in range(number + 1)):
+            data = data_PNC[start:stop]
+            result.append(Piece(layout, block, start, stop, data, inputs, weights, gradients, scratch))
     return result

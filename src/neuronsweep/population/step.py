@@ -27,13 +27,9 @@ class Table:
     n: int
     inputs: int
 
-    @property
-    def x(self) -> Tensor:
-        return self.rows[:, :, : self.inputs]
-
-    @property
-    def y(self) -> Tensor:
-        return self.rows[:, :, self.inputs :]
+    def of(self, source_P: Tensor) -> Tensor:
+        """The rows (P, N, K + O) of these data sets, without a copy where there is only one."""
+        return self.rows.expand(len(source_P), -1, -1) if len(self.rows) == 1 else self.rows[source_P]
 
 
 class Samples:
@@ -84,18 +80,14 @@ class Stepper:
         device = table.rows.device
         self.lengths = sizes(table.n, members[0].batch_size)
         self.batch = pad(self.lengths[0], SAMPLES)
-        self.pieces = pieces(layout, self.batch, samples.outputs, optimizer.params, optimizer.gradients)
         self.gradient = GRADIENTS[samples.task]
-        self.inputs = samples.inputs
         self.scales = [
             scale_of(samples.task, length, self.batch, samples.outputs, table.rows) for length in self.lengths
         ]
         source_P = torch.from_numpy(samples.source[self.positions])
         self.full = len(self.lengths) == 1
         if self.full:
-            shared = len(table.rows) == 1
-            rows = table.rows.expand(len(members), -1, -1) if shared else table.rows[source_P.to(device)]
-            self.batch_PNC = rows
+            self.batch_PNC = table.of(source_P.to(device))
         else:
             self.flat = table.rows.flatten(0, 1)
             # members of one seed and one data set see the same batches: each pair is gathered once
@@ -116,6 +108,7 @@ class Stepper:
                 for start, length in zip(starts, self.lengths, strict=True)
             ]
             self.places = torch.from_numpy(np.concatenate(places))
+        self.pieces = pieces(layout, self.batch_PNC, table.inputs, optimizer.params, optimizer.gradients)
 
     def advance(self, first: int, last: int, schedule: Schedule) -> None:
         """Train epochs first..last (counted from 1), stepping the schedule after each."""
@@ -141,8 +134,6 @@ class Stepper:
 
     def _step(self, scale_NO: Tensor) -> None:
         for piece in self.pieces:
-            rows = self.batch_PNC[piece.start : piece.stop]
-            x, y = rows[:, :, : self.inputs], rows[:, :, self.inputs :]
-            self.gradient(piece.forward(x), y, scale_NO, piece.g_PNO)
-            piece.backward(x)
+            self.gradient(piece.forward(), piece.y_PNO, scale_NO, piece.g_PNO)
+            piece.backward()
         self.optimizer.step()
