@@ -4,7 +4,7 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from neuronsweep.population.optim import Optimizer, state_names
 from neuronsweep.population.schedule import Schedule, Stopping
 from neuronsweep.population.step import Samples, Stepper
 
+KEEP = 7 / 8  # tensors are compacted when less than this share of their members is alive
 STEPS = 2000  # at most, between two looks at the clock
 
 Metrics = dict[str, float]
@@ -154,10 +155,10 @@ class Population:
         if not states:
             return
         self._finish(states)
-        keep = [i for i in self.alive if i not in states]
-        if keep:
-            self._keep(keep)
-        self.alive = keep
+        self.alive = [i for i in self.alive if i not in states]
+        # Compaction costs as much as some dozens of steps, so a few members that are done may train on unseen.
+        if self.alive and len(self.alive) < KEEP * len(self.placed):
+            self._compact()
 
     def state(self) -> dict[str, Any]:
         """Everything training goes on from, as tensors and plain values, between ``close`` and ``advance``."""
@@ -165,6 +166,7 @@ class Population:
             "members": _identity(self.members),
             "epoch": self.epoch,
             "alive": self.alive,
+            "placed": self.placed,
             "params": self.optimizer.params,
             "optimizer": self.optimizer.state,
             "steps": self.optimizer.steps,
@@ -185,14 +187,16 @@ class Population:
         self.results = {i: Result(**saved) for i, saved in state["results"].items()}
         if not self.alive:
             return
-        self.layout = Layout([self.members[i] for i in self.alive])
+        placed = list(state["placed"])
+        self.layout = Layout([self.members[i] for i in placed])
         self.best = None if state["best"] is None else state["best"].to(self.device)
         tensors = {name: tensor.to(self.device) for name, tensor in state["optimizer"].items()}
-        self._place(Optimizer(self.layout, state["params"].to(self.device), tensors, state["steps"]), self.alive)
+        self._place(Optimizer(self.layout, state["params"].to(self.device), tensors, state["steps"]), placed)
 
-    def _place(self, optimizer: Optimizer, ids: list[int]) -> None:
+    def _place(self, optimizer: Optimizer, placed: list[int]) -> None:
         self.optimizer = optimizer
-        self.stepper = Stepper(self.layout, self.samples, ids, optimizer)
+        self.placed = placed
+        self.stepper = Stepper(self.layout, self.samples, placed, optimizer)
         self.evaluator: Evaluator | None = None
         self._failed: dict[int, str] = {}
         self._stopped: set[int] = set()
@@ -220,23 +224,24 @@ class Population:
             if progress.stopping.step(value):
                 self._stopped.add(i)
         if self.best is not None and improved:
-            self.best = torch.where(self._rows_of(improved), self.optimizer.params, self.best)
+            self.best = torch.where(self._rows_of(set(improved)), self.optimizer.params, self.best)
         return logged
 
     def _evaluate(self, due: list[int]) -> list[Metrics]:
-        if len(due) < len(self.alive):
+        if len(due) < len(self.placed) / 2:
             layout, rows = self._sublayout(due)
             flat = self.optimizer.params.index_select(0, rows)
             return Evaluator(layout, self.samples, due, flat)(final=False)
         if self.evaluator is None:
-            self.evaluator = Evaluator(self.layout, self.samples, self.alive, self.optimizer.params)
-        return self.evaluator(final=False)
+            self.evaluator = Evaluator(self.layout, self.samples, self.placed, self.optimizer.params)
+        metrics = dict(zip(self.placed, self.evaluator(final=False), strict=True))
+        return [metrics[i] for i in due]
 
     def _finish(self, states: Mapping[int, str]) -> None:
         leaving = list(states)
         layout, rows = self._sublayout(leaving)
         flat = self.optimizer.params
-        best = [i for i in leaving if self.members[i].keep == "best" and self.progress[i].history]
+        best = {i for i in leaving if self.members[i].keep == "best" and self.progress[i].history}
         if best and self.best is not None:
             flat = torch.where(self._rows_of(best), self.best, flat)
         flat = flat.index_select(0, rows)
@@ -258,26 +263,26 @@ class Population:
                 error,
             )
 
-    def _keep(self, keep: list[int]) -> None:
-        """Compaction: only these members stay in the tensors."""
-        layout, rows = self._sublayout(keep)
+    def _compact(self) -> None:
+        """Take the members that are done out of the tensors."""
+        layout, rows = self._sublayout(self.alive)
         state = {name: tensor.index_select(0, rows) for name, tensor in self.optimizer.state.items()}
         params = self.optimizer.params.index_select(0, rows)
         if self.best is not None:
             self.best = self.best.index_select(0, rows)
         optimizer = Optimizer(layout, params, state, self.optimizer.steps)
         self.layout = layout
-        self._place(optimizer, keep)
+        self._place(optimizer, list(self.alive))
 
     def _sublayout(self, ids: Sequence[int]) -> tuple[Layout, Tensor]:
         """A layout of these members alone, and for each of its rows the row of the present layout."""
         layout = Layout([self.members[i] for i in ids])
-        index = {member: k for k, member in enumerate(self.alive)}
+        index = {member: k for k, member in enumerate(self.placed)}
         return layout, self.layout.rows_for(layout, [index[i] for i in ids]).to(self.device)
 
-    def _rows_of(self, ids: Collection[int]) -> Tensor:
+    def _rows_of(self, ids: set[int]) -> Tensor:
         """True (R, 1) for the rows of these members."""
-        inside = torch.tensor([self.alive[k] in ids for k in self.layout.order])
+        inside = torch.tensor([self.placed[k] in ids for k in self.layout.order])
         return inside[self.layout.row_positions()].unsqueeze(1).to(self.device)
 
 
@@ -285,8 +290,8 @@ def member_bytes(member: Member) -> int:
     """An estimate of the memory a member needs while it is trained, its place in the evaluation included."""
     shape = shape_of(member)
     states = len(state_names(variant(member), member.optimizer["_target_"]))
-    # parameters, gradients, scratch and the optimiser's state; then numbers a row, and the best weights
-    tensors = 3 + states + (member.keep == "best")
+    # parameters, state and best weights, twice during compaction; gradients, scratch and what marks the padding
+    tensors = 2 * (1 + states + (member.keep == "best")) + 5
     numbers = rows_per_member(shape) * (ROW * tensors + 12)
     train = len(member.dataset.splits["train"].x)
     samples = train if member.batch_size == "full" else min(int(member.batch_size), train)

@@ -4,6 +4,7 @@ import inspect
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -189,8 +190,11 @@ def _unknown(group: str, spec: Mapping[str, Any], known: Mapping[str, tuple[str,
 
 
 def _number(spec: Mapping[str, Any], name: str) -> Any:
-    if name in spec:
-        return spec[name]
-    module, _, cls = spec["_target_"].rpartition(".")
+    return spec[name] if name in spec else _defaults(spec["_target_"])[name].default
+
+
+@cache
+def _defaults(target: str) -> Mapping[str, inspect.Parameter]:
+    module, _, name = target.rpartition(".")
     owner = torch.optim.lr_scheduler if module.endswith("lr_scheduler") else torch.optim
-    return inspect.signature(getattr(owner, cls)).parameters[name].default
+    return inspect.signature(getattr(owner, name)).parameters
