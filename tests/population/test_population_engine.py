@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import torch
-from reference import ADAM, plain_loop
+from reference import ADAM, assert_same_bits, plain_loop
 
 from neuronsweep.data.batches import log_epochs
 from neuronsweep.data.curves import line, sine
@@ -86,6 +86,21 @@ def test_pruned_members_leave():
     assert "val/r2" in pruned.metrics
     assert seen[0] == (1, [0, 1])
     assert seen[-1] == (30, [0])
+
+
+def test_results_are_told_as_members_end(tmp_path):
+    members = [MEMBER, dataclasses.replace(MEMBER, epochs=5), dataclasses.replace(MEMBER, epochs=9)]
+    told = []
+    results = train(members, on_result=lambda i, result: told.append((i, result.epoch)))
+    assert told == [(1, 5), (2, 9), (0, 30)]
+    path = tmp_path / "population.pt"
+    with pytest.raises(Interrupted):
+        train(members, snapshot=path, should_stop=lambda: len(told) > 3, on_result=lambda i, _: told.append(i))
+    again = []
+    resumed = train(members, snapshot=path, on_result=lambda i, _: again.append(i))
+    assert again == [1, 2, 0]
+    for a, b in zip(results, resumed, strict=True):
+        assert_same_bits(a, b)
 
 
 def test_a_member_that_is_done_is_not_pruned():

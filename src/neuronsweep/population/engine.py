@@ -1,8 +1,6 @@
 """Trains a population: log epochs, failures, early stopping, compaction, snapshots and results."""
 
-import hashlib
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +17,14 @@ from neuronsweep.population.layout import ROW, Layout, rows_per_member, shape_of
 from neuronsweep.population.member import Member, group_key, unsupported, variant
 from neuronsweep.population.optim import Optimizer, state_names
 from neuronsweep.population.schedule import Schedule, Stopping
+from neuronsweep.population.snapshot import identity, write
 from neuronsweep.population.step import Samples, Stepper
 
 KEEP = 7 / 8  # tensors are compacted when less than this share of their members is alive
-STEPS = 2000  # at most, between two looks at the clock
+LOOK = 0.5  # seconds of training between two looks at the clock, or one epoch where that is longer
 
 Metrics = dict[str, float]
+OnResult = Callable[[int, "Result"], None]
 OnLog = Callable[[int, Mapping[int, Metrics]], Iterable[int] | None]
 
 
@@ -76,6 +76,7 @@ def train(
     members: Sequence[Member],
     *,
     on_log: OnLog | None = None,
+    on_result: OnResult | None = None,
     snapshot: Path | None = None,
     snapshot_seconds: float = 5.0,
     should_stop: Callable[[], bool] = lambda: False,
@@ -89,23 +90,35 @@ def train(
         members: of one ``group_key``, none of them ``unsupported``.
         on_log: called after each log epoch with the epoch and the metrics of the members (by index) that logged; may
             return members to stop, which are PRUNED unless that epoch was their last.
+        on_result: called once for every member, with its index and result, as soon as it is done; after a restart
+            also for the members that were done before.
         snapshot: a file from which training goes on if it exists, rewritten every ``snapshot_seconds`` and before
             Interrupted is raised, left for the caller to delete.
-        should_stop: asked between epochs (every 2000 steps or fewer); when true, Interrupted is raised.
+        should_stop: asked at log epochs and about twice a second; when true, Interrupted is raised.
 
     Raises ValueError for members that cannot be trained together and for a snapshot of other members.
     """
     population = Population(members, device)
     if snapshot is not None and snapshot.exists():
-        population.load(torch.load(snapshot, weights_only=True))
+        population.load(torch.load(snapshot, weights_only=True, map_location="cpu"))
+    told: set[int] = set()
+
+    def tell() -> None:
+        for i in sorted(population.results.keys() - told):
+            told.add(i)
+            if on_result:
+                on_result(i, population.results[i])
+
+    tell()
     saved = time.monotonic()
     while population.alive:
         logged = population.advance()
         stopped = on_log(population.epoch, logged) if on_log and logged else None
         population.close(stopped or ())
+        tell()
         stop = should_stop()
         if snapshot is not None and (stop or time.monotonic() - saved >= snapshot_seconds):
-            _write(snapshot, population.state())
+            write(snapshot, population.state())
             saved = time.monotonic()
         if stop and population.alive:
             raise Interrupted(f"stopped after epoch {population.epoch}")
@@ -120,6 +133,7 @@ class Population:
         self.members = list(members)
         self.device = torch.device(device)
         self.epoch = 0
+        self._stretch = 1  # epochs between two looks at the clock
         self.alive = list(range(len(members)))
         self.results: dict[int, Result] = {}
         self.progress = [Progress(member) for member in members]
@@ -132,13 +146,16 @@ class Population:
 
     @torch.no_grad()
     def advance(self) -> dict[int, Metrics]:
-        """Train until the next log epoch, at most about 2000 steps.
+        """Train until the next log epoch, or for about LOOK seconds.
 
         Returns the metrics of the members that log in this epoch and are not FAILED, empty between log epochs.
         """
         due = min(self.progress[i].pending[-1] for i in self.alive)
-        target = min(due, self.epoch + max(1, STEPS // self.members[0].steps_per_epoch))
+        target = min(due, self.epoch + self._stretch)
+        start = time.monotonic()
         self.stepper.advance(self.epoch + 1, target, self.schedule)
+        seconds = (time.monotonic() - start) / (target - self.epoch)
+        self._stretch = max(1, min(int(LOOK / max(seconds, 1e-9)), 2 * self._stretch))
         self.epoch = target
         return self._log() if target == due else {}
 
@@ -163,7 +180,7 @@ class Population:
     def state(self) -> dict[str, Any]:
         """Everything training goes on from, as tensors and plain values, between ``close`` and ``advance``."""
         return {
-            "members": _identity(self.members),
+            "members": identity(self.members),
             "epoch": self.epoch,
             "alive": self.alive,
             "placed": self.placed,
@@ -178,7 +195,7 @@ class Population:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from a ``state`` of the same members; raises ValueError if they are others."""
-        if state["members"] != _identity(self.members):
+        if state["members"] != identity(self.members):
             raise ValueError("this snapshot is of other members")
         self.epoch, self.alive = state["epoch"], list(state["alive"])
         self.schedule.load(state["schedule"])
@@ -324,24 +341,3 @@ def _not_finite(metrics: Metrics) -> str | None:
         if not math.isfinite(value):
             return f"{name} is {value}"
     return None
-
-
-def _identity(members: Sequence[Member]) -> str:
-    """A hash of everything that decides what the members' numbers are."""
-    sha = hashlib.sha256()
-    for member in members:
-        values = {**vars(member), "dataset": member.dataset.digest}
-        for name in ("network", "optimizer", "scheduler"):
-            values[name] = sorted((values[name] or {}).items())
-        sha.update(repr(sorted(values.items())).encode())
-    return sha.hexdigest()
-
-
-def _write(path: Path, state: Mapping[str, Any]) -> None:
-    """Write the file whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        torch.save(dict(state), file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

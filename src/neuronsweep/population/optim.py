@@ -117,6 +117,12 @@ def _adagrad(r: Rows) -> None:
 Numbers = dict[str, np.ndarray]
 
 
+def _powers(bases: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """bases (P,) to the powers t (L, 1), by Python: the last bit of numpy's powers depends on a number's neighbours."""
+    distinct, which = np.unique(bases, return_inverse=True)
+    return np.array([[base**exponent for base in distinct.tolist()] for exponent in t[:, 0].tolist()])[:, which]
+
+
 def _adam_constants(get: Callable[[str], np.ndarray]) -> Numbers:
     betas = get("betas")
     return {"weight_decay": get("weight_decay"), "rate1": 1 - betas[:, 0], "rate2": 1 - betas[:, 1]}
@@ -124,8 +130,8 @@ def _adam_constants(get: Callable[[str], np.ndarray]) -> Numbers:
 
 def _adam_varying(get: Callable[[str], np.ndarray], t: np.ndarray, rates: np.ndarray) -> Numbers:
     betas = get("betas")
-    root = np.sqrt(1 - betas[:, 1] ** t)
-    step = -rates / (1 - betas[:, 0] ** t) * root
+    root = np.sqrt(1 - _powers(betas[:, 1], t))
+    step = -rates / (1 - _powers(betas[:, 0], t)) * root
     return {"eps": get("eps") * root, "step": step, "shrink": 1 - rates * get("weight_decay") + 0 * t}
 
 
