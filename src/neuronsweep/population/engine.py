@@ -317,7 +317,8 @@ def member_bytes(member: Member) -> int:
     orders = 3 * 8 * train if member.steps_per_epoch > 1 else 0
     own = sum(split.x.numel() + split.y.numel() for split in member.dataset.splits.values())
     history = 500 * min(member.log_points, member.epochs)
-    return (numbers + batch + own) * member.dtype.itemsize + orders + history + 20_000
+    # data of its own is held by the population, the stepper and the evaluator
+    return (numbers + batch + 3 * own) * member.dtype.itemsize + orders + history + 20_000
 
 
 def _check(members: Sequence[Member]) -> None:
