@@ -21,10 +21,9 @@ def begin(writer: Any, config: Mapping[str, Any], network: nn.Module, dataset: D
     """
     from torch.utils.tensorboard.summary import hparams
 
-    names = [f"{split}/loss" for split in dataset.splits]
-    experiment, session, _ = hparams(hyperparameters(config), dict.fromkeys(names, 0.0))
-    for summary in (experiment, session):
-        writer.file_writer.add_summary(summary)
+    # Only the session: without a summary of the experiment TensorBoard shows every scalar that the runs have.
+    _, session, _ = hparams(hyperparameters(config), {})
+    writer.file_writer.add_summary(session)
     parameter = next(network.parameters())
     x = dataset.splits["train"].x[:1].to(parameter.device, parameter.dtype)
     network.eval()
@@ -34,16 +33,15 @@ def begin(writer: Any, config: Mapping[str, Any], network: nn.Module, dataset: D
     network.train()
 
 
-def finish(writer: Any, config: Mapping[str, Any], metrics: Mapping[str, float], epoch: int, png: bytes) -> None:
+def finish(writer: Any, metrics: Mapping[str, float], epoch: int, png: bytes) -> None:
     """Write the final metrics under the tags of the scalars, the picture of the fit, and the end of the session."""
     from tensorboard.compat.proto.summary_pb2 import Summary
     from torch.utils.tensorboard.summary import hparams
 
     for name, value in metrics.items():
         writer.add_scalar(name, value, epoch)
-    experiment, session, end = hparams(hyperparameters(config), dict(metrics))
-    for summary in (experiment, session, end):
-        writer.file_writer.add_summary(summary)
+    _, _, end = hparams({}, {})
+    writer.file_writer.add_summary(end)
     width, height = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))  # PNG's IHDR chunk
     image = Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png)
     writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=FIGURE_TAG, image=image)]), epoch)

@@ -2,7 +2,7 @@
 
 import io
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +41,15 @@ MANY_STYLE: Style = {"s": 9, "linewidths": 0, "alpha": 0.55}
 FOLLOW = 0.6
 # Shades of a class colour from unsure to sure; points of a heat map to a side, and about how many colours it has.
 SHADES, HEAT, BANDS = 6, 80, 16
+
+
+def title(config: Mapping[str, Any], metric: str, value: float) -> str:
+    """What a picture shows, from a run's config with nested keys: data, network, seed and one metric."""
+    model = config["model"]
+    data = config["data"]["_target_"].rpartition(".")[2]
+    hidden = " - ".join([str(model["hidden"])] * model["depth"]) + f" {model['act']}" if model["depth"] else "linear"
+    out = "" if model["out_act"] == "identity" else f", output {model['out_act']}"
+    return f"{data}: {hidden}{out}, seed {config['seed']}, {metric} {value:.4g}"
 
 
 def fit_png(network: Callable[[Tensor], Tensor], dataset: Dataset, title: str) -> bytes:

@@ -233,9 +233,10 @@ def _complete(
     seconds: float,
 ) -> None:
     epoch = log_point.history[-1][0]
-    png = figures.fit_png(module.network, data.dataset, directory.name)
+    title = figures.title(_plain(cfg), cfg.objective.metric, metrics[cfg.objective.metric])
+    png = figures.fit_png(module.network, data.dataset, title)
     if isinstance(logger, TensorBoardLogger):
-        events.finish(logger.experiment, record.flatten(_plain(cfg)), metrics, epoch, png)
+        events.finish(logger.experiment, metrics, epoch, png)
         logger.experiment.close()
     elif logger:
         logger.log_hyperparams(record.flatten(_plain(cfg)))

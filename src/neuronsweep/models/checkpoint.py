@@ -1,8 +1,10 @@
 """model.ckpt: the file both engines write and Lightning's load_from_checkpoint reads."""
 
 import io
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -37,7 +39,9 @@ def load_network(path: Path) -> MLP:
     Raises UserError for a file that is missing, damaged, or holds more than tensors and plain values.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch notices of a file that it then refuses
+            content = torch.load(path, map_location="cpu", weights_only=True)
         arguments, weights = content["hyper_parameters"], content["state_dict"]
         network = MLP(arguments["inputs"], arguments["outputs"], **arguments["model"])
         prefix = "network."
@@ -46,6 +50,8 @@ def load_network(path: Path) -> MLP:
         network.load_state_dict(weights)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
+    except UnpicklingError:
+        raise UserError(f"{path} is damaged: it holds more than tensors and plain values, or less") from None
     except Exception as error:  # a damaged file fails in the unpickler, the zip reader or the network, each in its way
         raise UserError(f"{path} is damaged: {type(error).__name__}: {str(error).strip().splitlines()[0]}") from None
     return network.eval()

@@ -152,15 +152,13 @@ class Bookkeeper(Callback):
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         if config.hydra.mode != RunMode.MULTIRUN:
+            _end_single(job_return)
             return
         name = f"#{config.hydra.job.num} {' '.join(config.hydra.overrides.task)}"
         if job_return.status is JobStatus.COMPLETED:
             console.say(f"{name}  {config.objective.metric} {console.number(job_return.return_value)}")
         else:
-            error = job_return._return_value
-            if not isinstance(error, Diverged | UserError):
-                traceback.print_exception(error)
-            print(f"{name}  FAILED: {error}", file=sys.stderr, flush=True)
+            print(f"{name}  FAILED: {_tell(job_return)}", file=sys.stderr, flush=True)
         if time.monotonic() - self.written > 1:  # of hundreds of short runs, not each rewrites the table
             ledger.write_results(Path(config.hydra.sweep.dir))
             self.written = time.monotonic()
@@ -174,3 +172,20 @@ class Bookkeeper(Callback):
         if failed:
             numbers = ", ".join(map(str, failed[:20])) + (", ..." if len(failed) > 20 else "")
             stop(f"{len(failed)} of {len(rows)} runs did not complete: {numbers}", status=1)
+
+
+def _end_single(job_return: JobReturn) -> None:
+    """End a single run that failed here, before Hydra adds lines of its own."""
+    if job_return.status is JobStatus.FAILED:
+        error = _tell(job_return)
+        if isinstance(error, UserError):
+            stop(str(error))
+        stop(f"the run failed: {error}", status=1)
+
+
+def _tell(job_return: JobReturn) -> Exception:
+    """The error of a failed job; printed with its traceback unless its message says all."""
+    error = job_return._return_value
+    if not isinstance(error, Diverged | UserError):
+        traceback.print_exception(error)
+    return error

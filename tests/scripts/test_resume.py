@@ -1,0 +1,64 @@
+"""scripts/resume.py: a run killed in the middle goes on to the bits of an uninterrupted one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from neuronsweep.sweeps import ledger
+from tests.conftest import ROOT
+
+LONG = ("epochs=1500", "batch_size=100", "logger=tensorboard", "trainer.checkpoint_seconds=0.1")
+
+
+def start(cwd, *words: str) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, str(ROOT / "train.py"), *LONG, *words], cwd=cwd, stdout=subprocess.PIPE)
+
+
+def wait_for(path, process) -> None:
+    end = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, "the run ended before it could be interrupted"
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_goes_on(command, tmp_path, how):
+    process = start(tmp_path, "hydra.run.dir=run")
+    run = tmp_path / "run"
+    wait_for(run / ledger.CHECKPOINT, process)
+    refused = command("scripts/resume.py", "run")
+    assert refused.returncode == 2
+    assert f"is being trained by process {process.pid}" in refused.stderr
+    os.kill(process.pid, how)
+    out, _ = process.communicate(timeout=30)
+    if how is not signal.SIGKILL:
+        assert process.returncode == 130
+        assert b"go on with: python scripts/resume.py run" in out
+    assert json.loads((run / ledger.STATUS).read_text())["state"] == "RUNNING"
+    done = command("scripts/resume.py", "run")
+    assert done.returncode == 0, done.stderr
+    assert command("train.py", *LONG, "hydra.run.dir=whole").returncode == 0
+    for name in (ledger.METRICS, ledger.HISTORY):
+        assert (run / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert "nothing to do" in command("scripts/resume.py", "run").stdout
+    assert not [path for path in run.iterdir() if path.name.startswith(".") and path.name != ".hydra"]
+
+
+def test_what_cannot_go_on_is_one_line(command, tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = command("scripts/resume.py", "empty")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "is not a run directory" in done.stderr
+    failing = ("data=quadratic", "optimizer=sgd", "optimizer.lr=1e9", "hydra.run.dir=failed")
+    done = command("train.py", *failing)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the run failed: train/loss is")
+    done = command("scripts/resume.py", "failed")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "would fail again" in done.stderr

@@ -1,0 +1,88 @@
+"""Commands as a stranger types them: every mistake is one line and exit status 2, and nothing is written."""
+
+import pytest
+
+from neuronsweep.config import ACTIVATIONS
+
+# what is typed, and the words that the one line must hold
+MISTAKES = {
+    "epoch=3": ("epoch is not a key", "did you mean epochs?"),
+    "model.hiden=3": ("model.hiden is not a key", "did you mean model.hidden?"),
+    "hidden=3": ("hidden is not a key", "did you mean model.hidden?"),
+    "trainer.early_stopping.patence=3": ("did you mean trainer.early_stopping.patience?",),
+    "optimizer.momentum=0.9": ("optimizer.momentum is not a key of the optimizer chosen here",),
+    "data=line data.noise=1": ("data.noise is not a key of the data chosen here",),
+    "+model.size=3": ("model.size", "nothing would read it"),
+    "model.hidden=abc": ("model.hidden=abc", "a whole number >= 1"),
+    "model.hidden=2.5": ("model.hidden=2.5", "a whole number >= 1"),
+    "model.skip=maybe": ("model.skip=maybe", "true or false"),
+    "model.hidden=0": ("model.hidden=0", "a whole number >= 1"),
+    "model.depth=-1": ("model.depth=-1", "a whole number >= 0"),
+    "model.dropout=1": ("model.dropout=1.0", "a number >= 0 and < 1"),
+    "optimizer.lr=0": ("optimizer.lr=0.0", "a finite number > 0"),
+    "optimizer.lr=-1": ("optimizer.lr=-1.0", "a finite number > 0"),
+    "optimizer.lr=nan": ("optimizer.lr=nan", "a finite number > 0"),
+    "optimizer.lr=inf": ("optimizer.lr=inf", "a finite number > 0"),
+    "data.noise=-1": ("data.noise=-1.0", "a finite number >= 0"),
+    "batch_size=0": ("batch_size=0", "full or a whole number >= 1"),
+    "batch_size=half": ("batch_size=half", "full or a whole number >= 1"),
+    "data.low=3": ("data.low=3.0", "data.high", "2.5"),
+    "data.n=0": ("data.n=0",),
+    "epochs=0": ("epochs=0", "a whole number >= 1"),
+    "model.act=rleu": ("model.act=rleu", *ACTIVATIONS, "did you mean relu?"),
+    "data=mons": ("data=mons", "did you mean moons?"),
+    "experiment=moons_liner": ("experiment=moons_liner", "did you mean moons_linear?"),
+    "optimizer=adm": ("optimizer=adm", "did you mean adam?"),
+    "optimizer.lrr=1": ("optimizer.lrr", "did you mean optimizer.lr?"),
+    "optimizer=sgd optimizer.nesterov=true": ("optimizer.nesterov=true", "momentum > 0"),
+    "objective.metric=val/los": ("objective.metric=val/los", "did you mean val/loss?"),
+    "data=moons objective.metric=outer/loss": ("objective.metric=outer/loss", "val/auroc"),
+    "model.norm=batch batch_size=1": ("model.norm=batch", "batch_size=1"),
+    "trainer.devices=2": ("trainer.devices=2", "ddp_cpu"),
+    "trainer=gpu": ("gpu", "CUDA devices"),
+    "model.hidden": ("model.hidden", "KEY=VALUE"),
+    "hydra.run.dir=/proc/nowhere": ("/proc/nowhere", "output directory"),
+    "hydra.run.dir=a_file/run": ("a_file/run", "output directory"),
+    # under -m all jobs are checked before the first is trained
+    "-m model.hidden=2,0": ("job 1", "model.hidden=0"),
+    "-m model.hidden=2,4 model.act=relu,thanh": ("job 1", "did you mean tanh?"),
+    "-m experiment=moons_linear,moons_liner": ("did you mean moons_linear?",),
+    "-m model.hiden=2,4": ("did you mean model.hidden?",),
+    "-m model.hidden=2,x": ("model.hidden=x", "a whole number >= 1"),
+    "-m optimizer.lr=interval(0.1,1)": ("interval", "a grid"),
+    "-m seed=0,1 trainer=ddp_cpu trainer.devices=2": ("single run",),
+    "-m hydra.sweep.dir=/proc/nowhere seed=0,1": ("/proc/nowhere", "output directory"),
+}
+
+
+@pytest.mark.parametrize("words", MISTAKES)
+def test_a_mistake_is_one_line_and_leaves_nothing(command, tmp_path, words):
+    (tmp_path / "a_file").write_text("")
+    done = command("train.py", *words.split())
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    assert all(word in lines[0] for word in MISTAKES[words]), lines[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["a_file"]
+
+
+@pytest.mark.parametrize("words", ["--help", "model.hidden=0", "-m model.hidden=2,0", "--cfg job"])
+def test_help_and_mistakes_do_not_import_torch(command, tmp_path, words):
+    (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
+    done = command("train.py", *words.split(), PYTHONPATH=str(tmp_path))
+    assert "torch was imported" not in done.stdout + done.stderr
+    assert done.returncode in (0, 2)
+
+
+def test_hydra_full_error_shows_the_traceback(command):
+    done = command("train.py", "epoch=3", HYDRA_FULL_ERROR="1")
+    assert "Traceback" in done.stderr
+
+
+def test_a_run_directory_is_not_written_twice(command):
+    words = ("epochs=3", "data=line", "hydra.run.dir=run")
+    assert command("train.py", *words).returncode == 0
+    done = command("train.py", *words)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "holds results already" in done.stderr

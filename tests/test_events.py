@@ -1,0 +1,65 @@
+"""TensorBoard shows a sweep: asked as a browser asks it, over HTTP."""
+
+import json
+import urllib.request
+
+import pytest
+from tensorboard import program
+
+from neuronsweep.config import known_keys
+from neuronsweep.events import hyperparameters
+
+WORDS = ("experiment=moons_mlp8_tanh", "epochs=20", "log_points=5")
+
+
+@pytest.fixture
+def board(command, tmp_path):
+    """A TensorBoard over the outputs of a sweep with three seeds; get(path) returns its answer."""
+    done = command("train.py", "-m", "hydra/launcher=basic", *WORDS, "seed=0,1,2", "hydra.sweep.dir=outputs/sweep")
+    assert done.returncode == 0, done.stderr
+    server = program.TensorBoard()
+    server.configure(argv=["", "--logdir", str(tmp_path / "outputs"), "--port", "0", "--load_fast", "false"])
+    url = server.launch()
+
+    def get(path: str, body: dict | None = None) -> bytes:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{url}data/plugin/{path}", data, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.read()
+
+    return get
+
+
+def test_tensorboard_has_hparams_scalars_picture_and_graph(board, tmp_path):
+    names = {f"sweep/{number:04d}" for number in range(3)}
+    experiment = json.loads(board("hparams/experiment", {}))
+    columns = {info["name"]: info["type"] for info in experiment["hparamInfos"]}
+    assert columns["model.hidden"] == "DATA_TYPE_FLOAT64"
+    assert columns["model.act"] == "DATA_TYPE_STRING"
+    assert set(columns) == {key for key, _, _ in known_keys()}
+    wanted = {
+        "colParams": [{"metric": {"tag": "val/auroc"}}],
+        "allowedStatuses": ["STATUS_SUCCESS"],
+        "startIndex": 0,
+        "sliceSize": 10,
+    }
+    groups = json.loads(board("hparams/session_groups", wanted))["sessionGroups"]
+    assert len(groups) == 3
+    for group in groups:
+        run = group["name"] if group["name"] in names else group["sessions"][0]["name"]
+        metrics = json.loads((tmp_path / "outputs" / run / "metrics.json").read_text())
+        shown = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
+        assert shown == pytest.approx(metrics, rel=1e-6)
+    tags = json.loads(board("scalars/tags"))
+    assert set(tags) >= names
+    scalars = json.loads(board("scalars/scalars?run=sweep/0000&tag=val/loss"))
+    assert [step for _, step, _ in scalars][:5] == [1, 6, 10, 15, 20]
+    images = json.loads(board("images/tags"))
+    assert all("fit" in images[name] for name in names)
+    assert all(json.loads(board("graphs/info"))[name]["run_graph"] for name in names)
+
+
+def test_hyperparameters_have_the_same_types_whatever_the_groups():
+    one = hyperparameters({"optimizer.lr": 0.1, "batch_size": 32, "model.skip": True})
+    other = hyperparameters({"optimizer.momentum": 0.9, "batch_size": "full", "data.noise": 0})
+    assert {key: type(value) for key, value in one.items()} == {key: type(value) for key, value in other.items()}

@@ -1,0 +1,53 @@
+"""README is true: its commands run, and what it prints of errors is what the commands say."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", README, re.S) for line in block.splitlines() if line]
+ERRORS = re.findall(r"^\$ python (.+)\n(error: .+)$", README, re.M)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A directory that looks like the repository, with outputs of its own."""
+    clone = tmp_path_factory.mktemp("clone")
+    for name in ("train.py", "conf", "scripts", "benchmarks", "src"):
+        (clone / name).symlink_to(ROOT / name)
+    return clone
+
+
+def run(words: str, cwd) -> subprocess.CompletedProcess:
+    script, *rest = words.split()
+    return subprocess.run([sys.executable, script, *rest], cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
+def test_commands_run(clone):
+    assert len(COMMANDS) >= 3
+    for line in COMMANDS:
+        python, words = line.split(" ", 1)
+        assert python == "python"
+        done = run(words, clone)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        shown = re.search(re.escape(f"$ {line}\n") + r"(.*?)```", README, re.S)
+        assert shown is None or done.stdout == shown.group(1)
+
+
+@pytest.mark.parametrize(("words", "message"), ERRORS)
+def test_errors_are_as_shown(tmp_path_factory, clone, words, message):
+    done = run(words, clone)
+    assert (done.returncode, done.stderr.strip()) == (2, message)
+
+
+def test_five_errors_are_shown():
+    assert len(ERRORS) == 5
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
