@@ -1,0 +1,106 @@
+"""Which runs may be trained together, and why the others may not."""
+
+import itertools
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import torch
+
+from neuronsweep.data.dataset import Dataset
+from neuronsweep.population.engine import member_bytes
+from neuronsweep.population.member import Member, group_key, unsupported
+
+MODULES = (
+    None,
+    "neuronsweep.models.modules.RegressionModule",
+    "neuronsweep.models.modules.ClassificationModule",
+)
+LOGGERS = (None, "lightning.pytorch.loggers.TensorBoardLogger")
+DTYPES = {"32-true": torch.float32, "64-true": torch.float64}
+
+# Fewer members than this to a worker gain nothing: a step costs the same for one as for a dozen.
+WORTH_SPLITTING = 16
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one population: how many members, and how many bytes the engine may need for them."""
+
+    max_members: int
+    max_bytes: float
+
+
+def outside(config: Mapping[str, Any]) -> str | None:
+    """Why a run cannot be a member whatever its network is, as far as its resolved config tells, or None."""
+    module, logger = config["module"]["_target_"], config["logger"]["_target_"]
+    if module not in MODULES:
+        return f"module._target_={module} may do anything"
+    if logger not in LOGGERS:
+        return f"logger._target_={logger} wants its own Trainer"
+    trainer = config["trainer"]
+    if trainer["devices"] > 1:
+        return f"trainer.devices={trainer['devices']}"
+    if trainer["precision"] not in DTYPES:
+        return f"trainer.precision={trainer['precision']}"
+    if config["threads"] != 1:
+        return f"threads={config['threads']} (members are computed by one thread each)"
+    return None
+
+
+def member(config: Mapping[str, Any], dataset: Dataset) -> Member:
+    """The member that a run with this resolved config would be."""
+    trainer, objective = config["trainer"], config["objective"]
+    return Member(
+        dataset=dataset,
+        network=config["model"],
+        seed=config["seed"],
+        optimizer=config["optimizer"],
+        scheduler=config["scheduler"] if config["scheduler"]["_target_"] else None,
+        epochs=config["epochs"],
+        batch_size=config["batch_size"],
+        log_points=config["log_points"],
+        clip=trainer["gradient_clip_val"],
+        patience=trainer["early_stopping"]["patience"],
+        min_delta=trainer["early_stopping"]["min_delta"],
+        metric=objective["metric"],
+        mode=objective["mode"],
+        keep=trainer["keep"],
+        dtype=DTYPES[trainer["precision"]],
+    )
+
+
+def plan(
+    members: Mapping[int, Member], limits: Limits, workers: int, reasons: Mapping[int, str]
+) -> tuple[list[list[int]], dict[int, str]]:
+    """Populations of at most ``limits``, as lists of job numbers, and the reasons of the jobs for Lightning.
+
+    Args:
+        members: by job number.
+        workers: processes among which the members of a group are spread.
+        reasons: of jobs that could not even become members.
+    """
+    alone = dict(reasons)
+    groups: dict[Hashable, list[int]] = {}
+    for number, candidate in members.items():
+        if reason := unsupported(candidate):
+            alone[number] = reason
+        else:
+            groups.setdefault(group_key(candidate), []).append(number)
+    populations = [part for group in groups.values() for part in _split(group, members, limits, workers)]
+    return populations, dict(sorted(alone.items()))
+
+
+def _split(group: Sequence[int], members: Mapping[int, Member], limits: Limits, workers: int) -> Iterable[list[int]]:
+    """Parts of about the same cost, with few different seeds in each, because members of a seed share their batches."""
+    total = sum(member_bytes(members[number]) for number in group)
+    parts = max(ceil(len(group) / limits.max_members), ceil(total / limits.max_bytes))
+    if len(group) >= WORTH_SPLITTING * workers:
+        parts = ceil(parts / workers) * workers
+    parts = min(parts, len(group))
+    by_seed = sorted(group, key=lambda number: members[number].seed)
+    if len({members[number].seed for number in group}) < parts:
+        return [by_seed[part::parts] for part in range(parts)]
+    bounds = [len(group) * part // parts for part in range(parts + 1)]
+    return [by_seed[start:stop] for start, stop in itertools.pairwise(bounds)]
