@@ -7,13 +7,14 @@ python train.py -m model.hidden=2,8,32 model.act=relu,tanh
 import hydra
 from omegaconf import DictConfig
 
-from neuronsweep.cli import command
+from neuronsweep.cli import command, trains_runs
 from neuronsweep.config import register
 
 register()
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
+@trains_runs
 def main(cfg: DictConfig) -> float:
     from neuronsweep.training import train  # late: help and errors in the config answer without importing torch
 

@@ -110,7 +110,8 @@ class Bar(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         epoch, row = self.log_point.history[-1]
-        self.bar.advance_to(epoch, row)
+        losses = [f"{name} {value:.4g}" for name, value in row.items() if name.endswith("/loss")]
+        self.bar.advance_to(epoch, "  ".join(losses))
 
     def teardown(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
         self.bar.close()

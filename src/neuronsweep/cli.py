@@ -6,15 +6,23 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
 
 from neuronsweep.config import SCHEMAS, known_keys, nearest
 from neuronsweep.errors import Diverged, UserError, stop
+
+Task = TypeVar("Task", bound=Callable[..., Any])
+
+
+def trains_runs(task: Task) -> Task:
+    """Mark a task function as one that trains the run its config describes, so a launcher may train many at once."""
+    task.trains_runs = True  # type: ignore[attr-defined]
+    return task
 
 
 @contextmanager

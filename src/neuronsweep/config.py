@@ -278,6 +278,18 @@ class NoLogger:
 
 
 @dataclass
+class Population:
+    """How the runs of a sweep are trained together; changes no number of any of them."""
+
+    max_members: int = _key(512, _int(1))
+    # GB that the engine may take for one population
+    max_memory_gb: float = _key(2.0, POSITIVE)
+    # processes; null: one a core, or one a GPU
+    workers: int | None = _key(None, _int(1))
+    snapshot_seconds: float = _key(5.0, NOT_NEGATIVE)
+
+
+@dataclass
 class Objective:
     metric: str = "val/loss"
     mode: str = _key("min", _one_of("min", "max"))
@@ -295,6 +307,7 @@ class Config:
     trainer: Any = MISSING
     logger: Any = MISSING
     objective: Objective = field(default_factory=Objective)
+    population: Population = field(default_factory=Population)
     seed: int = _key(0, SEED)
     epochs: int = _key(2000, _int(1))
     batch_size: Any = _key("full", BATCH_SIZE)
@@ -368,6 +381,13 @@ def _dotted(schema: type, prefix: str = "") -> Iterator[tuple[str, Any, Allowed 
             yield from _dotted(item.type, f"{prefix}{item.name}.")  # type: ignore[arg-type]
         else:
             yield prefix + item.name, item.type, BOOL if item.type is bool else item.metadata.get("allowed")
+
+
+def plain(cfg: DictConfig, resolve: bool = True) -> dict[str, Any]:
+    """A config as nested dictionaries."""
+    container = OmegaConf.to_container(cfg, resolve=resolve, enum_to_str=True)
+    assert isinstance(container, dict)
+    return container  # type: ignore[return-value]
 
 
 def check_targets(config: Mapping[str, Any]) -> None:

@@ -26,9 +26,8 @@ class Bar:
         self.task = self.progress.add_task("", total=total, values="")
         self.progress.start()
 
-    def advance_to(self, done: int, values: Mapping[str, float]) -> None:
-        text = "  ".join(f"{name} {value:.4g}" for name, value in values.items() if name.endswith("/loss"))
-        self.progress.update(self.task, completed=done, values=text)
+    def advance_to(self, done: int, values: str) -> None:
+        self.progress.update(self.task, completed=done, values=values)
 
     def close(self) -> None:
         self.progress.stop()

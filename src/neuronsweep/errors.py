@@ -12,6 +12,10 @@ class Diverged(ArithmeticError):
     """A loss is not finite any more; the message names the metric and the epoch."""
 
 
+class WorkerError(Exception):
+    """A run failed in another process; the message is that process's traceback."""
+
+
 def stop(message: str, status: int = 2) -> NoReturn:
     """Print one line on stderr and end the process."""
     print("error: " + " ".join(message.split()), file=sys.stderr, flush=True)

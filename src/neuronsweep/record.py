@@ -16,7 +16,7 @@ from typing import Any
 PACKAGES = ("neuronsweep", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tensorboard", "numpy")
 
 # Keys that change how a run is kept or shown, never a number of it.
-BOOKKEEPING = ("logger", "trainer.checkpoint_seconds")
+BOOKKEEPING = ("logger", "population", "trainer.checkpoint_seconds")
 
 SOURCE = Path(__file__).parent
 
@@ -34,6 +34,7 @@ def record(overrides: list[str], config: Mapping[str, Any], data_digest: str) ->
     return {**asked, **origin(config["threads"], config["trainer"]["accelerator"])}
 
 
+@cache
 def origin(threads: int, device: str) -> dict[str, Any]:
     """The part of a record that all runs of a process share: command, code and environment."""
     sha, patch = git_state()

@@ -5,7 +5,6 @@ import math
 import traceback
 import warnings
 from pathlib import Path
-from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -15,15 +14,16 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from neuronsweep import console, events, figures, record
 from neuronsweep.analysis import analyse
 from neuronsweep.callbacks import Bar, Checkpoint, LogPoint
+from neuronsweep.config import plain
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.errors import Diverged, UserError
-from neuronsweep.models.checkpoint import model_bytes
+from neuronsweep.models.checkpoint import model_bytes, module_arguments
 from neuronsweep.models.modules import ClassificationModule, NetworkModule, RegressionModule
 from neuronsweep.sweeps import ledger
 
@@ -74,7 +74,7 @@ def train_run(cfg: DictConfig, directory: Path, overrides: list[str], show: bool
         if first and show:
             console.parameters(module.network)
         if first and isinstance(logger, TensorBoardLogger):
-            events.begin(logger.experiment, record.flatten(_plain(cfg)), module.network, dataset)
+            events.begin(logger.experiment, record.flatten(plain(cfg)), module.network, dataset)
         bars = [Bar(log_point)] if first and show else []
         trainer = build_trainer(cfg, data, logger, [log_point, keeper, *bars])
         fit(module, data, trainer, checkpoint)
@@ -99,7 +99,7 @@ def train_run(cfg: DictConfig, directory: Path, overrides: list[str], show: bool
 
 def resume_run(cfg: DictConfig, directory: Path, overrides: list[str], fingerprint: str) -> float:
     """Go on with an interrupted run; refused when code, config or data are no longer those it began with."""
-    if record.fingerprint(_plain(cfg), build_dataset(cfg).digest) != fingerprint:
+    if record.fingerprint(plain(cfg), build_dataset(cfg).digest) != fingerprint:
         raise UserError(
             f"{directory} cannot go on: the package's source, the config or the data changed since it began"
         )
@@ -121,24 +121,7 @@ def build_module(cfg: DictConfig, dataset: Dataset) -> NetworkModule:
     kind = get_class(target) if target else default
     if not issubclass(kind, NetworkModule):
         raise UserError(f"module._target_={target} is not allowed: it is a subclass of {default.__name__}")
-    return kind(**module_arguments(cfg, dataset))
-
-
-def module_arguments(cfg: DictConfig, dataset: Dataset) -> dict[str, Any]:
-    """Arguments of the module as plain values: what model.ckpt holds beside the weights."""
-
-    def plain(node: DictConfig) -> Any:
-        return OmegaConf.to_container(node, resolve=True) if node.get("_target_", True) else None
-
-    return {
-        "inputs": dataset.inputs,
-        "outputs": dataset.outputs,
-        "model": plain(cfg.model),
-        "optimizer": plain(cfg.optimizer),
-        "scheduler": plain(cfg.scheduler),
-        "gradient_clip_val": cfg.trainer.gradient_clip_val,
-        "seed": cfg.seed,
-    }
+    return kind(**module_arguments(plain(cfg), dataset))
 
 
 def build_logger(cfg: DictConfig, directory: Path, checkpoint: Path | None) -> Logger | None:
@@ -201,19 +184,10 @@ def final_metrics(module: NetworkModule, data: TensorDataModule) -> dict[str, fl
     return {**metrics, **analyse(module.network, data.dataset)}
 
 
-def _plain(cfg: DictConfig) -> dict[str, Any]:
-    config = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(config, dict)
-    return config  # type: ignore[return-value]
-
-
 def _begin(cfg: DictConfig, directory: Path, overrides: list[str], dataset: Dataset) -> None:
-    config = _plain(cfg)
+    config = plain(cfg)
     ledger.start(directory, "lightning", record.fingerprint(config, dataset.digest))
-    ledger.write_json(directory / ledger.RECORD, record.record(overrides, config, dataset.digest))
-    _, patch = record.git_state()
-    if patch:
-        ledger.write(directory / ledger.PATCH, patch)
+    ledger.write_record(directory, record.record(overrides, config, dataset.digest), record.git_state()[1])
 
 
 def _objective(cfg: DictConfig, metrics: dict[str, float]) -> float:
@@ -233,13 +207,13 @@ def _complete(
     seconds: float,
 ) -> None:
     epoch = log_point.history[-1][0]
-    title = figures.title(_plain(cfg), cfg.objective.metric, metrics[cfg.objective.metric])
+    title = figures.title(plain(cfg), cfg.objective.metric, metrics[cfg.objective.metric])
     png = figures.fit_png(module.network, data.dataset, title)
     if isinstance(logger, TensorBoardLogger):
         events.finish(logger.experiment, metrics, epoch, png)
         logger.experiment.close()
     elif logger:
-        logger.log_hyperparams(record.flatten(_plain(cfg)))
+        logger.log_hyperparams(record.flatten(plain(cfg)))
         logger.finalize("success")
     model = model_bytes(module.state_dict(), module.hparams, epoch, epoch * data.steps_per_epoch)
     ledger.complete(directory, log_point.history, metrics, model, png, seconds)

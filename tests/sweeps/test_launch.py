@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from neuronsweep.config import register
-from neuronsweep.sweeps import launch
+from neuronsweep.sweeps.compose import Composer
 
 QUICK = ("hydra/launcher=basic", "epochs=5", "data=line", "hydra.sweep.dir=sweep")
 
@@ -98,11 +98,15 @@ VALUES = {
 def test_jobs_are_composed_as_hydra_composes_them(loader, data, keys):
     jobs = [[f"{key}={data.draw(VALUES[key])}" for key in keys] for _ in range(3)]
     config_loader, config = loader
-    for job, cfg in zip(jobs, launch.compose(config_loader, config, jobs), strict=True):
+    compose = Composer(config_loader, config)
+    for job in jobs:
+        cfg = compose(job)
         expected = config_loader.load_sweep_config(config, job)
         for one in (cfg, expected):
             one._set_flag("struct", False)
         assert _plain(cfg) == _plain(expected)
+        assert cfg.hydra.overrides.task == expected.hydra.overrides.task
+        assert cfg.hydra.job.override_dirname == expected.hydra.job.override_dirname
 
 
 def _plain(cfg) -> dict:

@@ -12,7 +12,8 @@ ConfigStore.instance().store(
 
 class GridSweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> list:
-        from neuronsweep.sweeps.launch import begin_sweep, expand
+        from neuronsweep.sweeps.compose import expand
+        from neuronsweep.sweeps.launch import begin_sweep
 
         assert self.config is not None
         assert self.hydra_context is not None

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neuronsweep.data.dataset import Dataset
 from neuronsweep.errors import UserError
 from neuronsweep.models.mlp import MLP
 
@@ -31,6 +32,19 @@ def model_bytes(state_dict: Mapping[str, Tensor], hyper_parameters: Mapping[str,
         buffer,
     )
     return buffer.getvalue()
+
+
+def module_arguments(config: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
+    """Arguments of a run's LightningModule, from its resolved config: what model.ckpt holds beside the weights."""
+    return {
+        "inputs": dataset.inputs,
+        "outputs": dataset.outputs,
+        "model": config["model"],
+        "optimizer": config["optimizer"],
+        "scheduler": config["scheduler"] if config["scheduler"]["_target_"] else None,
+        "gradient_clip_val": config["trainer"]["gradient_clip_val"],
+        "seed": config["seed"],
+    }
 
 
 def load_network(path: Path) -> MLP:

@@ -62,14 +62,14 @@ def _regression(out: Tensor, y: Tensor, n: int, final: bool) -> dict[str, Tensor
         return values
     values["mae"] = _mean(error.abs_(), n)
     if n > 1:
-        values["r2"] = _r2(square[:, :n].sum((1, 2)), y[:, :n])
+        values["r2"] = _r2(_sum(square, n), y.expand_as(out), n)
     return values
 
 
-def _r2(residual_P: Tensor, y_PNO: Tensor) -> Tensor:
+def _r2(residual_P: Tensor, y_PNO: Tensor, n: int) -> Tensor:
     """1 - RSS / TSS, with torchmetrics' answers where one of them is (almost) zero."""
-    centred = y_PNO - y_PNO.mean(1, keepdim=True)
-    total_P = (centred * centred).sum((1, 2)).expand_as(residual_P)
+    centred = y_PNO - _mean(y_PNO, n)[:, None, None]
+    total_P = _sum(centred * centred, n)
     tiny_residual, tiny_total = residual_P.abs() <= 1e-4, total_P.abs() <= 1e-4
     plain = 1 - residual_P / total_P.masked_fill(tiny_total, 1)
     constant = torch.where(tiny_residual, 1.0, 0.0).to(residual_P)
@@ -103,7 +103,14 @@ def _multiclass(out: Tensor, y: Tensor, n: int, final: bool) -> dict[str, Tensor
 
 
 def _mean(values_PNO: Tensor, n: int) -> Tensor:
-    return values_PNO[:, :n].sum((1, 2)) / (n * values_PNO.shape[2])
+    return _sum(values_PNO, n) / (n * values_PNO.shape[2])
+
+
+def _sum(values_PNO: Tensor, n: int) -> Tensor:
+    """Sums (P,) over the real samples; always of two or more contiguous rows, for torch sums a lone one another way."""
+    members = len(values_PNO)
+    rows = values_PNO[:, :n].reshape(members, -1)
+    return rows.expand(max(2, members), -1).contiguous().sum(1)[:members]
 
 
 def _auroc(score_PN: Tensor, y_PN: Tensor) -> Tensor:

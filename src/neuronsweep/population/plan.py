@@ -71,17 +71,14 @@ def member(config: Mapping[str, Any], dataset: Dataset) -> Member:
     )
 
 
-def plan(
-    members: Mapping[int, Member], limits: Limits, workers: int, reasons: Mapping[int, str]
-) -> tuple[list[list[int]], dict[int, str]]:
-    """Populations of at most ``limits``, as lists of job numbers, and the reasons of the jobs for Lightning.
+def plan(members: Mapping[int, Member], limits: Limits, workers: int) -> tuple[list[list[int]], dict[int, str]]:
+    """Populations of at most ``limits``, as lists of job numbers, and why the other jobs are for Lightning.
 
     Args:
         members: by job number.
         workers: processes among which the members of a group are spread.
-        reasons: of jobs that could not even become members.
     """
-    alone = dict(reasons)
+    alone: dict[int, str] = {}
     groups: dict[Hashable, list[int]] = {}
     for number, candidate in members.items():
         if reason := unsupported(candidate):
@@ -89,7 +86,7 @@ def plan(
         else:
             groups.setdefault(group_key(candidate), []).append(number)
     populations = [part for group in groups.values() for part in _split(group, members, limits, workers)]
-    return populations, dict(sorted(alone.items()))
+    return populations, alone
 
 
 def _split(group: Sequence[int], members: Mapping[int, Member], limits: Limits, workers: int) -> Iterable[list[int]]:

@@ -35,7 +35,7 @@ class PrintRanking(Callback):
         metric, mode = description["objective"]["metric"], description["objective"]["mode"]
         replicated = "seed" in description["swept"]
         keys = [key for key in description["swept"] if key != "seed"]
-        ranked = ranking(ledger.write_results(sweep), keys, metric, mode)
+        ranked = ranking(ledger.Results(sweep).write(), keys, metric, mode)
         columns = [*keys, metric, *(["spread", "runs"] if replicated else [])]
         lines = [(str(rank + 1), *_cells(*item, replicated)) for rank, item in enumerate(ranked[:SHOWN])]
         console.table("rank", columns, lines)

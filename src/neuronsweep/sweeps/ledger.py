@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,6 +71,13 @@ def start(directory: Path, engine: str, fingerprint: str) -> None:
         "seconds": before.get("seconds", 0.0),
     }
     write_json(directory / STATUS, status)
+
+
+def write_record(directory: Path, record: Mapping[str, Any], patch: str) -> None:
+    """record.json and, beside it, the uncommitted changes where there are some."""
+    write_json(directory / RECORD, record)
+    if patch:
+        write(directory / PATCH, patch)
 
 
 def update(directory: Path, **changes: Any) -> None:
@@ -155,21 +163,46 @@ def run_directory(sweep: Path, number: int) -> Path:
     return sweep / f"{number:04d}"
 
 
-def write_results(sweep: Path) -> list[dict[str, Any]]:
-    """(Re)build results.csv from the run directories, one row a run that has begun, and return the rows.
+class Results:
+    """results.csv of a sweep, rebuilt from its run directories; runs that have ended are read once.
 
-    Columns: run, state, the swept keys, the final metrics, seconds, directory.
+    Columns: run, state, the swept keys, the final metrics, seconds, directory. One row a run that has begun.
     """
-    description = read_json(sweep / SWEEP)
-    rows = []
-    for number, overrides in enumerate(description["jobs"]):
-        directory = run_directory(sweep, number)
-        if (directory / STATUS).exists():
-            rows.append(_row(directory, number, overrides, description["swept"]))
-    fixed = ["run", "state", *description["swept"]]
-    metrics = dict.fromkeys(name for row in rows for name in row if name not in {*fixed, "seconds", "directory"})
-    write_csv(sweep / RESULTS, [*fixed, *metrics, "seconds", "directory"], rows)
-    return rows
+
+    def __init__(self, sweep: Path):
+        self.sweep = sweep
+        description = read_json(sweep / SWEEP)
+        self.overrides: list[list[str]] = description["jobs"]
+        self.swept: list[str] = description["swept"]
+        self.jobs = len(self.overrides)
+        self.ended: dict[int, dict[str, Any]] = {}
+        self.due = 0.0
+
+    def write_now_and_then(self) -> None:
+        """Write, but of hundreds of short runs not after each: writing takes a tenth of the time at most."""
+        start = time.monotonic()
+        if start >= self.due:
+            self.write()
+            self.due = time.monotonic() + max(1.0, 10 * (time.monotonic() - start))
+
+    def write(self) -> list[dict[str, Any]]:
+        """Write results.csv and return its rows."""
+        rows = [row for number in range(self.jobs) if (row := self._read(number))]
+        fixed = ["run", "state", *self.swept]
+        metrics = dict.fromkeys(name for row in rows for name in row if name not in {*fixed, "seconds", "directory"})
+        write_csv(self.sweep / RESULTS, [*fixed, *metrics, "seconds", "directory"], rows)
+        return rows
+
+    def _read(self, number: int) -> dict[str, Any] | None:
+        if number in self.ended:
+            return self.ended[number]
+        directory = run_directory(self.sweep, number)
+        if not (directory / STATUS).exists():
+            return None
+        row = _row(directory, number, self.overrides[number], self.swept)
+        if row["state"] != RUNNING:
+            self.ended[number] = row
+        return row
 
 
 def _row(directory: Path, number: int, overrides: Sequence[str], swept: Sequence[str]) -> dict[str, Any]:

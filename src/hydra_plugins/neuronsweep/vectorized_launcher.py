@@ -1,0 +1,27 @@
+"""hydra/launcher=vectorized: the runs of a sweep trained together; what cannot be is run one by one."""
+
+from collections.abc import Sequence
+
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+
+ConfigStore.instance().store(
+    group="hydra/launcher", name="vectorized", node={"_target_": f"{__name__}.VectorizedLauncher"}
+)
+
+
+class VectorizedLauncher(BasicLauncher):
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        from neuronsweep.sweeps.vectorized import Sweep
+
+        def one_by_one(overrides: Sequence[str], number: int) -> JobReturn:
+            return BasicLauncher.launch(self, [overrides], number)[0]
+
+        if not getattr(self.task_function, "trains_runs", False):
+            return list(super().launch(job_overrides, initial_job_idx))
+        assert self.hydra_context is not None
+        assert self.config is not None
+        assert self.task_function is not None
+        sweep = Sweep(self.hydra_context, self.config, self.task_function, one_by_one)
+        return sweep.launch(job_overrides, initial_job_idx)

@@ -1,0 +1,61 @@
+"""The run directory of a population member: everything a Lightning run has, written by the process that trains it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from neuronsweep import record
+from neuronsweep.analysis import analyse
+from neuronsweep.errors import Diverged
+from neuronsweep.models.checkpoint import model_bytes, module_arguments
+from neuronsweep.models.mlp import MLP
+from neuronsweep.population.engine import Result
+from neuronsweep.population.member import Member
+from neuronsweep.sweeps import ledger
+
+
+@dataclass(frozen=True)
+class MemberRun:
+    """A job of a sweep that is trained as a member.
+
+    Attributes:
+        config: resolved, as plain values.
+        raw, hydra: the unresolved config and Hydra's own, for the files of .hydra.
+    """
+
+    number: int
+    directory: Path
+    overrides: list[str]
+    config: dict[str, Any]
+    raw: dict[str, Any]
+    hydra: dict[str, Any]
+    member: Member
+
+    def begin(self) -> None:
+        """Make the directory of a run that starts."""
+        hydra = self.directory / ".hydra"
+        hydra.mkdir(parents=True, exist_ok=True)
+        files = {"config": self.raw, "hydra": {"hydra": self.hydra}, "overrides": self.overrides}
+        for name, content in files.items():
+            (hydra / f"{name}.yaml").write_text(yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False))
+        digest = self.member.dataset.digest
+        ledger.start(self.directory, "population", record.fingerprint(self.config, digest))
+        ledger.write_record(self.directory, record.record(self.overrides, self.config, digest), record.git_state()[1])
+
+    def end(self, result: Result, seconds: float) -> float:
+        """Write a member's results and return its objective. Raises Diverged for one that did not end well."""
+        if result.error:
+            ledger.write_history(self.directory, result.history)
+            ledger.end(self.directory, ledger.FAILED, seconds, result.error)
+            raise Diverged(result.error)
+        dataset = self.member.dataset
+        arguments = module_arguments(self.config, dataset)
+        network = MLP(arguments["inputs"], arguments["outputs"], **arguments["model"])
+        network.to(self.member.dtype).load_state_dict(result.state_dict)
+        metrics = {**result.metrics, **analyse(network, dataset)}
+        weights = {f"network.{name}": value for name, value in result.state_dict.items()}
+        model = model_bytes(weights, arguments, result.epoch, result.steps)
+        ledger.complete(self.directory, result.history, metrics, model, None, seconds)
+        return metrics[self.member.metric]

@@ -1,0 +1,171 @@
+"""Trains the jobs of a sweep as populations, and what cannot be a member one by one."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext, TaskFunction
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from neuronsweep import console
+from neuronsweep.config import plain
+from neuronsweep.data.dataset import Dataset
+from neuronsweep.population.plan import Limits, member, outside, plan
+from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps.compose import Composer
+from neuronsweep.sweeps.member_run import MemberRun
+from neuronsweep.sweeps.workers import Ended, Message, train_populations
+
+
+class Progress:
+    """One live bar for all populations: members trained, epoch, the best objective so far, seconds left."""
+
+    def __init__(self, populations: Sequence[Sequence[MemberRun]], objective: Mapping[str, str]):
+        self.epochs = [[run.member.epochs for run in population] for population in populations]
+        self.members = sum(map(len, populations))
+        self.metric, self.best_of = objective["metric"], min if objective["mode"] == "min" else max
+        self.reached = [0] * len(populations)
+        self.ended = 0
+        self.best: float | None = None
+
+    def __enter__(self) -> "Progress":
+        self.bar = console.Bar("member epochs", sum(map(sum, self.epochs)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def show(self, message: Message) -> None:
+        """Move the bar on."""
+        if isinstance(message, Ended):
+            self.ended += 1
+            seen = [] if message.objective is None else [message.objective]
+        else:
+            self.reached[message.population] = message.epoch
+            seen = message.objectives
+        self.best = self.best_of([*seen, *([] if self.best is None else [self.best])], default=None)
+        pairs = zip(self.epochs, self.reached, strict=True)
+        done = sum(min(epochs, reached) for population, reached in pairs for epochs in population)
+        text = f"{self.ended}/{self.members} runs  epoch {max(self.reached)}"
+        self.bar.advance_to(done, f"{text}  best {self.metric} {console.number(self.best)}")
+
+
+class Sweep:
+    """One launch of Hydra's: its jobs, which of them are members, and what each returned.
+
+    Args:
+        context, config, task: what Hydra gives a launcher.
+        one_by_one: runs a single job as Hydra's basic launcher does, with its number.
+    """
+
+    def __init__(
+        self,
+        context: HydraContext,
+        config: DictConfig,
+        task: TaskFunction,
+        one_by_one: Callable[[Sequence[str], int], JobReturn],
+    ):
+        self.callbacks, self.task, self.one_by_one = context.callbacks, task, one_by_one
+        self.compose = Composer(context.config_loader, config)
+        self.directory = Path(config.hydra.sweep.dir)
+        self.options = config.population
+        self.returns: dict[int, JobReturn] = {}
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
+        """Train the jobs, numbered from ``first``, and return what Hydra's sweepers expect, in their order."""
+        jobs = {first + i: list(overrides) for i, overrides in enumerate(job_overrides)}
+        runs, alone = self._sort(jobs)
+        for device, numbers in _by_device(runs).items():
+            members = {number: runs[number].member for number in numbers}
+            limits = Limits(self.options.max_members, self.options.max_memory_gb * 1e9)
+            devices = self._devices(device)
+            populations, reasons = plan(members, limits, len(devices))
+            alone |= reasons
+            trained = [number for population in populations for number in population]
+            if trained:
+                console.say(_sentence(len(trained), len(populations), min(len(devices), len(populations))))
+                self._train([[runs[number] for number in population] for population in populations], devices, jobs)
+        for number, reason in sorted(alone.items()):
+            console.say(f"#{number} {' '.join(jobs[number])} is trained by Lightning: {reason}")
+        for number in sorted(alone):
+            self.returns[number] = self.one_by_one(jobs[number], number)
+        return [self.returns[number] for number in jobs]
+
+    def _sort(self, jobs: dict[int, list[str]]) -> tuple[dict[int, MemberRun], dict[int, str]]:
+        """The runs that may become members, and why the others may not."""
+        runs: dict[int, MemberRun] = {}
+        alone: dict[int, str] = {}
+        datasets: dict[str, Dataset] = {}
+        for number, overrides in jobs.items():
+            cfg = self._config(number, overrides)
+            raw = plain(cfg, resolve=False)
+            hydra = raw.pop("hydra")
+            config = plain(OmegaConf.masked_copy(cfg, list(raw)))
+            if reason := outside(config):
+                alone[number] = reason
+                continue
+            key = json.dumps(config["data"], sort_keys=True)
+            if key not in datasets:
+                datasets[key] = instantiate(config["data"])
+            run_directory = ledger.run_directory(self.directory, number)
+            runs[number] = MemberRun(
+                number, run_directory, overrides, config, raw, hydra, member(config, datasets[key])
+            )
+        return runs, alone
+
+    def _config(self, number: int, overrides: Sequence[str]) -> DictConfig:
+        cfg = self.compose(overrides)
+        with open_dict(cfg.hydra):
+            cfg.hydra.job.id = str(number)
+            cfg.hydra.job.num = number
+            cfg.hydra.runtime.output_dir = str(ledger.run_directory(self.directory, number).absolute())
+        return cfg
+
+    def _devices(self, accelerator: str) -> list[str]:
+        """One device for each worker process."""
+        if accelerator == "gpu":
+            found = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        else:
+            found = ["cpu"] * len(os.sched_getaffinity(0))
+        workers = self.options.workers or len(found)
+        return [found[i % len(found)] for i in range(workers)]
+
+    def _train(self, populations: list[list[MemberRun]], devices: list[str], jobs: dict[int, list[str]]) -> None:
+        members = [run.member for population in populations for run in population]
+        objective = populations[0][0].config["objective"]
+        with Progress(populations, objective) as progress:
+            for message in train_populations(populations, devices, self.options.snapshot_seconds):
+                if isinstance(message, Ended):
+                    self._end(jobs[message.number], message)
+                progress.show(message)
+        assert len(self.returns) >= len(members)
+
+    def _end(self, overrides: list[str], ended: Ended) -> None:
+        """Tell Hydra's callbacks of a member's run as of any job."""
+        cfg = self._config(ended.number, overrides)
+        self.callbacks.on_job_start(config=cfg, task_function=self.task)
+        ended_well = ended.objective is not None
+        job_return = JobReturn(overrides=overrides, working_dir=os.getcwd(), task_name=cfg.hydra.job.name)
+        job_return.status = JobStatus.COMPLETED if ended_well else JobStatus.FAILED
+        job_return.return_value = ended.objective if ended_well else ended.exception()
+        self.returns[ended.number] = job_return
+        self.callbacks.on_job_end(config=cfg, job_return=job_return)
+
+
+def _by_device(runs: Mapping[int, MemberRun]) -> dict[str, list[int]]:
+    devices: dict[str, list[int]] = {}
+    for number, run in runs.items():
+        devices.setdefault(run.config["trainer"]["accelerator"], []).append(number)
+    return devices
+
+
+def _sentence(runs: int, populations: int, workers: int) -> str:
+    def count(n: int, what: str, many: str) -> str:
+        return f"{n} {what if n == 1 else many}"
+
+    together = count(populations, "population", "populations")
+    return f"training {count(runs, 'run', 'runs')} in {together} on {count(workers, 'process', 'processes')}"

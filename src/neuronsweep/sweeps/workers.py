@@ -1,0 +1,203 @@
+"""Worker processes that train populations: one thread each, so that a member's bits do not depend on their number."""
+
+import multiprocessing
+import os
+import signal
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import torch
+
+from neuronsweep.errors import Diverged, WorkerError
+from neuronsweep.population.engine import Interrupted, Metrics, Result, train
+from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps.member_run import MemberRun
+
+# Messages of one population's progress are not sent more often than this.
+SECONDS_BETWEEN_NEWS = 0.2
+# How long a worker that was asked to stop may take to write its snapshot.
+SECONDS_TO_STOP = 4.0
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A population has reached an epoch; ``objectives`` are its members' latest."""
+
+    population: int
+    epoch: int
+    objectives: list[float]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A member's run has ended, with an objective or an error."""
+
+    number: int
+    objective: float | None
+    error: str | None = None
+    diverged: bool = False
+
+    def exception(self) -> Exception:
+        return (Diverged if self.diverged else WorkerError)(self.error)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A worker asks for its next population."""
+
+
+Message = Logged | Ended
+
+
+def train_populations(
+    populations: Sequence[Sequence[MemberRun]], devices: Sequence[str], snapshot_seconds: float
+) -> Iterator[Message]:
+    """Train populations in one process a device and yield what they report; the workers write the run directories.
+
+    A worker that dies takes the unfinished runs of its population with it, as FAILED, and no other. When the caller
+    is interrupted the workers write snapshots and end.
+    """
+    context = multiprocessing.get_context("fork")
+    stop = context.Event()
+    workers: dict[Connection, Worker] = {}
+    waiting = list(range(len(populations)))
+    for device in devices[: len(populations)]:
+        here, there = context.Pipe()
+        arguments = (populations, device, snapshot_seconds, there, stop, os.getpid())
+        process = context.Process(target=_work, args=arguments, daemon=True)
+        process.start()
+        there.close()
+        workers[here] = Worker(process)
+    try:
+        while workers:
+            for connection in wait(list(workers)):
+                assert isinstance(connection, Connection)
+                worker = workers[connection]
+                try:
+                    message = connection.recv()
+                except EOFError:
+                    worker.process.join()
+                    del workers[connection]
+                    yield from worker.abandon(populations)
+                    continue
+                if isinstance(message, Done):
+                    worker.population = waiting.pop(0) if waiting else None
+                    connection.send(worker.population)
+                    continue
+                if isinstance(message, Ended):
+                    worker.ended.add(message.number)
+                yield message
+    finally:
+        stop.set()
+        for worker in workers.values():
+            worker.process.join(SECONDS_TO_STOP)
+            worker.process.kill()
+
+
+class Worker:
+    """What the parent knows of a worker process."""
+
+    def __init__(self, process: BaseProcess):
+        self.process = process
+        self.population: int | None = None
+        self.ended: set[int] = set()
+
+    def abandon(self, populations: Sequence[Sequence[MemberRun]]) -> Iterator[Ended]:
+        """End the runs that a worker left behind when it died."""
+        if self.population is None:
+            return
+        error = f"the worker process died with exit status {self.process.exitcode}"
+        for run in populations[self.population]:
+            if run.number not in self.ended:
+                _fail(run, error)
+                yield Ended(run.number, None, error)
+
+
+def _work(
+    populations: Sequence[Sequence[MemberRun]],
+    device: str,
+    snapshot_seconds: float,
+    connection: Connection,
+    stop: Any,
+    parent: int,
+) -> None:
+    # Ctrl-C reaches all processes of the terminal: the parent decides, and tells the workers by ``stop``
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    torch.set_num_threads(1)
+
+    def should_stop() -> bool:
+        return stop.is_set() or os.getppid() != parent
+
+    while not should_stop():
+        connection.send(Done())
+        index = connection.recv()
+        if index is None:
+            return
+        try:
+            _train(populations[index], index, device, snapshot_seconds, connection, should_stop)
+        except (Interrupted, BrokenPipeError):
+            return
+
+
+def _train(
+    runs: Sequence[MemberRun],
+    index: int,
+    device: str,
+    snapshot_seconds: float,
+    connection: Connection,
+    should_stop: Any,
+) -> None:
+    start = time.monotonic()
+    ended: set[int] = set()
+    told = 0.0
+    latest: dict[int, float] = {}
+
+    def on_log(epoch: int, metrics: Mapping[int, Metrics]) -> None:
+        nonlocal told
+        latest.update((i, row[runs[i].member.metric]) for i, row in metrics.items() if runs[i].member.metric in row)
+        if time.monotonic() - told >= SECONDS_BETWEEN_NEWS:
+            told = time.monotonic()
+            connection.send(Logged(index, epoch, list(latest.values())))
+
+    def on_result(i: int, result: Result) -> None:
+        ended.add(i)
+        share = (time.monotonic() - start) / len(runs)
+        try:
+            connection.send(Ended(runs[i].number, runs[i].end(result, share)))
+        except Diverged as error:
+            connection.send(Ended(runs[i].number, None, str(error), diverged=True))
+
+    snapshot = runs[0].directory.parent / f".population-{runs[0].number:04d}"
+    try:
+        for run in runs:
+            run.begin()
+        train(
+            [run.member for run in runs],
+            on_log=on_log,
+            on_result=on_result,
+            snapshot=snapshot,
+            snapshot_seconds=snapshot_seconds,
+            should_stop=should_stop,
+            device=device,
+        )
+        snapshot.unlink(missing_ok=True)
+    except (Interrupted, BrokenPipeError):
+        raise
+    except Exception:
+        error = traceback.format_exc()
+        for i, run in enumerate(runs):
+            if i not in ended:
+                _fail(run, error)
+                connection.send(Ended(run.number, None, error))
+
+
+def _fail(run: MemberRun, error: str) -> None:
+    """Mark a run as FAILED as far as its directory can still be written."""
+    if (run.directory / ledger.STATUS).exists():
+        ledger.end(run.directory, ledger.FAILED, 0.0, error)
