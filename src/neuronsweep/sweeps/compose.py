@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from functools import cache
 
 from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.core.config_loader import ConfigLoader
@@ -37,42 +38,52 @@ class Composer:
     """Composes the configs of jobs; a job that differs from the one before in plain values only costs Hydra nothing.
 
     Hydra takes 30 ms to compose a job and parse its overrides, which for hundreds of jobs is more than their training.
+
+    Attributes:
+        cfg: the config composed last, with its ``hydra`` node; changed in place by the next call.
+        shape: what of the overrides needs Hydra to compose; while it is the same, only values of ``cfg`` change.
     """
 
     def __init__(self, loader: ConfigLoader, config: DictConfig):
         self.loader, self.config = loader, config
-        self.parser = OverridesParser.create(config_loader=loader)
-        self.parsed: dict[str, tuple[Override, bool]] = {}
+        self.groups: dict[str, bool] = {}
         self.shape: list[str] | None = None
+        self.values: dict[str, str | None] = {}
         self.cfg = DictConfig({})
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
-        """The job's config with its ``hydra`` node, changed in place by the next call."""
-        parsed = [self._parse(word) for word in overrides]
-        shape = [
-            override.key_or_group if is_value else word
-            for word, (override, is_value) in zip(overrides, parsed, strict=True)
-        ]
+        """The config of a job."""
+        parsed = [(word, _parse(word)) for word in overrides]
+        values = [override for _, override in parsed if self._is_value(override)]
+        shape = [override.key_or_group if self._is_value(override) else word for word, override in parsed]
         if shape != self.shape:
             self.cfg, self.shape = self.loader.load_sweep_config(self.config, list(overrides)), shape
-        for override, is_value in parsed:
-            if is_value:
+            self.values = {}
+        for override in values:
+            if self.values.get(override.key_or_group) != override.input_line:
                 _set(self.cfg, override)
+                self.values[override.key_or_group] = override.input_line
         names = self.cfg.hydra.job.config.override_dirname
         self.cfg.hydra.overrides.task = list(overrides)
         self.cfg.hydra.job.override_dirname = get_overrides_dirname(
-            [override for override, _ in parsed], names.exclude_keys, names.item_sep, names.kv_sep
+            [override for _, override in parsed], names.exclude_keys, names.item_sep, names.kv_sep
         )
         return self.cfg
 
-    def _parse(self, word: str) -> tuple[Override, bool]:
-        """An override and whether it does no more than set a key to a plain value."""
-        if word not in self.parsed:
-            (override,) = self.parser.parse_overrides([word])
-            plain = not (override.is_delete() or override.is_add() or override.is_force_add())
-            is_group = self.loader.get_group_options(override.key_or_group) != []
-            self.parsed[word] = override, plain and not is_group and not isinstance(override.value(), dict)
-        return self.parsed[word]
+    def _is_value(self, override: Override) -> bool:
+        """Whether an override does no more than set a key to a plain value."""
+        if override.is_delete() or override.is_add() or override.is_force_add() or isinstance(override.value(), dict):
+            return False
+        key = override.key_or_group
+        if key not in self.groups:
+            self.groups[key] = self.loader.get_group_options(key) != []
+        return not self.groups[key]
+
+
+@cache
+def _parse(word: str) -> Override:
+    (override,) = OverridesParser.create().parse_overrides([word])
+    return override
 
 
 def _set(cfg: DictConfig, override: Override) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra.core.utils import JobReturn, JobStatus
@@ -100,20 +101,33 @@ class Sweep:
         runs: dict[int, MemberRun] = {}
         alone: dict[int, str] = {}
         datasets: dict[str, Dataset] = {}
+        shape, hydra = None, {}
         for number, overrides in jobs.items():
             cfg = self._config(number, overrides)
-            raw = plain(cfg, resolve=False)
-            hydra = raw.pop("hydra")
-            config = plain(OmegaConf.masked_copy(cfg, list(raw)))
+            if self.compose.shape is not shape:
+                shape, hydra = self.compose.shape, plain(cfg.hydra, resolve=False)
+            nodes = {str(key): node for key, node in cfg.items_ex(resolve=False) if key != "hydra"}
+            raw = {key: plain(node, False) if isinstance(node, DictConfig) else node for key, node in nodes.items()}
+            config = _resolved(raw, cfg)
             if reason := outside(config):
                 alone[number] = reason
                 continue
             key = json.dumps(config["data"], sort_keys=True)
             if key not in datasets:
                 datasets[key] = instantiate(config["data"])
-            run_directory = ledger.run_directory(self.directory, number)
+            own = {
+                "overrides": {**hydra["overrides"], "task": overrides},
+                "job": {**hydra["job"], **{name: cfg.hydra.job[name] for name in ("id", "num", "override_dirname")}},
+                "runtime": {**hydra["runtime"], "output_dir": cfg.hydra.runtime.output_dir},
+            }
             runs[number] = MemberRun(
-                number, run_directory, overrides, config, raw, hydra, member(config, datasets[key])
+                number=number,
+                directory=ledger.run_directory(self.directory, number),
+                overrides=overrides,
+                config=config,
+                raw=raw,
+                hydra={**hydra, **own},
+                member=member(config, datasets[key]),
             )
         return runs, alone
 
@@ -154,6 +168,19 @@ class Sweep:
         job_return.return_value = ended.objective if ended_well else ended.exception()
         self.returns[ended.number] = job_return
         self.callbacks.on_job_end(config=cfg, job_return=job_return)
+
+
+def _resolved(raw: Mapping[str, Any], cfg: DictConfig, prefix: str = "") -> dict[str, Any]:
+    """The unresolved values of a config with its interpolations, which are few, replaced by what they stand for."""
+    values: dict[str, Any] = {}
+    for name, value in raw.items():
+        if isinstance(value, dict):
+            values[name] = _resolved(value, cfg, f"{prefix}{name}.")
+        elif isinstance(value, str) and "${" in value:
+            values[name] = OmegaConf.select(cfg, f"{prefix}{name}")
+        else:
+            values[name] = value
+    return values
 
 
 def _by_device(runs: Mapping[int, MemberRun]) -> dict[str, list[int]]:
