@@ -1,0 +1,214 @@
+"""Sweeps by the vectorised launcher: the same directories and the same bits, however the members are grouped."""
+
+import contextlib
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from neuronsweep.models.modules import ClassificationModule
+from neuronsweep.sweeps import ledger
+from tests.conftest import ROOT
+
+GRID = ("model.hidden=2,8,32", "model.act=relu,tanh,silu", "model.depth=0,2", "epochs=12", "log_points=4")
+
+
+@pytest.fixture
+def sweep(command, tmp_path):
+    """Run a sweep in a directory of this name and return (the finished process, the rows of results.csv)."""
+
+    def sweep(name: str, *words: str, **environment: str):
+        done = command("train.py", "-m", f"hydra.sweep.dir={name}", *words, **environment)
+        path = tmp_path / name / ledger.RESULTS
+        return done, list(csv.DictReader(path.open())) if path.exists() else []
+
+    return sweep
+
+
+def numbers(rows):
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+@pytest.mark.parametrize("data", [("data=sine",), ("data=spirals", "batch_size=32", "optimizer=rmsprop")])
+def test_company_workers_and_budget_change_no_bit(sweep, tmp_path, data):
+    together, rows = sweep("together", *GRID, *data)
+    assert together.returncode == 0, together.stderr
+    assert "training 18 runs in 1 population on 1 process" in together.stdout
+    alone, rows_alone = sweep("alone", *GRID, *data, "population.max_members=1", "population.workers=2")
+    assert "18 populations on 2 processes" in alone.stdout
+    _, rows_small = sweep("small", *GRID, *data, "population.max_memory_gb=0.0005", "population.workers=3")
+    assert len(rows) == 18
+    assert numbers(rows) == numbers(rows_alone) == numbers(rows_small)
+    for number in range(18):
+        history = [(tmp_path / name / f"{number:04d}" / ledger.HISTORY).read_bytes() for name in ("together", "alone")]
+        assert history[0] == history[1]
+
+
+def test_a_member_has_the_directory_and_the_numbers_of_a_lightning_run(sweep, tmp_path):
+    words = ("data=moons", "model.hidden=2,8", "optimizer.lr=0.05", "scheduler=cosine", "epochs=50", "batch_size=64")
+    _, vectorized = sweep("vectorized", *words)
+    _, basic = sweep("basic", *words, "hydra/launcher=basic")
+    for number in range(2):
+        one, other = tmp_path / "vectorized" / f"{number:04d}", tmp_path / "basic" / f"{number:04d}"
+        names = [{p.name for p in run.rglob("*") if "tfevents" not in p.name} for run in (one, other)]
+        assert names[0] == names[1]
+        for name in ("config", "overrides", "hydra"):
+            yaml = [OmegaConf.to_container(OmegaConf.load(run / ".hydra" / f"{name}.yaml")) for run in (one, other)]
+            if name == "hydra":
+                for content in yaml:
+                    content = content["hydra"]
+                    assert content["job"]["num"] == number
+                    assert content["overrides"]["task"] == yaml[1]["hydra"]["overrides"]["task"]
+                    assert set(content) == set(yaml[1]["hydra"])
+            else:
+                assert yaml[0] == yaml[1]
+        status = [json.loads((run / ledger.STATUS).read_text()) for run in (one, other)]
+        assert [s["engine"] for s in status] == ["population", "lightning"]
+        assert status[0]["fingerprint"] == status[1]["fingerprint"]
+        ckpt = [torch.load(run / ledger.MODEL, weights_only=True) for run in (one, other)]
+        assert ckpt[0]["hyper_parameters"] == ckpt[1]["hyper_parameters"]
+        assert (ckpt[0]["epoch"], ckpt[0]["global_step"]) == (ckpt[1]["epoch"], ckpt[1]["global_step"]) == (50, 200)
+        ClassificationModule.load_from_checkpoint(one / ledger.MODEL, map_location="cpu", weights_only=True)
+    assert list(vectorized[0]) == list(basic[0])
+    for metric in ("train/loss", "val/loss", "val/auroc"):
+        ours, theirs = ([float(row[metric]) for row in rows] for rows in (vectorized, basic))
+        assert ours == pytest.approx(theirs, rel=1e-3)
+
+
+def test_what_cannot_be_a_member_is_trained_by_lightning_and_told_why(sweep):
+    done, rows = sweep("sweep", "data=line", "epochs=5", "model.dropout=0,0.1", "model.norm=none,batch")
+    assert done.returncode == 0, done.stderr
+    assert "is trained by Lightning: model.norm=batch" in done.stdout
+    assert done.stdout.count("is trained by Lightning: model.dropout=0.1") == 2
+    assert [row["state"] for row in rows] == ["COMPLETE"] * 4
+    assert [row["model.dropout"] for row in rows] == ["0", "0", "0.1", "0.1"]
+
+
+def test_a_users_module_is_never_a_member(sweep, tmp_path):
+    (tmp_path / "their_modules.py").write_text(
+        "from neuronsweep.models.modules import RegressionModule\n"
+        "class Mine(RegressionModule):\n"
+        "    def loss(self, prediction, y):\n"
+        "        return super().loss(prediction, y) * 3\n"
+    )
+    words = ("data=line", "epochs=5", "module._target_=their_modules.Mine", "seed=0,1")
+    done, rows = sweep("sweep", *words, PYTHONPATH=str(tmp_path))
+    assert done.stdout.count("module._target_=their_modules.Mine") >= 2
+    assert [row["state"] for row in rows] == ["COMPLETE"] * 2
+
+
+def test_diverging_members_fail_alone(sweep, tmp_path):
+    words = ("data=quadratic", "optimizer=sgd", "model.act=identity", "epochs=30", "optimizer.lr=1e6,0.001", "seed=0,1")
+    done, rows = sweep("sweep", *words)
+    assert done.returncode == 1
+    assert [row["state"] for row in rows] == ["FAILED", "FAILED", "COMPLETE", "COMPLETE"]
+    assert "2 of 4 runs did not complete: 0, 1" in done.stderr
+    assert "Traceback" not in done.stderr
+    error = json.loads((tmp_path / "sweep" / "0000" / ledger.STATUS).read_text())["error"]
+    assert error.startswith("train/loss is")
+    _, without = sweep("without", *words[:4], "optimizer.lr=0.001", "seed=0,1")
+    assert [row["val/loss"] for row in rows[2:]] == [row["val/loss"] for row in without]
+
+
+def test_members_may_have_data_schedules_and_ends_of_their_own(sweep):
+    words = ("data.noise=0.1,0.3", "scheduler=none,plateau,step", "epochs=10,25", "trainer.gradient_clip_val=null,0.5")
+    done, rows = sweep("sweep", *words, "log_points=5", "hydra/launcher=vectorized")
+    assert done.returncode == 0, done.stderr
+    assert "training 24 runs in 1 population" in done.stdout
+    _, alone = sweep("alone", *words, "log_points=5", "population.max_members=1")
+    assert numbers(rows) == numbers(alone)
+
+
+def start(tmp_path, *words: str) -> subprocess.Popen:
+    command = [sys.executable, str(ROOT / "train.py"), "-m", "hydra.sweep.dir=sweep", *words]
+    return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_until(true, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # processes come and go
+            parent = stat.read_text().rpartition(")")[2].split()[1]
+            found += [int(stat.parent.name)] if int(parent) == pid else []
+    return found
+
+
+LONG = ("seed=0,1,2,3", "epochs=200000", "population.max_members=2", "population.snapshot_seconds=0.1")
+
+
+def test_a_worker_that_dies_takes_its_own_population_only(tmp_path):
+    words = ("seed=0,1", "data=line", "epochs=300,200000", "population.max_members=2", "population.workers=2")
+    process = start(tmp_path, *words)
+    states = [tmp_path / "sweep" / f"{number:04d}" / ledger.STATUS for number in range(4)]
+    wait_until(lambda: all(path.exists() for path in states))
+    wait_until(lambda: sum("COMPLETE" in path.read_text() for path in states) == 2)
+    os.kill(children(process.pid)[0], signal.SIGKILL)
+    for pid in children(process.pid)[1:]:
+        os.kill(pid, signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "the worker process died with exit status -9" in err
+    rows = list(csv.DictReader((tmp_path / "sweep" / ledger.RESULTS).open()))
+    assert sorted(row["state"] for row in rows) == ["COMPLETE", "COMPLETE", "FAILED", "FAILED"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_outlives_its_sweep_and_a_snapshot_is_left(tmp_path, how):
+    process = start(tmp_path, *LONG)
+    snapshots = lambda: list((tmp_path / "sweep").glob(".population-*"))  # noqa: E731
+    wait_until(lambda: len([path for path in snapshots() if path.name.count(".") == 1]) == 2)
+    workers = children(process.pid)
+    assert len(workers) == 2
+    process.send_signal(how)
+    process.communicate(timeout=10)
+    assert process.returncode == (-9 if how is signal.SIGKILL else 130)
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), 10)
+    assert len(snapshots()) == 2
+    states = [json.loads(path.read_text())["state"] for path in (tmp_path / "sweep").glob("*/status.json")]
+    assert states == ["RUNNING"] * 4
+
+
+def test_another_task_function_is_run_job_by_job(tmp_path):
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "app.yaml").write_text(
+        "defaults:\n  - _self_\n  - override hydra/launcher: vectorized\nx: 1\nhydra:\n  sweep:\n    dir: out\n"
+    )
+    (tmp_path / "app.py").write_text(
+        "import hydra\n@hydra.main(version_base='1.3', config_path='conf', config_name='app')\n"
+        "def app(cfg):\n    print('x is', cfg.x)\n    return cfg.x\napp()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "app.py", "-m", "x=3,4"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("x is") == 2
+
+
+def test_hydras_callbacks_hear_of_every_member(sweep, tmp_path):
+    (tmp_path / "listener.py").write_text(
+        "from hydra.experimental.callback import Callback\n"
+        "class Listener(Callback):\n"
+        "    def on_job_start(self, config, **kwargs):\n"
+        "        print('start', config.hydra.job.num, config.model.hidden)\n"
+        "    def on_job_end(self, config, job_return, **kwargs):\n"
+        "        print('end', config.hydra.job.num, job_return.status.name, job_return.return_value < 100)\n"
+    )
+    words = ("data=line", "epochs=3", "model.hidden=2,4", "+hydra.callbacks.listener._target_=listener.Listener")
+    done, _ = sweep("sweep", *words, PYTHONPATH=str(tmp_path))
+    for line in ("start 0 2", "end 0 COMPLETED True", "start 1 4", "end 1 COMPLETED True"):
+        assert line in done.stdout.splitlines()
