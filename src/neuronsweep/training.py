@@ -46,8 +46,15 @@ def fit(module: NetworkModule, data: TensorDataModule, trainer: Trainer, checkpo
 def train(cfg: DictConfig) -> float:
     """Train the run that a Hydra job describes, in the job's output directory; returns its objective."""
     hydra = HydraConfig.get()
-    alone = hydra.mode == RunMode.RUN
-    return train_run(cfg, Path(hydra.runtime.output_dir), list(hydra.overrides.task), show=alone)
+    directory, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
+    if hydra.mode == RunMode.RUN:
+        return train_run(cfg, directory, overrides)
+    before = ledger.ended(directory, record.fingerprint(plain(cfg), build_dataset(cfg).digest))
+    if before and before["state"] == ledger.FAILED:
+        raise Diverged(before["error"].splitlines()[-1])
+    if before:
+        return ledger.read_json(directory / ledger.METRICS)[cfg.objective.metric]
+    return train_run(cfg, directory, overrides, show=False)
 
 
 def train_run(cfg: DictConfig, directory: Path, overrides: list[str], show: bool = True) -> float:

@@ -57,11 +57,13 @@ def test_failing_runs_are_told_at_once_and_do_not_stop_the_others(command, tmp_p
     assert status["error"].startswith("train/loss is")
 
 
-def test_a_sweep_directory_is_not_written_twice(command, tmp_path):
+def test_the_same_sweep_again_trains_nothing_and_another_is_refused(command, tmp_path):
     assert command("train.py", "-m", *QUICK, "seed=0,1").returncode == 0
     before = (tmp_path / "sweep" / "results.csv").read_bytes()
-    done = command("train.py", "-m", *QUICK, "seed=0,1")
+    assert command("train.py", "-m", *QUICK, "seed=0,1").returncode == 0
+    done = command("train.py", "-m", *QUICK, "seed=0,2")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "it holds the sweep" in done.stderr
     assert (tmp_path / "sweep" / "results.csv").read_bytes() == before
 
 

@@ -212,3 +212,47 @@ def test_hydras_callbacks_hear_of_every_member(sweep, tmp_path):
     done, _ = sweep("sweep", *words, PYTHONPATH=str(tmp_path))
     for line in ("start 0 2", "end 0 COMPLETED True", "start 1 4", "end 1 COMPLETED True"):
         assert line in done.stdout.splitlines()
+
+
+def test_a_killed_sweep_goes_on_to_the_same_bits(command, sweep, tmp_path):
+    words = ("seed=0,1,2,3", "epochs=4000,8000", "population.max_members=4", "population.snapshot_seconds=0.1")
+    process = start(tmp_path, *words)
+    states = [tmp_path / "sweep" / f"{number:04d}" / ledger.STATUS for number in range(8)]
+    wait_until(lambda: sum(path.exists() and "COMPLETE" in path.read_text() for path in states) >= 2)
+    process.kill()
+    process.communicate(timeout=10)
+    complete = {path: path.stat().st_mtime_ns for path in states if "COMPLETE" in path.read_text()}
+    wait_until(lambda: command("scripts/resume.py", "sweep").returncode == 0)
+    assert {path: path.stat().st_mtime_ns for path in complete} == complete
+    rows = list(csv.DictReader((tmp_path / "sweep" / ledger.RESULTS).open()))
+    _, whole = sweep("whole", *words)
+    assert numbers(rows) == numbers(whole)
+    for number in range(8):
+        files = [tmp_path / name / f"{number:04d}" / ledger.HISTORY for name in ("sweep", "whole")]
+        assert files[0].read_bytes() == files[1].read_bytes()
+    assert not list((tmp_path / "sweep").glob(".*"))
+
+
+def test_an_interrupted_sweep_says_how_it_goes_on(command, tmp_path):
+    process = start(tmp_path, "seed=0,1", "epochs=20000", "hydra/launcher=basic", "trainer.checkpoint_seconds=0.1")
+    wait_until((tmp_path / "sweep" / "0000" / ledger.CHECKPOINT).exists)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert "stopped with 0 of 2 runs complete; go on with: python scripts/resume.py sweep" in out
+    done = command("scripts/resume.py", "sweep")
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((tmp_path / "sweep" / ledger.RESULTS).open()))
+    assert [row["state"] for row in rows] == ["COMPLETE"] * 2
+
+
+def test_a_directory_of_another_sweep_is_refused_and_failed_runs_are_tried_again_when_asked(command, sweep):
+    words = ("data=quadratic", "optimizer=sgd", "model.act=identity", "epochs=30", "optimizer.lr=1e6,0.001")
+    sweep("sweep", *words)
+    other, _ = sweep("sweep", *words[:4], "optimizer.lr=1e6,0.002")
+    assert (other.returncode, other.stderr.count("\n")) == (2, 1)
+    assert "it holds the sweep data=quadratic" in other.stderr
+    again = command("scripts/resume.py", "sweep")
+    assert again.returncode == 1
+    assert "training" not in again.stdout
+    tried = command("scripts/resume.py", "sweep", "--retry-failed")
+    assert "training 1 run in 1 population" in tried.stdout

@@ -1,5 +1,7 @@
 """hydra/sweeper=grid: every combination of the swept values, all checked before the first is trained."""
 
+from pathlib import Path
+
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 
@@ -13,7 +15,7 @@ ConfigStore.instance().store(
 class GridSweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> list:
         from neuronsweep.sweeps.compose import expand
-        from neuronsweep.sweeps.launch import begin_sweep
+        from neuronsweep.sweeps.launch import begin_sweep, stopped
 
         assert self.config is not None
         assert self.hydra_context is not None
@@ -21,4 +23,8 @@ class GridSweeper(BasicSweeper):
         jobs, swept = expand(loader, [*self._parse_config(), *arguments])
         begin_sweep(loader, self.config, jobs, swept)
         assert self.launcher is not None
-        return [self.launcher.launch(jobs, initial_job_idx=0)]
+        try:
+            return [self.launcher.launch(jobs, initial_job_idx=0)]
+        except KeyboardInterrupt:
+            stopped(Path(self.config.hydra.sweep.dir))
+            raise

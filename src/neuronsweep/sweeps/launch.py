@@ -25,7 +25,10 @@ TOLD = 20
 
 
 def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Sequence[Sequence[str]], swept: Sequence[str]) -> None:
-    """Check every job, then make the sweep directory. Raises UserError before anything is written."""
+    """Check every job, then make the sweep directory, or find in it the same jobs to go on with.
+
+    Raises UserError before anything is written.
+    """
     machines = set()
     compose = Composer(loader, config)
     for number, job in enumerate(jobs):
@@ -40,21 +43,34 @@ def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Sequence[Sequenc
                 raise UserError("several devices are for a single run: under -m each of their processes would sweep")
         except UserError as error:
             raise UserError(f"job {number} ({' '.join(jobs[number])}): {error}") from None
-    directory = make_directory(config.hydra.sweep.dir, ledger.SWEEP)
-    choices = config.hydra.runtime.choices
-    ledger.write_json(
-        directory / ledger.SWEEP,
-        {
-            "state": ledger.RUNNING,
-            "objective": OmegaConf.to_container(config.objective),
-            "swept": list(swept),
-            "jobs": [list(job) for job in jobs],
-            "overrides": list(config.hydra.overrides.task),
-            "launcher": choices["hydra/launcher"],
-            "sweeper": choices["hydra/sweeper"],
-            **record.origin(config.threads, config.trainer.accelerator),
-        },
-    )
+    description = {"swept": list(swept), "jobs": [list(job) for job in jobs]}
+    directory = Path(config.hydra.sweep.dir)
+    if (directory / ledger.SWEEP).exists():
+        before = ledger.read_json(directory / ledger.SWEEP)
+        if any(before[key] != value for key, value in description.items()):
+            was = " ".join(before["overrides"])
+            raise UserError(f"{directory} is not allowed as output directory: it holds the sweep {was}")
+    else:
+        make_directory(config.hydra.sweep.dir, ledger.SWEEP)
+    choices, overrides = config.hydra.runtime.choices, config.hydra.overrides
+    description |= {
+        "state": ledger.RUNNING,
+        "objective": OmegaConf.to_container(config.objective),
+        "overrides": list(overrides.task),
+        "hydra_overrides": [word for word in overrides.hydra if not word.startswith("hydra.sweep.dir=")],
+        "launcher": choices["hydra/launcher"],
+        "sweeper": choices["hydra/sweeper"],
+        **record.origin(config.threads, config.trainer.accelerator),
+    }
+    ledger.write_json(directory / ledger.SWEEP, description)
+
+
+def stopped(sweep: Path) -> None:
+    """Say how a sweep that somebody interrupted goes on."""
+    results = ledger.Results(sweep)
+    done = sum(row["state"] == ledger.COMPLETE for row in results.write())
+    name = console.directory_name(sweep)
+    console.say(f"\nstopped with {done} of {results.jobs} runs complete; go on with: python scripts/resume.py {name}")
 
 
 def check_machine(accelerator: str, devices: int) -> None:
@@ -121,7 +137,8 @@ class Bookkeeper(Callback):
         failed = [row["run"] for row in rows if row["state"] != ledger.COMPLETE]
         if failed:
             numbers = ", ".join(map(str, failed[:20])) + (", ..." if len(failed) > 20 else "")
-            stop(f"{len(failed)} of {len(rows)} runs did not complete: {numbers}", status=1)
+            again = f"python scripts/resume.py {console.directory_name(results.sweep)} --retry-failed"
+            stop(f"{len(failed)} of {len(rows)} runs did not complete: {numbers}; to try them again: {again}", status=1)
 
     def _results(self, config: DictConfig) -> ledger.Results:
         if self.results is None:

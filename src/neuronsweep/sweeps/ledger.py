@@ -90,6 +90,19 @@ def end(directory: Path, state: str, seconds: float, error: str | None = None) -
     update(directory, state=state, ended=_now(), seconds=round(seconds, 3), error=error)
 
 
+def ended(directory: Path, fingerprint: str) -> dict[str, Any] | None:
+    """status.json of a run that has ended, or None where there is something to train.
+
+    Raises UserError for a directory whose run was begun with another config, source or data.
+    """
+    if not (directory / STATUS).exists():
+        return None
+    found = read_json(directory / STATUS)
+    if found["fingerprint"] != fingerprint:
+        raise UserError(f"{directory} was begun with another config, package source or data, and is not trained again")
+    return None if found["state"] == RUNNING else found
+
+
 def complete(
     directory: Path,
     history: History,

@@ -1,5 +1,6 @@
 """The run directory of a population member: everything a Lightning run has, written by the process that trains it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ class MemberRun:
     Attributes:
         config: resolved, as plain values.
         raw, hydra: the unresolved config and Hydra's own, for the files of .hydra.
+        before: status of the run where it has ended already, in an earlier try of its sweep.
     """
 
     number: int
@@ -32,6 +34,7 @@ class MemberRun:
     raw: dict[str, Any]
     hydra: dict[str, Any]
     member: Member
+    before: Mapping[str, Any] | None = None
 
     def begin(self) -> None:
         """Make the directory of a run that starts."""

@@ -1,5 +1,6 @@
 """Trains the jobs of a sweep as populations, and what cannot be a member one by one."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -12,22 +13,26 @@ from hydra.types import HydraContext, TaskFunction
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from neuronsweep import console
+from neuronsweep import console, record
 from neuronsweep.config import plain
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.population.plan import Limits, member, outside, plan
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.compose import Composer
 from neuronsweep.sweeps.member_run import MemberRun
-from neuronsweep.sweeps.workers import Ended, Message, train_populations
+from neuronsweep.sweeps.workers import Ended, Message, Population, train_populations
+
+# Name of the files that populations go on from, hidden in the sweep directory while it is trained.
+SNAPSHOT = ".population-"
 
 
 class Progress:
     """One live bar for all populations: members trained, epoch, the best objective so far, seconds left."""
 
-    def __init__(self, populations: Sequence[Sequence[MemberRun]], objective: Mapping[str, str]):
-        self.epochs = [[run.member.epochs for run in population] for population in populations]
-        self.members = sum(map(len, populations))
+    def __init__(self, populations: Sequence[Population]):
+        self.epochs = [[run.member.epochs for run in population.runs] for population in populations]
+        self.members = sum(map(len, self.epochs))
+        objective = populations[0].runs[0].config["objective"]
         self.metric, self.best_of = objective["metric"], min if objective["mode"] == "min" else max
         self.reached = [0] * len(populations)
         self.ended = 0
@@ -86,10 +91,13 @@ class Sweep:
             devices = self._devices(device)
             populations, reasons = plan(members, limits, len(devices))
             alone |= reasons
-            trained = [number for population in populations for number in population]
-            if trained:
-                console.say(_sentence(len(trained), len(populations), min(len(devices), len(populations))))
-                self._train([[runs[number] for number in population] for population in populations], devices, jobs)
+            for number in {number for population in populations for number in population}:
+                if runs[number].before:
+                    self._return(number, jobs[number], _ended_before(runs[number]))
+            pending = [self._population([runs[number] for number in population]) for population in populations]
+            pending = [population for population in pending if population.runs]
+            if pending:
+                self._train(pending, devices, jobs)
         for number, reason in sorted(alone.items()):
             console.say(f"#{number} {' '.join(jobs[number])} is trained by Lightning: {reason}")
         for number in sorted(alone):
@@ -120,14 +128,18 @@ class Sweep:
                 "job": {**hydra["job"], **{name: cfg.hydra.job[name] for name in ("id", "num", "override_dirname")}},
                 "runtime": {**hydra["runtime"], "output_dir": cfg.hydra.runtime.output_dir},
             }
+            directory = ledger.run_directory(self.directory, number)
+            dataset = datasets[key]
+            resumed = (directory / ledger.STATUS).exists()
             runs[number] = MemberRun(
                 number=number,
-                directory=ledger.run_directory(self.directory, number),
+                directory=directory,
                 overrides=overrides,
                 config=config,
                 raw=raw,
                 hydra={**hydra, **own},
-                member=member(config, datasets[key]),
+                member=member(config, dataset),
+                before=ledger.ended(directory, record.fingerprint(config, dataset.digest)) if resumed else None,
             )
         return runs, alone
 
@@ -148,26 +160,46 @@ class Sweep:
         workers = self.options.workers or len(found)
         return [found[i % len(found)] for i in range(workers)]
 
-    def _train(self, populations: list[list[MemberRun]], devices: list[str], jobs: dict[int, list[str]]) -> None:
-        members = [run.member for population in populations for run in population]
-        objective = populations[0][0].config["objective"]
-        with Progress(populations, objective) as progress:
+    def _population(self, runs: Sequence[MemberRun]) -> Population:
+        """What is to be trained of a population: all of it from a snapshot, else the runs that have not ended."""
+        numbers = " ".join(str(run.number) for run in runs)
+        name = f"{SNAPSHOT}{hashlib.sha256(numbers.encode()).hexdigest()[:16]}"
+        pending = [run for run in runs if not run.before]
+        snapshot = self.directory / name
+        return Population(runs if pending and snapshot.exists() else pending, snapshot)
+
+    def _train(self, populations: Sequence[Population], devices: list[str], jobs: dict[int, list[str]]) -> None:
+        count = sum(len(population.runs) for population in populations)
+        console.say(_sentence(count, len(populations), min(len(devices), len(populations))))
+        with Progress(populations) as progress:
             for message in train_populations(populations, devices, self.options.snapshot_seconds):
                 if isinstance(message, Ended):
                     self._end(jobs[message.number], message)
                 progress.show(message)
-        assert len(self.returns) >= len(members)
+        for leftover in self.directory.glob(f"*{SNAPSHOT}*"):  # of a try that split the members in another way
+            leftover.unlink()
 
     def _end(self, overrides: list[str], ended: Ended) -> None:
         """Tell Hydra's callbacks of a member's run as of any job."""
         cfg = self._config(ended.number, overrides)
         self.callbacks.on_job_start(config=cfg, task_function=self.task)
+        self._return(ended.number, overrides, ended)
+        self.callbacks.on_job_end(config=cfg, job_return=self.returns[ended.number])
+
+    def _return(self, number: int, overrides: list[str], ended: Ended) -> None:
         ended_well = ended.objective is not None
-        job_return = JobReturn(overrides=overrides, working_dir=os.getcwd(), task_name=cfg.hydra.job.name)
+        job_return = JobReturn(overrides=overrides, working_dir=os.getcwd(), task_name=self.compose.cfg.hydra.job.name)
         job_return.status = JobStatus.COMPLETED if ended_well else JobStatus.FAILED
         job_return.return_value = ended.objective if ended_well else ended.exception()
-        self.returns[ended.number] = job_return
-        self.callbacks.on_job_end(config=cfg, job_return=job_return)
+        self.returns[number] = job_return
+
+
+def _ended_before(run: MemberRun) -> Ended:
+    """The end of a run in an earlier try of its sweep."""
+    assert run.before is not None
+    if run.before["state"] == ledger.FAILED:
+        return Ended(run.number, None, run.before["error"], diverged=True)
+    return Ended(run.number, ledger.read_json(run.directory / ledger.METRICS)[run.member.metric])
 
 
 def _resolved(raw: Mapping[str, Any], cfg: DictConfig, prefix: str = "") -> dict[str, Any]:

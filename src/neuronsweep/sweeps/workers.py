@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -54,8 +55,16 @@ class Done:
 Message = Logged | Ended
 
 
+@dataclass(frozen=True)
+class Population:
+    """Runs that are trained together, and the file from which that goes on."""
+
+    runs: Sequence[MemberRun]
+    snapshot: Path
+
+
 def train_populations(
-    populations: Sequence[Sequence[MemberRun]], devices: Sequence[str], snapshot_seconds: float
+    populations: Sequence[Population], devices: Sequence[str], snapshot_seconds: float
 ) -> Iterator[Message]:
     """Train populations in one process a device and yield what they report; the workers write the run directories.
 
@@ -107,19 +116,19 @@ class Worker:
         self.population: int | None = None
         self.ended: set[int] = set()
 
-    def abandon(self, populations: Sequence[Sequence[MemberRun]]) -> Iterator[Ended]:
+    def abandon(self, populations: Sequence[Population]) -> Iterator[Ended]:
         """End the runs that a worker left behind when it died."""
         if self.population is None:
             return
         error = f"the worker process died with exit status {self.process.exitcode}"
-        for run in populations[self.population]:
+        for run in populations[self.population].runs:
             if run.number not in self.ended:
                 _fail(run, error)
                 yield Ended(run.number, None, error)
 
 
 def _work(
-    populations: Sequence[Sequence[MemberRun]],
+    populations: Sequence[Population],
     device: str,
     snapshot_seconds: float,
     connection: Connection,
@@ -146,13 +155,14 @@ def _work(
 
 
 def _train(
-    runs: Sequence[MemberRun],
+    population: Population,
     index: int,
     device: str,
     snapshot_seconds: float,
     connection: Connection,
     should_stop: Any,
 ) -> None:
+    runs = population.runs
     start = time.monotonic()
     ended: set[int] = set()
     told = 0.0
@@ -167,32 +177,34 @@ def _train(
 
     def on_result(i: int, result: Result) -> None:
         ended.add(i)
+        if runs[i].before:
+            return
         share = (time.monotonic() - start) / len(runs)
         try:
             connection.send(Ended(runs[i].number, runs[i].end(result, share)))
         except Diverged as error:
             connection.send(Ended(runs[i].number, None, str(error), diverged=True))
 
-    snapshot = runs[0].directory.parent / f".population-{runs[0].number:04d}"
     try:
         for run in runs:
-            run.begin()
+            if not run.before:
+                run.begin()
         train(
             [run.member for run in runs],
             on_log=on_log,
             on_result=on_result,
-            snapshot=snapshot,
+            snapshot=population.snapshot,
             snapshot_seconds=snapshot_seconds,
             should_stop=should_stop,
             device=device,
         )
-        snapshot.unlink(missing_ok=True)
+        population.snapshot.unlink(missing_ok=True)
     except (Interrupted, BrokenPipeError):
         raise
     except Exception:
         error = traceback.format_exc()
         for i, run in enumerate(runs):
-            if i not in ended:
+            if i not in ended and not run.before:
                 _fail(run, error)
                 connection.send(Ended(run.number, None, error))
 
