@@ -8,9 +8,11 @@ def row(width, seed, loss, state="COMPLETE"):
 
 
 def test_configurations_are_ranked_by_the_mean_of_their_complete_replicates():
-    rows = [row("2", "0", 3.0), row("2", "1", 1.0), row("8", "0", 1.5), row("8", "1", 1.7), row("32", "0", 0, "FAILED")]
-    assert ranking(rows, ["model.hidden"], "val/loss", "min") == [
-        ({"model.hidden": "8"}, [1.5, 1.7]),
-        ({"model.hidden": "2"}, [3.0, 1.0]),
-    ]
-    assert ranking(rows, ["model.hidden"], "val/loss", "max")[0][0] == {"model.hidden": "2"}
+    rows = [row("2", "0", 3.0), row("2", "1", 1.0), row("8", "0", 1.7), row("8", "1", 1.5), row("32", "0", 0, "FAILED")]
+
+    def seeds(mode):
+        ranked = ranking(rows, ["model.hidden"], "val/loss", mode)
+        return [[(r["model.hidden"], r["seed"]) for r in replicates] for replicates in ranked]
+
+    assert seeds("min") == [[("8", "1"), ("8", "0")], [("2", "1"), ("2", "0")]]
+    assert seeds("max") == [[("2", "0"), ("2", "1")], [("8", "0"), ("8", "1")]]

@@ -14,16 +14,19 @@ from neuronsweep.sweeps import ledger
 SHOWN = 20
 
 
-def ranking(
-    rows: Sequence[Mapping[str, Any]], keys: Sequence[str], metric: str, mode: str
-) -> list[tuple[dict[str, Any], list[float]]]:
-    """Configurations (their values of ``keys``) with the metric of each complete replicate, best mean first."""
-    groups: dict[tuple, list[float]] = {}
+Row = Mapping[str, Any]
+
+
+def ranking(rows: Sequence[Row], keys: Sequence[str], metric: str, mode: str) -> list[list[Row]]:
+    """The complete runs of each configuration (one set of values of ``keys``), best mean first, each best run first."""
+    groups: dict[tuple, list[Row]] = {}
     for row in rows:
         if row["state"] == ledger.COMPLETE and metric in row:
-            groups.setdefault(tuple(row[key] for key in keys), []).append(float(row[metric]))
-    ranked = sorted(groups.items(), key=lambda item: statistics.fmean(item[1]), reverse=mode == "max")
-    return [(dict(zip(keys, values, strict=True)), results) for values, results in ranked]
+            groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+    reverse = mode == "max"
+    for replicates in groups.values():
+        replicates.sort(key=lambda row: float(row[metric]), reverse=reverse)
+    return sorted(groups.values(), key=lambda replicates: _mean(replicates, metric), reverse=reverse)
 
 
 class PrintRanking(Callback):
@@ -36,14 +39,20 @@ class PrintRanking(Callback):
         replicated = "seed" in description["swept"]
         keys = [key for key in description["swept"] if key != "seed"]
         ranked = ranking(ledger.Results(sweep).write(), keys, metric, mode)
-        columns = [*keys, metric, *(["spread", "runs"] if replicated else [])]
-        lines = [(str(rank + 1), *_cells(*item, replicated)) for rank, item in enumerate(ranked[:SHOWN])]
+        columns = [*keys, metric, *(["spread", "runs", "best", "of run"] if replicated else [])]
+        lines = []
+        for rank, replicates in enumerate(ranked[:SHOWN], start=1):
+            best = replicates[0]
+            cells = [*(str(best[key]) for key in keys), console.number(_mean(replicates, metric))]
+            if replicated:
+                results = [float(row[metric]) for row in replicates]
+                spread = console.number(statistics.stdev(results)) if len(results) > 1 else ""
+                cells += [spread, str(len(results)), console.number(results[0]), f"#{best['run']}"]
+            lines.append((str(rank), *cells))
         console.table("rank", columns, lines)
         if len(ranked) > SHOWN:
             console.say(f"... and {len(ranked) - SHOWN} more in {ledger.RESULTS}")
 
 
-def _cells(values: Mapping[str, Any], results: Sequence[float], replicated: bool) -> tuple[str, ...]:
-    spread = console.number(statistics.stdev(results)) if len(results) > 1 else ""
-    shown = [*values.values(), console.number(statistics.fmean(results))]
-    return (*map(str, shown), *([spread, str(len(results))] if replicated else []))
+def _mean(rows: Sequence[Row], metric: str) -> float:
+    return statistics.fmean(float(row[metric]) for row in rows)
