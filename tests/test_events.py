@@ -12,10 +12,11 @@ from neuronsweep.events import hyperparameters
 WORDS = ("experiment=moons_mlp8_tanh", "epochs=20", "log_points=5")
 
 
-@pytest.fixture
-def board(command, tmp_path):
+@pytest.fixture(params=["basic", "vectorized"])
+def board(command, tmp_path, request):
     """A TensorBoard over the outputs of a sweep with three seeds; get(path) returns its answer."""
-    done = command("train.py", "-m", "hydra/launcher=basic", *WORDS, "seed=0,1,2", "hydra.sweep.dir=outputs/sweep")
+    launcher = f"hydra/launcher={request.param}"
+    done = command("train.py", "-m", launcher, *WORDS, "seed=0,1,2", "hydra.sweep.dir=outputs/sweep")
     assert done.returncode == 0, done.stderr
     server = program.TensorBoard()
     server.configure(argv=["", "--logdir", str(tmp_path / "outputs"), "--port", "0", "--load_fast", "false"])

@@ -1,51 +1,100 @@
 """TensorBoard events of a run beside its scalars, for both engines: hyperparameters, the graph, the fit picture."""
 
+import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from torch import nn
+import torch
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from neuronsweep.config import known_keys
-from neuronsweep.data.dataset import Dataset
+from neuronsweep.models.mlp import MLP
 
 FIGURE_TAG = "fit"
 
 
-def begin(writer: Any, config: Mapping[str, Any], network: nn.Module, dataset: Dataset) -> None:
-    """Write the graph of a network and the hyperparameters of a run that starts.
+def begin(writer: Any, config: Mapping[str, Any], network: MLP) -> None:
+    """Write the hyperparameters of a run that starts and the graph of its network.
 
     Args:
         writer: a torch.utils.tensorboard.SummaryWriter.
         config: the resolved config with dotted keys.
     """
-    from torch.utils.tensorboard.summary import hparams
-
-    # Only the session: without a summary of the experiment TensorBoard shows every scalar that the runs have.
-    _, session, _ = hparams(hyperparameters(config), {})
-    writer.file_writer.add_summary(session)
-    parameter = next(network.parameters())
-    x = dataset.splits["train"].x[:1].to(parameter.device, parameter.dtype)
-    network.eval()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        writer.add_graph(network, x)
-    network.train()
+    writer.file_writer.add_summary(_session_start(config))
+    writer.file_writer.add_event(Event(graph_def=graph(network)))
 
 
 def finish(writer: Any, metrics: Mapping[str, float], epoch: int, png: bytes) -> None:
     """Write the final metrics under the tags of the scalars, the picture of the fit, and the end of the session."""
-    from tensorboard.compat.proto.summary_pb2 import Summary
+    for summary in (_scalars(metrics), _session_end(), _picture(png)):
+        writer.file_writer.add_summary(summary, epoch)
+    writer.flush()
+
+
+def file(
+    config: Mapping[str, Any],
+    graph: bytes,
+    history: Iterable[tuple[int, Mapping[str, float]]],
+    metrics: Mapping[str, float],
+    png: bytes,
+    seconds: float,
+) -> bytes:
+    """Contents of the events file of a run that has ended: what begin, its log points and finish would have written.
+
+    ``seconds`` is the time that every event gets, since 1970.
+    """
+    content = io.BytesIO()
+    writer = RecordWriter(content)
+    history = list(history)
+    last = history[-1][0]
+    points = [Event(step=epoch, summary=_scalars(row)) for epoch, row in history]
+    end = [Event(step=last, summary=summary) for summary in (_scalars(metrics), _session_end(), _picture(png))]
+    begin = [Event(file_version="brain.Event:2"), Event(summary=_session_start(config)), Event(graph_def=graph)]
+    for event in (*begin, *points, *end):
+        event.wall_time = seconds
+        writer.write(event.SerializeToString())
+    return content.getvalue()
+
+
+def graph(network: MLP) -> bytes:
+    """The serialised GraphDef of a network; it depends on the architecture alone."""
+    from torch.utils.tensorboard._pytorch_graph import graph
+
+    parameter = next(network.parameters())
+    x_1D = torch.zeros(1, network.inputs, device=parameter.device, dtype=parameter.dtype)
+    mode = network.training
+    network.eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        definition, _ = graph(network, x_1D)
+    network.train(mode)
+    return definition.SerializeToString()
+
+
+def _scalars(values: Mapping[str, float]) -> Summary:
+    return Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in values.items()])
+
+
+def _session_start(config: Mapping[str, Any]) -> Summary:
+    # Only the session: without a summary of the experiment TensorBoard shows every scalar that the runs have.
     from torch.utils.tensorboard.summary import hparams
 
-    for name, value in metrics.items():
-        writer.add_scalar(name, value, epoch)
-    _, _, end = hparams({}, {})
-    writer.file_writer.add_summary(end)
+    return hparams(hyperparameters(config), {})[1]
+
+
+def _session_end() -> Summary:
+    from torch.utils.tensorboard.summary import hparams
+
+    return hparams({}, {})[2]
+
+
+def _picture(png: bytes) -> Summary:
     width, height = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))  # PNG's IHDR chunk
-    image = Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png)
-    writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=FIGURE_TAG, image=image)]), epoch)
-    writer.flush()
+    image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
+    return Summary(value=[Summary.Value(tag=FIGURE_TAG, image=image)])
 
 
 def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | float | str]:

@@ -81,7 +81,7 @@ def train_run(cfg: DictConfig, directory: Path, overrides: list[str], show: bool
         if first and show:
             console.parameters(module.network)
         if first and isinstance(logger, TensorBoardLogger):
-            events.begin(logger.experiment, record.flatten(plain(cfg)), module.network, dataset)
+            events.begin(logger.experiment, record.flatten(plain(cfg)), module.network)
         bars = [Bar(log_point)] if first and show else []
         trainer = build_trainer(cfg, data, logger, [log_point, keeper, *bars])
         fit(module, data, trainer, checkpoint)

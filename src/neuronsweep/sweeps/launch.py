@@ -134,6 +134,7 @@ class Bookkeeper(Callback):
         rows = results.write()
         ledger.end_sweep(results.sweep)
         console.say(f"sweep directory: {console.directory_name(results.sweep)}")
+        _illustrate(results)
         failed = [row["run"] for row in rows if row["state"] != ledger.COMPLETE]
         if failed:
             numbers = ", ".join(map(str, failed[:20])) + (", ..." if len(failed) > 20 else "")
@@ -144,6 +145,21 @@ class Bookkeeper(Callback):
         if self.results is None:
             self.results = ledger.Results(Path(config.hydra.sweep.dir))
         return self.results
+
+
+def _illustrate(results: ledger.Results) -> None:
+    """Draw the pictures that are missing; whoever does not want to wait stops the command: all results are there."""
+    from neuronsweep.sweeps.illustrate import illustrate, unillustrated  # late: needs torch
+
+    missing = unillustrated([ledger.run_directory(results.sweep, number) for number in range(results.jobs)])
+    if not missing:
+        return
+    bar = console.Bar("pictures", len(missing))
+    try:
+        for done in illustrate(missing, workers=len(os.sched_getaffinity(0))):
+            bar.advance_to(done, "")
+    finally:
+        bar.close()
 
 
 def _end_single(job_return: JobReturn) -> None:

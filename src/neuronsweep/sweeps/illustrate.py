@@ -1,0 +1,115 @@
+"""What can be derived from a finished run directory is written last: the picture of the fit, TensorBoard's events.
+
+So a sweep of hundreds of runs has all its results on disk before the first picture is drawn.
+"""
+
+import csv
+import io
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from neuronsweep import events, figures, record
+from neuronsweep.data.dataset import Dataset
+from neuronsweep.sweeps import ledger
+
+TENSORBOARD = "lightning.pytorch.loggers.TensorBoardLogger"
+
+
+def unillustrated(directories: Sequence[Path]) -> list[Path]:
+    """Those run directories whose run is COMPLETE and that have no picture yet."""
+
+    def lacks(directory: Path) -> bool:
+        if (directory / ledger.FIGURE).exists() or not (directory / ledger.STATUS).exists():
+            return False
+        return ledger.status(directory)["state"] == ledger.COMPLETE
+
+    return [directory for directory in directories if lacks(directory)]
+
+
+def illustrate(directories: Sequence[Path], workers: int) -> Iterator[int]:
+    """Write picture and events of finished runs in worker processes; yields how many directories are done.
+
+    Interrupted, it leaves whole files only, and what is missing is written when it is called again.
+    """
+    context = multiprocessing.get_context("fork")
+    connections: list[Connection] = []
+    processes = []
+    for part in (directories[i::workers] for i in range(min(workers, len(directories)))):
+        here, there = context.Pipe(duplex=False)
+        processes.append(context.Process(target=_work, args=(part, there, os.getpid()), daemon=True))
+        processes[-1].start()
+        there.close()
+        connections.append(here)
+    done = 0
+    try:
+        while connections:
+            for connection in wait(connections):
+                assert isinstance(connection, Connection)
+                try:
+                    done += connection.recv()
+                    yield done
+                except EOFError:
+                    connections.remove(connection)
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+
+
+def _work(directories: Sequence[Path], connection: Connection, parent: int) -> None:
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    illustrator = Illustrator()
+    for directory in directories:
+        if os.getppid() != parent:
+            return
+        illustrator(directory)
+        connection.send(1)
+
+
+class Illustrator:
+    """Illustrates run directories one by one; what runs of a sweep have in common is made once."""
+
+    def __init__(self) -> None:
+        self.datasets: dict[str, Dataset] = {}
+        self.graphs: dict[str, bytes] = {}
+
+    def __call__(self, directory: Path) -> None:
+        """Write what a finished run's directory lacks: events first, because the picture is the mark of both."""
+        from hydra.utils import instantiate
+
+        from neuronsweep.models.checkpoint import load_network
+
+        config = ledger.read_json(directory / ledger.RECORD)["config"]
+        metrics = ledger.read_json(directory / ledger.METRICS)
+        network = load_network(directory / ledger.MODEL)
+        data = json.dumps(config["data"], sort_keys=True)
+        if data not in self.datasets:
+            self.datasets[data] = instantiate(config["data"])
+        objective = config["objective"]["metric"]
+        png = figures.fit_png(network, self.datasets[data], figures.title(config, objective, metrics[objective]))
+        if config["logger"]["_target_"] == TENSORBOARD:
+            shape = json.dumps([network.inputs, network.outputs, config["model"]], sort_keys=True)
+            if shape not in self.graphs:
+                self.graphs[shape] = events.graph(network)
+            seconds = time.time()
+            content = events.file(
+                record.flatten(config), self.graphs[shape], _history(directory), metrics, png, seconds
+            )
+            name = f"events.out.tfevents.{int(seconds)}.{socket.gethostname()}.{os.getpid()}.0"
+            ledger.write(directory / name, content)
+        ledger.write(directory / ledger.FIGURE, png)
+
+
+def _history(directory: Path) -> list[tuple[int, dict[str, float]]]:
+    rows = csv.DictReader(io.StringIO((directory / ledger.HISTORY).read_text()))
+    return [(int(row.pop("epoch")), {name: float(value) for name, value in row.items()}) for row in rows]

@@ -1,0 +1,60 @@
+"""Pictures and TensorBoard events of population members, written when all results are on disk."""
+
+import shutil
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from neuronsweep import figures
+from neuronsweep.data.planes import moons
+from neuronsweep.models.checkpoint import load_network
+from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps.illustrate import illustrate, unillustrated
+
+WORDS = ("data=moons", "epochs=20", "log_points=5", "model.hidden=2,8", "model.act=relu,tanh")
+
+
+@pytest.fixture
+def sweeps(command, tmp_path):
+    for launcher in ("vectorized", "basic"):
+        done = command("train.py", "-m", *WORDS, f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}")
+        assert done.returncode == 0, done.stderr
+    return tmp_path / "vectorized", tmp_path / "basic"
+
+
+def events(directory):
+    """What TensorBoard reads of a run, times and file names aside."""
+    (path,) = directory.glob("events.out.tfevents.*")
+    content = EventAccumulator(str(path), size_guidance={"scalars": 0}).Reload()
+    scalars = {tag: [(e.step, e.value) for e in content.Scalars(tag)] for tag in content.Tags()["scalars"]}
+    images = [(e.step, e.width, e.height) for e in content.Images("fit")]
+    return scalars, images, content.Graph().SerializeToString(), set(content.PluginTagToContent("hparams"))
+
+
+def test_members_have_the_events_of_lightning_runs(sweeps):
+    for number in range(4):
+        ours, theirs = (events(ledger.run_directory(sweep, number)) for sweep in sweeps)
+        assert ours[1:] == theirs[1:]
+        assert ours[0].keys() == theirs[0].keys()
+        for tag, points in ours[0].items():
+            assert [step for step, _ in points] == [step for step, _ in theirs[0][tag]]
+            assert [value for _, value in points] == pytest.approx([value for _, value in theirs[0][tag]], rel=1e-3)
+
+
+def test_what_is_missing_is_written_and_nothing_else(sweeps):
+    runs = [ledger.run_directory(sweeps[0], number) for number in range(4)]
+    png = (runs[1] / ledger.FIGURE).read_bytes()
+    assert png == figures.fit_png(load_network(runs[1] / ledger.MODEL), moons(), _title(runs[1]))
+    for run in runs[1:3]:
+        (run / ledger.FIGURE).unlink()
+    ledger.update(runs[2], state=ledger.FAILED)
+    shutil.rmtree(runs[3])
+    assert unillustrated(runs) == [runs[1]]
+    assert list(illustrate([runs[1]], workers=2)) == [1]
+    assert (runs[1] / ledger.FIGURE).read_bytes() == png
+    assert unillustrated(runs) == []
+
+
+def _title(run) -> str:
+    config, metrics = ledger.read_json(run / ledger.RECORD)["config"], ledger.read_json(run / ledger.METRICS)
+    return figures.title(config, "val/loss", metrics["val/loss"])
