@@ -21,11 +21,12 @@ from neuronsweep import console
 from neuronsweep.callbacks import Checkpoint, LogPoint
 from neuronsweep.config import register
 from neuronsweep.data.batches import batches
+from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.models.mlp import MLP
 from neuronsweep.sweeps import ledger
-from neuronsweep.training import build_dataset, build_logger, build_module, build_trainer, fit
+from neuronsweep.training import build_logger, build_module, build_trainer, fit
 
 REPEATS = 5
 
@@ -66,7 +67,7 @@ def main() -> None:
     for batch_size in ("full", "32"):
         with initialize_config_dir(str(conf), version_base="1.3"):
             cfg = compose("train", ["data=moons", "epochs=1000", "optimizer.lr=0.05", f"batch_size={batch_size}"])
-        dataset = build_dataset(cfg)
+        dataset = build_dataset(cfg.data)
         lightning(cfg, dataset)  # the first Trainer of a process imports more
         pairs = [(bare(cfg, dataset), lightning(cfg, dataset)) for _ in range(REPEATS)]
         (_, plain), (_, trained) = pairs[0]

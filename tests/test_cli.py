@@ -37,6 +37,8 @@ MISTAKES = {
     "optimizer=sgd optimizer.nesterov=true": ("optimizer.nesterov=true", "momentum > 0"),
     "objective.metric=val/los": ("objective.metric=val/los", "did you mean val/loss?"),
     "data=moons objective.metric=outer/loss": ("objective.metric=outer/loss", "val/auroc"),
+    "trainer.keep=best objective.metric=val/r2": ("objective.metric=val/r2", "trainer.keep=best", "loss and acc"),
+    "scheduler=plateau objective.metric=val/mae": ("objective.metric=val/mae", "scheduler=plateau"),
     "model.norm=batch batch_size=1": ("model.norm=batch", "batch_size=1"),
     "trainer.devices=2": ("trainer.devices=2", "ddp_cpu"),
     "trainer=gpu": ("gpu", "CUDA devices"),

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from neuronsweep.callbacks import Checkpoint, LogPoint
+from neuronsweep.data.build import build_dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.errors import Diverged
 from neuronsweep.sweeps import ledger
-from neuronsweep.training import build_dataset, build_module, build_trainer, final_metrics, fit
+from neuronsweep.training import build_module, build_trainer, final_metrics, fit
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def trained(composed, tmp_path):
 
     def trained(experiment: str, seed: int, *overrides: str):
         cfg = composed(f"experiment={experiment}", f"seed={seed}", "logger=none", *overrides)
-        dataset, log_point = build_dataset(cfg), LogPoint(cfg.objective.metric, cfg.objective.mode)
+        dataset, log_point = build_dataset(cfg.data), LogPoint(cfg.objective.metric, cfg.objective.mode)
         data = TensorDataModule(dataset, cfg.batch_size, cfg.epochs, cfg.log_points, cfg.seed)
         module = build_module(cfg, dataset)
         ledger.start(tmp_path, "lightning", "test")

@@ -12,6 +12,7 @@ from neuronsweep import training
 from neuronsweep.analysis import kinks
 from neuronsweep.callbacks import LogPoint
 from neuronsweep.data.batches import batches, log_epochs
+from neuronsweep.data.planes import moons
 from neuronsweep.errors import Diverged, UserError
 from neuronsweep.models.checkpoint import load_network
 from neuronsweep.models.mlp import MLP
@@ -127,7 +128,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(run, monkeypatch, overrides
 def test_a_run_has_the_bits_of_a_loop_anybody_would_write(run):
     cfg_words = ("data=moons", "batch_size=32", "optimizer.lr=0.05", "scheduler=exponential")
     directory = run("run", *cfg_words)
-    dataset = training.instantiate({"_target_": "neuronsweep.data.planes.moons"})
+    dataset = moons()
     network = MLP(2, 1, seed=0)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.05)
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.999)

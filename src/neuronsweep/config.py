@@ -12,6 +12,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from neuronsweep.errors import UserError
 
 ACTIVATIONS = ("identity", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid", "tanh", "hardtanh")
+LOGGED = ("loss", "acc")  # computed at log points, not only at the end
 METRICS = {"regression": ("loss", "mae", "r2"), "classification": ("loss", "acc", "auroc")}
 
 
@@ -448,6 +449,18 @@ def _check_together(cfg: DictConfig) -> None:
 
 
 def _check_objective(cfg: DictConfig) -> None:
+    metric, trainer = cfg.objective.metric, cfg.trainer
+    readers = {
+        "trainer.keep=best": trainer.keep == "best",
+        "trainer.early_stopping": trainer.early_stopping.patience is not None,
+        "scheduler=plateau": OmegaConf.get_type(cfg.scheduler) is Plateau,
+    }
+    for reader, reads in readers.items():
+        if reads and metric.rpartition("/")[2] not in LOGGED:
+            raise UserError(
+                f"objective.metric={metric} is not allowed with {reader}, which reads it at every log point: "
+                f"computed there are {' and '.join(LOGGED)}"
+            )
     schema = OmegaConf.get_type(cfg.data)
     if not isinstance(schema, type) or not hasattr(schema, "task"):  # a user's own data: known when it is built
         return

@@ -20,6 +20,8 @@ from neuronsweep import console, events, figures, record
 from neuronsweep.analysis import analyse
 from neuronsweep.callbacks import Bar, Checkpoint, LogPoint
 from neuronsweep.config import plain
+from neuronsweep.data.batches import sizes
+from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.errors import Diverged, UserError
@@ -49,7 +51,7 @@ def train(cfg: DictConfig) -> float:
     directory, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
     if hydra.mode == RunMode.RUN:
         return train_run(cfg, directory, overrides)
-    before = ledger.ended(directory, record.fingerprint(plain(cfg), build_dataset(cfg).digest))
+    before = ledger.ended(directory, record.fingerprint(plain(cfg), build_dataset(cfg.data).digest))
     if before and before["state"] == ledger.FAILED:
         raise Diverged(before["error"].splitlines()[-1])
     if before:
@@ -63,7 +65,11 @@ def train_run(cfg: DictConfig, directory: Path, overrides: list[str], show: bool
     ``show`` prints the network, a bar and the metrics. A run that fails is FAILED in status.json and raises.
     """
     torch.set_num_threads(cfg.threads)
-    dataset = build_dataset(cfg)
+    dataset = build_dataset(cfg.data)
+    if cfg.model.norm == "batch" and 1 in sizes(len(dataset.splits["train"].x), cfg.batch_size):
+        raise UserError(
+            f"model.norm=batch is not allowed with batch_size={cfg.batch_size}: the last batch has 1 sample"
+        )
     module = build_module(cfg, dataset)
     if cfg.trainer.precision == "64-true":
         module.double()  # now, because Lightning would do it after it has restored a checkpoint, rounded
@@ -106,26 +112,21 @@ def train_run(cfg: DictConfig, directory: Path, overrides: list[str], show: bool
 
 def resume_run(cfg: DictConfig, directory: Path, overrides: list[str], fingerprint: str) -> float:
     """Go on with an interrupted run; refused when code, config or data are no longer those it began with."""
-    if record.fingerprint(plain(cfg), build_dataset(cfg).digest) != fingerprint:
+    if record.fingerprint(plain(cfg), build_dataset(cfg.data).digest) != fingerprint:
         raise UserError(
             f"{directory} cannot go on: the package's source, the config or the data changed since it began"
         )
     return train_run(cfg, directory, overrides)
 
 
-def build_dataset(cfg: DictConfig) -> Dataset:
-    """The data set that cfg.data describes."""
-    dataset = instantiate(cfg.data)
-    if not isinstance(dataset, Dataset):
-        raise UserError(f"data._target_={cfg.data._target_} is not allowed: it returned no Dataset")
-    return dataset
-
-
 def build_module(cfg: DictConfig, dataset: Dataset) -> NetworkModule:
     """The module for the data's task, or the user's own that ``module._target_`` names."""
     default = RegressionModule if dataset.task == "regression" else ClassificationModule
     target = cfg.module._target_
-    kind = get_class(target) if target else default
+    try:
+        kind = get_class(target) if target else default
+    except ImportError as error:
+        raise UserError(f"module._target_={target} is not allowed: {error}") from None
     if not issubclass(kind, NetworkModule):
         raise UserError(f"module._target_={target} is not allowed: it is a subclass of {default.__name__}")
     return kind(**module_arguments(plain(cfg), dataset))

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from neuronsweep.data.dataset import Dataset, regression
+from neuronsweep.errors import UserError
 
 # Four points to learn, three between them, and the articles' far point.
 POINTS = np.array([0.0, 1.0, 2.0, 3.0])
@@ -41,6 +42,8 @@ def sine(seed: int = 42, n: int = 1000, noise: float = 0.1, low: float = -1.5, h
     x = rng.uniform(*SINE_RANGE, n)
     y = np.sin(x) + noise * rng.normal(size=n)
     inside = (x >= low) & (x <= high)
+    if not inside.any():
+        raise UserError(f"data.low={low} data.high={high} is not allowed: none of the {n} samples lies between them")
     rng = np.random.default_rng(seed + 1)
     x_val = rng.uniform(low, high, int(inside.sum()))
     y_val = np.sin(x_val) + noise * rng.normal(size=len(x_val))

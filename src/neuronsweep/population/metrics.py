@@ -6,6 +6,7 @@ Shape suffixes: P members, N samples, O outputs. Values of padded samples are co
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 # Gradients of the mean loss by the outputs, written to g; scale (N, O) is the weight of each output in the mean -------
@@ -81,9 +82,9 @@ def _binary(out: Tensor, y: Tensor, n: int, final: bool) -> dict[str, Tensor]:
     loss = out.clamp(min=0) - out * y + out.abs().neg_().exp_().log1p_()
     probability = torch.sigmoid(out)
     right = (probability > 0.5) == (y > 0.5)
-    values = {"loss": _mean(loss, n), "acc": _mean(right.to(out.dtype), n)}
+    values = {"loss": _mean(loss, n), "acc": _accuracy(right, n, out)}
     if final:
-        values["auroc"] = _auroc(probability[:, :n, 0], y[:, :n, 0])
+        values["auroc"] = _auroc(probability[:, :n], y[:, :n])
     return values
 
 
@@ -94,11 +95,9 @@ def _multiclass(out: Tensor, y: Tensor, n: int, final: bool) -> dict[str, Tensor
     # samples where the loss of each is one number: a member's values are a multiple of 32
     loss = total[:, :, 0].log() - (shifted * y).sum(2)
     right = out.argmax(2) == y.argmax(2)
-    values = {"loss": _mean(loss[:, :, None], n), "acc": _mean(right[:, :, None].to(out.dtype), n)}
+    values = {"loss": _mean(loss[:, :, None], n), "acc": _accuracy(right[:, :, None], n, out)}
     if final:
-        probability = exponents / total
-        per_class = [_auroc(probability[:, :n, k], y[:, :n, k]) for k in range(out.shape[2])]
-        values["auroc"] = torch.stack(per_class, 1).mean(1)
+        values["auroc"] = _auroc((exponents / total)[:, :n], y[:, :n])
     return values
 
 
@@ -113,12 +112,31 @@ def _sum(values_PNO: Tensor, n: int) -> Tensor:
     return rows.expand(max(2, members), -1).contiguous().sum(1)[:members]
 
 
-def _auroc(score_PN: Tensor, y_PN: Tensor) -> Tensor:
-    """How often a positive scores above a negative, ties counting half; 0 where there are no such pairs."""
-    areas = []
-    for score, y in zip(score_PN, y_PN.expand_as(score_PN), strict=True):
-        positive, negative = score[y > 0.5], score[y <= 0.5].sort().values
-        pairs = len(positive) * len(negative)
-        below = torch.searchsorted(negative, positive) + torch.searchsorted(negative, positive, right=True)
-        areas.append(below.sum().item() / (2 * pairs) if pairs else 0.0)
-    return torch.tensor(areas, dtype=score_PN.dtype, device=score_PN.device)
+def _accuracy(right_PNO: Tensor, n: int, like: Tensor) -> Tensor:
+    """The share of right samples, divided in single precision whatever the run's own is, as torchmetrics does."""
+    return _mean(right_PNO.to(torch.float32), n).to(like.dtype)
+
+
+def _auroc(score_PNO: Tensor, y_PNO: Tensor) -> Tensor:
+    """Areas (P,) under the ROC curve, the mean over outputs; 0 for an output without positives or negatives.
+
+    Trapezoids between distinct scores in single precision, as torchmetrics computes them, for the same bits.
+    """
+    score_POK, place_POK = score_PNO.mT.contiguous().sort(2, descending=True)
+    hits_POK = (y_PNO > 0.5).mT.expand_as(score_POK).gather(2, place_POK).cumsum(2)
+    ends_POK = torch.ones_like(score_POK, dtype=torch.bool)
+    torch.ne(score_POK[:, :, 1:], score_POK[:, :, :-1], out=ends_POK[:, :, :-1])
+    means = [
+        torch.stack([_area(hits_K[ends_K], ends_K) for hits_K, ends_K in zip(hits_OK, ends_OK, strict=True)]).mean()
+        for hits_OK, ends_OK in zip(hits_POK, ends_POK, strict=True)
+    ]
+    return torch.stack(means).to(score_PNO.dtype)
+
+
+def _area(hits: Tensor, ends: Tensor) -> Tensor:
+    """The area of one curve: positives up to the last of each of the equal scores, which ``ends`` marks."""
+    hits = F.pad(hits, (1, 0))
+    misses = F.pad(ends.nonzero()[:, 0] + 1, (1, 0)) - hits
+    if not hits[-1] or not misses[-1]:
+        return torch.zeros((), device=hits.device)
+    return torch.trapz(hits / hits[-1], misses / misses[-1])

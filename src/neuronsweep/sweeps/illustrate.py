@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from neuronsweep import events, figures, record
+from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.sweeps import ledger
 
@@ -85,8 +86,6 @@ class Illustrator:
 
     def __call__(self, directory: Path) -> None:
         """Write what a finished run's directory lacks: events first, because the picture is the mark of both."""
-        from hydra.utils import instantiate
-
         from neuronsweep.models.checkpoint import load_network
 
         config = ledger.read_json(directory / ledger.RECORD)["config"]
@@ -94,7 +93,7 @@ class Illustrator:
         network = load_network(directory / ledger.MODEL)
         data = json.dumps(config["data"], sort_keys=True)
         if data not in self.datasets:
-            self.datasets[data] = instantiate(config["data"])
+            self.datasets[data] = build_dataset(config["data"])
         objective = config["objective"]["metric"]
         png = figures.fit_png(network, self.datasets[data], figures.title(config, objective, metrics[objective]))
         if config["logger"]["_target_"] == TENSORBOARD:

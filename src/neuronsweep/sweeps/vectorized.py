@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from neuronsweep import console, record
 from neuronsweep.config import plain
+from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.population.plan import Limits, member, outside, plan
 from neuronsweep.sweeps import ledger
@@ -122,7 +122,7 @@ class Sweep:
                 continue
             key = json.dumps(config["data"], sort_keys=True)
             if key not in datasets:
-                datasets[key] = instantiate(config["data"])
+                datasets[key] = build_dataset(config["data"])
             own = {
                 "overrides": {**hydra["overrides"], "task": overrides},
                 "job": {**hydra["job"], **{name: cfg.hydra.job[name] for name in ("id", "num", "override_dirname")}},
