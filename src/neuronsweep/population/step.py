@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuronsweep.data.batches import order, sizes
+from neuronsweep.data.batches import sizes
 from neuronsweep.data.dataset import Split
 from neuronsweep.population.layout import Layout, pad
 from neuronsweep.population.member import Member
 from neuronsweep.population.metrics import GRADIENTS, scale_of
 from neuronsweep.population.network import pieces
 from neuronsweep.population.optim import Optimizer
+from neuronsweep.population.orders import Orders
 from neuronsweep.population.schedule import Schedule
 
 SAMPLES = 32  # a batch is padded to a multiple of this
@@ -93,14 +94,15 @@ class Stepper:
             # members of one seed and one data set see the same batches: each pair is gathered once
             pairs = [(member.seed, int(s)) for member, s in zip(members, source_P, strict=True)]
             streams = {pair: i for i, pair in enumerate(dict.fromkeys(pairs))}
-            self.seeds = [seed for seed, _ in streams]
+            seeds = {seed: i for i, seed in enumerate(dict.fromkeys(seed for seed, _ in streams))}
+            self.orders = Orders(table.n, list(seeds))
+            self.seed_S = torch.tensor([seeds[seed] for seed, _ in streams])
             self.offset_S1 = torch.tensor([s * table.rows.shape[1] for _, s in streams]).view(-1, 1)
             self.stream_P = torch.tensor([streams[pair] for pair in pairs], device=device)
             shape = (self.batch, table.rows.shape[2])
             self.batch_SNC = torch.empty(len(streams), *shape, dtype=table.rows.dtype, device=device)
             shared = len(streams) < len(members)
             self.batch_PNC = table.rows.new_empty(len(members), *shape) if shared else self.batch_SNC
-            self.n = table.n
             # where in an epoch's order each place of each batch comes from; a short batch is padded by its first sample
             starts = np.cumsum([0, *self.lengths[:-1]])
             places = [
@@ -126,8 +128,7 @@ class Stepper:
 
     def _orders(self, epoch: int) -> Tensor:
         """Rows of the data for every step of an epoch (steps, S * N)."""
-        orders = {seed: order(self.n, seed, epoch) for seed in set(self.seeds)}
-        index_SB = torch.stack([orders[seed] for seed in self.seeds]).index_select(1, self.places)
+        index_SB = self.orders(epoch).index_select(0, self.seed_S).index_select(1, self.places)
         index_SB.add_(self.offset_S1)
         steps = len(self.lengths)
         return index_SB.view(len(index_SB), steps, -1).transpose(0, 1).reshape(steps, -1).to(self.flat.device)
