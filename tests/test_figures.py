@@ -11,7 +11,7 @@ from torch import nn
 
 from neuronsweep.data import curves, planes
 from neuronsweep.data.dataset import Dataset, classification, regression
-from neuronsweep.figures import fit_png
+from neuronsweep.figures import Painter, fit_png
 from neuronsweep.models.mlp import MLP
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -123,6 +123,16 @@ def test_the_prediction_is_drawn_over_the_whole_range_of_the_data():
     assert columns[0] < 80
     assert columns[-1] > 600
     assert len(columns_of_the_line(lambda x: x * math.nan)) < 250  # the frame of the note at most
+
+
+@pytest.mark.parametrize("name", ["sine", "moons", "polynomial"])
+def test_a_painter_draws_what_a_fresh_one_draws_whatever_it_drew_before(name):
+    dataset = DATASETS[name]
+    painter, network = Painter(dataset), MLP(dataset.inputs, dataset.outputs, seed=1)
+    before = painter.png(network, "one")
+    painter.png(MLP(dataset.inputs, dataset.outputs, seed=2), "two")
+    painter.png(lambda x: torch.full((len(x), dataset.outputs), math.nan), "none")
+    assert painter.png(network, "one") == before == fit_png(network, dataset, "one")
 
 
 def test_importing_figures_does_not_import_matplotlib():

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from neuronsweep import events, figures, record
 from neuronsweep.data.build import build_dataset
-from neuronsweep.data.dataset import Dataset
 from neuronsweep.sweeps import ledger
 
 TENSORBOARD = "lightning.pytorch.loggers.TensorBoardLogger"
@@ -81,7 +80,7 @@ class Illustrator:
     """Illustrates run directories one by one; what runs of a sweep have in common is made once."""
 
     def __init__(self) -> None:
-        self.datasets: dict[str, Dataset] = {}
+        self.painters: dict[str, figures.Painter] = {}
         self.graphs: dict[str, bytes] = {}
 
     def __call__(self, directory: Path) -> None:
@@ -92,10 +91,10 @@ class Illustrator:
         metrics = ledger.read_json(directory / ledger.METRICS)
         network = load_network(directory / ledger.MODEL)
         data = json.dumps(config["data"], sort_keys=True)
-        if data not in self.datasets:
-            self.datasets[data] = build_dataset(config["data"])
+        if data not in self.painters:
+            self.painters[data] = figures.Painter(build_dataset(config["data"]))
         objective = config["objective"]["metric"]
-        png = figures.fit_png(network, self.datasets[data], figures.title(config, objective, metrics[objective]))
+        png = self.painters[data].png(network, figures.title(config, objective, metrics[objective]))
         if config["logger"]["_target_"] == TENSORBOARD:
             shape = json.dumps([network.inputs, network.outputs, config["model"]], sort_keys=True)
             if shape not in self.graphs:
