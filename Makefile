@@ -26,8 +26,10 @@ format: env
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: env  ## the figures of README's speed table
+bench: env  ## the figures of README
 	$(BIN)/python benchmarks/single_run.py
+	$(BIN)/python benchmarks/population_engine.py
+	$(BIN)/python benchmarks/sweep.py
 
 clean:
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -41,6 +41,7 @@ MISTAKES = {
     "scheduler=plateau objective.metric=val/mae": ("objective.metric=val/mae", "scheduler=plateau"),
     "model.norm=batch batch_size=1": ("model.norm=batch", "batch_size=1"),
     "trainer.devices=2": ("trainer.devices=2", "ddp_cpu"),
+    "trainer=ddp_cpu trainer.devices=2 optimizer=lbfgs": ("optimizer=lbfgs", "several devices"),
     "trainer=gpu": ("gpu", "CUDA devices"),
     "model.hidden": ("model.hidden", "KEY=VALUE"),
     "hydra.run.dir=/proc/nowhere": ("/proc/nowhere", "output directory"),

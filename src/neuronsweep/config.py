@@ -445,6 +445,8 @@ def _check_together(cfg: DictConfig) -> None:
             f"trainer.devices={trainer.devices} is not allowed with trainer.strategy={trainer.strategy}: "
             "several devices are trainer=ddp or trainer=ddp_cpu"
         )
+    if trainer.devices > 1 and OmegaConf.get_type(optimizer) is LBFGS:
+        raise UserError("optimizer=lbfgs is not allowed with several devices: each would search along a loss of its own")
     _check_objective(cfg)
 
 
