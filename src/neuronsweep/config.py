@@ -446,7 +446,7 @@ def _check_together(cfg: DictConfig) -> None:
             "several devices are trainer=ddp or trainer=ddp_cpu"
         )
     if trainer.devices > 1 and OmegaConf.get_type(optimizer) is LBFGS:
-        raise UserError("optimizer=lbfgs is not allowed with several devices: each would search along a loss of its own")
+        raise UserError("optimizer=lbfgs is not allowed with several devices: each would search along its own loss")
     _check_objective(cfg)
 
 

@@ -1,7 +1,7 @@
 """Which runs may be trained together, and why the others may not."""
 
 import itertools
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -89,15 +89,26 @@ def plan(members: Mapping[int, Member], limits: Limits, workers: int) -> tuple[l
     return populations, alone
 
 
-def _split(group: Sequence[int], members: Mapping[int, Member], limits: Limits, workers: int) -> Iterable[list[int]]:
-    """Parts of about the same cost, with few different seeds in each, because members of a seed share their batches."""
-    total = sum(member_bytes(members[number]) for number in group)
-    parts = max(ceil(len(group) / limits.max_members), ceil(total / limits.max_bytes))
-    if len(group) >= WORTH_SPLITTING * workers:
-        parts = ceil(parts / workers) * workers
-    parts = min(parts, len(group))
+def _split(group: Sequence[int], members: Mapping[int, Member], limits: Limits, workers: int) -> list[list[int]]:
+    """As few parts as the limits allow, or a multiple of the workers where the group is worth spreading."""
+    size = {number: member_bytes(members[number]) for number in group}
     by_seed = sorted(group, key=lambda number: members[number].seed)
-    if len({members[number].seed for number in group}) < parts:
-        return [by_seed[part::parts] for part in range(parts)]
-    bounds = [len(group) * part // parts for part in range(parts + 1)]
-    return [by_seed[start:stop] for start, stop in itertools.pairwise(bounds)]
+    seeds = len({members[number].seed for number in group})
+    step = workers if len(group) >= WORTH_SPLITTING * workers else 1
+    least = max(ceil(len(group) / limits.max_members), ceil(sum(size.values()) / limits.max_bytes))
+    parts = ceil(least / step) * step
+    while True:
+        parts = min(parts, len(group))
+        split = _deal(by_seed, seeds, parts)
+        # parts of as many members are not parts of as many bytes: wide members may stand together
+        if parts == len(group) or all(sum(size[number] for number in part) <= limits.max_bytes for part in split):
+            return split
+        parts += step
+
+
+def _deal(by_seed: Sequence[int], seeds: int, parts: int) -> list[list[int]]:
+    """Parts of as many members, with few different seeds in each, because members of a seed share their batches."""
+    if seeds < parts:
+        return [list(by_seed[part::parts]) for part in range(parts)]
+    bounds = [len(by_seed) * part // parts for part in range(parts + 1)]
+    return [list(by_seed[start:stop]) for start, stop in itertools.pairwise(bounds)]
