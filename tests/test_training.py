@@ -125,6 +125,14 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(run, monkeypatch, overrides
     assert not (stopped / ledger.CHECKPOINT).exists()
 
 
+def test_a_damaged_checkpoint_is_told_and_the_run_begins_anew(run, tmp_path, capsys):
+    whole = run("whole")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / ledger.CHECKPOINT).write_bytes(b"PK no checkpoint")
+    assert same_bits(run("damaged"), whole)
+    assert "is damaged: the run begins anew" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_run_has_the_bits_of_a_loop_anybody_would_write(run):
     cfg_words = ("data=moons", "batch_size=32", "optimizer.lr=0.05", "scheduler=exponential")
     directory = run("run", *cfg_words)

@@ -25,7 +25,7 @@ from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.errors import Diverged, UserError
-from neuronsweep.models.checkpoint import model_bytes, module_arguments
+from neuronsweep.models.checkpoint import model_bytes, module_arguments, readable
 from neuronsweep.models.modules import ClassificationModule, NetworkModule, RegressionModule
 from neuronsweep.sweeps import ledger
 
@@ -229,7 +229,13 @@ def _complete(
 
 def _checkpoint(directory: Path) -> Path | None:
     path = directory / ledger.CHECKPOINT
-    return path if path.exists() else None
+    if not path.exists():
+        return None
+    if not readable(path):
+        console.say(f"{path} is damaged: the run begins anew")
+        path.unlink()
+        return None
+    return path
 
 
 def _last_epoch(checkpoint: Path) -> int:

@@ -47,6 +47,17 @@ def module_arguments(config: Mapping[str, Any], dataset: Dataset) -> dict[str, A
     }
 
 
+def readable(path: Path) -> bool:
+    """Whether a checkpoint or snapshot can be read to its end and holds tensors and plain values only."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # a damaged file fails in the unpickler or the zip reader, each in its way
+        return False
+    return True
+
+
 def load_network(path: Path) -> MLP:
     """The trained network in a model.ckpt, in evaluation mode; without importing lightning.
 

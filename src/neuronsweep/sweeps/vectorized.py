@@ -16,6 +16,7 @@ from neuronsweep import console, record
 from neuronsweep.config import plain
 from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
+from neuronsweep.models.checkpoint import readable
 from neuronsweep.population.plan import Limits, member, outside, plan
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.compose import Composer
@@ -166,6 +167,9 @@ class Sweep:
         name = f"{SNAPSHOT}{hashlib.sha256(numbers.encode()).hexdigest()[:16]}"
         pending = [run for run in runs if not run.before]
         snapshot = self.directory / name
+        if pending and snapshot.exists() and not readable(snapshot):
+            console.say(f"{snapshot} is damaged: its runs begin anew")
+            snapshot.unlink()
         return Population(runs if pending and snapshot.exists() else pending, snapshot)
 
     def _train(self, populations: Sequence[Population], devices: list[str], jobs: dict[int, list[str]]) -> None:
