@@ -37,7 +37,7 @@ def resume_single(directory: Path, trust: bool) -> None:
         return
     if status["state"] == ledger.FAILED:
         raise UserError(f"{directory} is {ledger.FAILED} and would fail again: {status['error'].splitlines()[-1]}")
-    if ledger.living(directory):
+    if "LOCAL_RANK" not in os.environ and ledger.living(directory):
         raise UserError(f"{directory} is being trained by process {status['pid']} on {status['host']}")
     record = ledger.read_json(directory / ledger.RECORD)
     if not trust:

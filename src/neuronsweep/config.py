@@ -445,6 +445,10 @@ def _check_together(cfg: DictConfig) -> None:
             f"trainer.devices={trainer.devices} is not allowed with trainer.strategy={trainer.strategy}: "
             "several devices are trainer=ddp or trainer=ddp_cpu"
         )
+    if trainer.devices > 1 and cfg.model.norm == "batch":
+        raise UserError(
+            "model.norm=batch is not allowed with several devices: each would normalise its own part of a batch"
+        )
     if trainer.devices > 1 and OmegaConf.get_type(optimizer) is LBFGS:
         raise UserError("optimizer=lbfgs is not allowed with several devices: each would search along its own loss")
     _check_objective(cfg)

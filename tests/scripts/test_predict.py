@@ -63,6 +63,8 @@ def damage(run, how: str) -> None:
     model, status = run / ledger.MODEL, run / ledger.STATUS
     if how == "truncated":
         model.write_bytes(model.read_bytes()[:1000])
+    elif how == "empty":
+        model.write_bytes(b"")
     elif how == "gone":
         model.unlink()
     elif how == "malicious":
@@ -109,6 +111,7 @@ def test_wrong_input_is_one_line(command, run, tmp_path):
     ("how", "message"),
     [
         ("truncated", "model.ckpt is damaged"),
+        ("empty", "model.ckpt is damaged"),
         ("gone", "model.ckpt does not exist"),
         ("malicious", "model.ckpt is damaged"),
         ("no status", "is not a run directory"),

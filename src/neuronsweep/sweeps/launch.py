@@ -135,11 +135,15 @@ class Bookkeeper(Callback):
         ledger.end_sweep(results.sweep)
         console.say(f"sweep directory: {console.directory_name(results.sweep)}")
         _illustrate(results)
-        failed = [row["run"] for row in rows if row["state"] != ledger.COMPLETE]
+        complete = {row["run"] for row in rows if row["state"] == ledger.COMPLETE}
+        failed = [number for number in range(results.jobs) if number not in complete]
         if failed:
             numbers = ", ".join(map(str, failed[:20])) + (", ..." if len(failed) > 20 else "")
             again = f"python scripts/resume.py {console.directory_name(results.sweep)} --retry-failed"
-            stop(f"{len(failed)} of {len(rows)} runs did not complete: {numbers}; to try them again: {again}", status=1)
+            stop(
+                f"{len(failed)} of {results.jobs} runs did not complete: {numbers}; to try them again: {again}",
+                status=1,
+            )
 
     def _results(self, config: DictConfig) -> ledger.Results:
         if self.results is None:
