@@ -2,7 +2,7 @@
 
 import pytest
 
-from neuronsweep.config import ACTIVATIONS
+from neuronsweep.schemas import ACTIVATIONS
 
 # what is typed, and the words that the one line must hold
 MISTAKES = {

@@ -11,8 +11,9 @@ from hydra import compose, initialize_config_dir
 from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
-from neuronsweep import config
+from neuronsweep import config, schemas
 from neuronsweep.models import mlp
+from neuronsweep.schemas import SCHEMAS
 
 CONF = Path(__file__).parents[1] / "conf"
 GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir())
@@ -34,7 +35,7 @@ DELIBERATE = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def schemas():
+def registered():
     config.register()
 
 
@@ -86,14 +87,14 @@ def test_every_choice_composes_to_typed_and_allowed_values(group, name):
     cfg = composed(f"{group}={name}")
     config.check(cfg)
     assert OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    assert set(cfg) == {item.name for item in fields(config.Config)}
-    for part, known in config.SCHEMAS.items():
+    assert set(cfg) == {item.name for item in fields(schemas.Config)}
+    for part, known in SCHEMAS.items():
         allowed = [known[name]] if part == group and name in known else known.values()
         assert OmegaConf.get_type(cfg[part]) in allowed
 
 
 def test_every_schema_has_a_file_and_every_file_a_schema():
-    for group, known in config.SCHEMAS.items():
+    for group, known in SCHEMAS.items():
         files = {name for where, name in CHOICES if where == group}
         if group == "trainer":  # one schema, four machines
             assert files == {"cpu", "gpu", "ddp", "ddp_cpu"}
@@ -115,9 +116,9 @@ def test_trainers(name, accelerator, strategy):
 
 def test_the_command_line_overrides_the_experiment_and_the_experiment_the_groups():
     cfg = composed("experiment=moons_linear")
-    assert (OmegaConf.get_type(cfg.data), OmegaConf.get_type(cfg.optimizer)) == (config.Moons, config.SGD)
+    assert (OmegaConf.get_type(cfg.data), OmegaConf.get_type(cfg.optimizer)) == (schemas.Moons, schemas.SGD)
     cfg = composed("experiment=moons_linear", "data=circles", "optimizer.lr=0.5", "model.depth=1", "epochs=7")
-    assert OmegaConf.get_type(cfg.data) is config.Circles
+    assert OmegaConf.get_type(cfg.data) is schemas.Circles
     assert (cfg.optimizer.lr, cfg.model.depth, cfg.epochs) == (0.5, 1, 7)
 
 
@@ -143,9 +144,9 @@ def signature_defaults(thing) -> dict:
     return {name: parameter.default for name, parameter in inspect.signature(thing).parameters.items()}
 
 
-@pytest.mark.parametrize("name", config.SCHEMAS["data"])
+@pytest.mark.parametrize("name", SCHEMAS["data"])
 def test_data_schemas_have_exactly_the_arguments_of_their_function(name):
-    schema = config.SCHEMAS["data"][name]
+    schema = SCHEMAS["data"][name]
     assert schema_defaults(schema) == signature_defaults(named(schema))
 
 
@@ -153,15 +154,15 @@ def test_the_model_schema_has_exactly_the_options_of_the_network():
     options = signature_defaults(mlp.MLP)
     for given in ("inputs", "outputs", "seed"):  # by the data and by the run
         del options[given]
-    assert schema_defaults(config.Model) == options
+    assert schema_defaults(schemas.Model) == options
 
 
 @pytest.mark.parametrize(
     ("group", "name"),
-    [(g, n) for g in ("optimizer", "scheduler") for n in config.SCHEMAS[g] if (g, n) != ("scheduler", "none")],
+    [(g, n) for g in ("optimizer", "scheduler") for n in SCHEMAS[g] if (g, n) != ("scheduler", "none")],
 )
 def test_optimizer_and_scheduler_schemas_have_torchs_defaults(group, name):
-    schema = config.SCHEMAS[group][name]
+    schema = SCHEMAS[group][name]
     theirs = signature_defaults(named(schema))
     ours = schema_defaults(schema)
     assert set(ours) <= set(theirs)
@@ -170,7 +171,7 @@ def test_optimizer_and_scheduler_schemas_have_torchs_defaults(group, name):
 
 
 def test_choices_are_the_tables_of_the_network():
-    allowed = {item.name: item.metadata["allowed"].choices for item in fields(config.Model) if item.metadata}
+    allowed = {item.name: item.metadata["allowed"].choices for item in fields(schemas.Model) if item.metadata}
     assert set(allowed["act"]) == set(allowed["out_act"]) == set(mlp.ACTIVATIONS)
     assert set(allowed["init"]) == set(mlp.INITS)
     assert set(allowed["norm"]) == set(mlp.NORMS)
@@ -182,7 +183,7 @@ def test_choices_are_the_tables_of_the_network():
 @pytest.mark.parametrize("path", [path for path in FILES if path.parent.name not in ("", "experiment")], ids=str)
 def test_a_group_file_sets_only_what_differs_from_its_schema(path):
     group, schema = path.parent.name, defaults_list(path)[0].removeprefix("schema_")
-    default = OmegaConf.structured(config.SCHEMAS[group][schema])
+    default = OmegaConf.structured(SCHEMAS[group][schema])
     for key, value in leaves(own(path)):
         assert OmegaConf.select(default, key) != value, f"{path} repeats the default of {key}"
 

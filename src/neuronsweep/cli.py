@@ -13,8 +13,9 @@ from typing import Any, NoReturn, TypeVar
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
 
-from neuronsweep.config import SCHEMAS, known_keys, nearest
+from neuronsweep.config import known_keys, nearest
 from neuronsweep.errors import Diverged, UserError, stop
+from neuronsweep.schemas import SCHEMAS
 
 Task = TypeVar("Task", bound=Callable[..., Any])
 
