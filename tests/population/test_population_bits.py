@@ -10,12 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference import assert_same_bits
 
+from neuronsweep.data.curves import sine
 from neuronsweep.data.planes import moons, spirals
 from neuronsweep.population.engine import Interrupted, Population, train
 from neuronsweep.population.member import Member
 
 DATA = {
     "moons": [moons(n=72, n_val=40), moons(n=72, n_val=40, noise=0.3)],
+    "sine": [sine(n=480), sine(n=480, noise=0.3)],  # splits of odd sizes, and the sums of r2 and mae
     "spirals": [spirals(n=60, n_val=45), spirals(n=60, n_val=45, seed=1)],
 }
 ACTS = ("identity", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid", "tanh", "hardtanh")
