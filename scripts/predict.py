@@ -6,6 +6,7 @@ python scripts/predict.py RUN_DIR --csv points.csv
 
 import csv
 import math
+import os
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def main() -> None:
     points.add_argument("--x", nargs="+", metavar="NUMBER", help="inputs; with two inputs a sample: x1 x2 x1 x2 ...")
     points.add_argument("--csv", type=Path, metavar="FILE", help="a file with a column for each input: x, or x1 and x2")
     arguments = parser.parse_args()
-    state = ledger.status(arguments.directory)["state"]
+    state = ledger.proved(arguments.directory)["state"]
     if state != ledger.COMPLETE:
         raise UserError(f"{arguments.directory} cannot predict: its run is {state}, not {ledger.COMPLETE}")
 
@@ -33,8 +34,12 @@ def main() -> None:
     rows = from_words(arguments.x, width) if arguments.x else from_file(arguments.csv, names)
     task = "classification" if "train/acc" in ledger.read_json(arguments.directory / ledger.METRICS) else "regression"
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    for line in predictions(network, names, rows, task):
-        writer.writerow(line)
+    try:
+        for line in predictions(network, names, rows, task):
+            writer.writerow(line)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def predictions(network, names: list[str], rows: list[list[float]], task: str):
@@ -71,7 +76,7 @@ def from_words(words: list[str], width: int) -> list[list[float]]:
 def from_file(path: Path, names: list[str]) -> list[list[float]]:
     """Samples from the columns of a CSV file that carry the inputs' names."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             missing = [name for name in names if name not in (reader.fieldnames or [])]
             if missing:
@@ -88,7 +93,7 @@ def from_file(path: Path, names: list[str]) -> list[list[float]]:
 def number(word: str | None, where: str) -> float:
     """A finite number, or a UserError that says where it stands."""
     try:
-        value = float(word or "")
+        value = float(word or "")  # a short line lacks its last words
     except ValueError:
         value = math.nan
     if not math.isfinite(value):

@@ -1,7 +1,6 @@
 """Go on with an interrupted run or sweep, to the same bits as if it had not been interrupted.
 
-python scripts/resume.py RUN_DIR
-python scripts/resume.py SWEEP_DIR [--retry-failed]
+python scripts/resume.py DIR [--retry-failed] [--accept-changes]
 """
 
 import os
@@ -14,54 +13,80 @@ from omegaconf import OmegaConf
 from neuronsweep.cli import Parser, command
 from neuronsweep.config import check_targets
 from neuronsweep.errors import UserError
-from neuronsweep.sweeps import ledger
+from neuronsweep.record import differences
+from neuronsweep.sweeps import ledger, lock
 
 
 def main() -> None:
     parser = Parser(description="Go on with an interrupted run or sweep.")
     parser.add_argument("directory", type=Path, metavar="DIR")
-    parser.add_argument("--retry-failed", action="store_true", help="train the failed runs of a sweep again")
+    parser.add_argument("--retry-failed", action="store_true", help="train what FAILED again")
+    again = "train what was begun with another config, package source or data again"
+    parser.add_argument("--accept-changes", action="store_true", help=again)
     parser.add_argument("--trust", action="store_true", help="build classes that are not neuronsweep's or torch's, too")
     arguments = parser.parse_args()
     if (arguments.directory / ledger.SWEEP).exists():
-        resume_sweep(arguments.directory, arguments.retry_failed)
+        resume_sweep(arguments.directory, arguments.retry_failed, arguments.accept_changes)
     else:
-        resume_single(arguments.directory, arguments.trust)
+        resume_single(arguments.directory, arguments.retry_failed, arguments.accept_changes, arguments.trust)
 
 
-def resume_single(directory: Path, trust: bool) -> None:
+def resume_single(directory: Path, retry_failed: bool, accept_changes: bool, trust: bool) -> None:
     """Go on with one run in this process."""
-    status = ledger.status(directory)
-    if status["state"] == ledger.COMPLETE:
-        print(f"{directory} is {ledger.COMPLETE}: nothing to do")
-        return
-    if status["state"] == ledger.FAILED:
-        raise UserError(f"{directory} is {ledger.FAILED} and would fail again: {status['error'].splitlines()[-1]}")
-    if "LOCAL_RANK" not in os.environ and ledger.living(directory):
-        raise UserError(f"{directory} is being trained by process {status['pid']} on {status['host']}")
+    ledger.status(directory)
+    if "LOCAL_RANK" not in os.environ:  # the first process of a DDP run owns the directory for the others
+        lock.take(directory)
     record = ledger.read_json(directory / ledger.RECORD)
     if not trust:
         check_targets(record["config"])
+    config = OmegaConf.create(record["config"])
+    try:
+        state, error = (ledger.proved(directory)[key] for key in ("state", "error"))
+    except ledger.Damaged as damaged:
+        if damaged.path.name == ledger.RECORD:
+            raise
+        print(f"{damaged}: the run is trained again")
+        state = begin_anew(directory)
 
-    from neuronsweep.training import resume_run  # late: the errors above need no torch
+    from neuronsweep.data.build import build_dataset  # late: the errors above need no torch
 
-    resume_run(OmegaConf.create(record["config"]), directory, record["overrides"], status["fingerprint"])
+    changes = differences(record, record["config"], build_dataset(config.data).digest)
+    if changes and not accept_changes:
+        raise UserError(f"{directory} cannot go on: {'; '.join(changes)}; to train it again: --accept-changes")
+    if changes:
+        print(f"{'; '.join(changes)}: the run is trained again")
+        state = begin_anew(directory)
+    elif state == ledger.COMPLETE:
+        print(f"{directory} is {ledger.COMPLETE}: nothing to do")
+        return
+    elif state == ledger.FAILED and not retry_failed:
+        raise UserError(f"{directory} is {ledger.FAILED}: {error.splitlines()[-1]}; to try again: --retry-failed")
+    elif state == ledger.FAILED:
+        begin_anew(directory)
+
+    from neuronsweep.training import train_run
+
+    train_run(config, directory, record["overrides"])
 
 
-def resume_sweep(directory: Path, retry_failed: bool) -> None:
+def begin_anew(directory: Path) -> str:
+    """Remove what a run has written, but for Hydra's files."""
+    (directory / ledger.STATUS).unlink()
+    for path in directory.iterdir():
+        if path.name not in (".hydra", lock.LOCK):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return ledger.RUNNING
+
+
+def resume_sweep(directory: Path, retry_failed: bool, accept_changes: bool) -> None:
     """Run the sweep's command again in its directory: what is complete there is read, not trained."""
     sweep = ledger.read_json(directory / ledger.SWEEP)
-    for number in range(len(sweep["jobs"])):
-        run = ledger.run_directory(directory, number)
-        if not (run / ledger.STATUS).exists():
-            continue
-        if ledger.living(run):
-            raise UserError(f"{directory} is being trained: run {number} by process {ledger.status(run)['pid']}")
-        if retry_failed and ledger.status(run)["state"] == ledger.FAILED:
-            shutil.rmtree(run)
-    words = [*sweep["overrides"], *sweep["hydra_overrides"], f"hydra.sweep.dir={directory}"]
+    asked = {"retry_failed": retry_failed, "accept_changes": accept_changes}
+    words = [f"hydra.sweeper.{name}=true" for name, wanted in asked.items() if wanted]
+    quoted = str(directory).replace("'", "\\'")
     train = Path(__file__).resolve().parents[1] / "train.py"
-    os.execv(sys.executable, [sys.executable, str(train), "-m", *words])
+    command = [sys.executable, str(train), "-m", *sweep["overrides"], *sweep["hydra_overrides"], *words]
+    os.execv(sys.executable, [*command, f"hydra.sweep.dir='{quoted}'"])
 
 
 if __name__ == "__main__":

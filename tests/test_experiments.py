@@ -20,7 +20,7 @@ def trained(composed, tmp_path):
         dataset, log_point = build_dataset(cfg.data), LogPoint(cfg.objective.metric, cfg.objective.mode)
         data = TensorDataModule(dataset, cfg.batch_size, cfg.epochs, cfg.log_points, cfg.seed)
         module = build_module(cfg, dataset)
-        ledger.start(tmp_path, "lightning", "test")
+        ledger.begin(tmp_path, "lightning", "test", {}, "")
         trainer = build_trainer(cfg, data, None, [log_point, Checkpoint(tmp_path, 1e9, log_point)])
         fit(module, data, trainer)
         metrics = final_metrics(module, data)

@@ -11,8 +11,8 @@ from lightning.pytorch import callbacks as lightning_callbacks
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from neuronsweep import console
-from neuronsweep.errors import Diverged
-from neuronsweep.sweeps import ledger
+from neuronsweep.errors import Diverged, Unwritable
+from neuronsweep.sweeps import ledger, lock
 
 
 class LogPoint(Callback):
@@ -79,14 +79,18 @@ class Checkpoint(lightning_callbacks.Checkpoint):
         self.began = self.saved = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+        lock.beat()
         due = time.monotonic() - self.saved >= self.seconds
         if trainer.world_size > 1:  # saving is collective: the ranks' clocks must not disagree
             due = trainer.strategy.broadcast(due)
         if not due:
             return
         path = self.directory / ledger.CHECKPOINT
-        temporary = path.with_name(f".{path.name}")
-        trainer.save_checkpoint(temporary)
+        temporary = path.with_name(f".{path.name}{ledger.TEMPORARY}")
+        try:
+            trainer.save_checkpoint(temporary)
+        except (OSError, RuntimeError) as error:  # torch's writer makes a RuntimeError of a full disk
+            raise Unwritable(f"{path} cannot be written: {error}") from None
         if trainer.is_global_zero:
             ledger.move(temporary, path)
             ledger.write_history(self.directory, self.log_point.history)

@@ -14,7 +14,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
 
 from neuronsweep.config import known_keys, nearest
-from neuronsweep.errors import Diverged, UserError, stop
+from neuronsweep.errors import Diverged, Unwritable, UserError, stop
 from neuronsweep.schemas import SCHEMAS
 
 Task = TypeVar("Task", bound=Callable[..., Any])
@@ -37,8 +37,12 @@ def command() -> Iterator[None]:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
+        if not stopped.args:  # nobody has said yet how to go on
+            print("\nstopped before anything was trained", file=sys.stderr)
         raise SystemExit(130) from None
+    except Unwritable as error:
+        stop(str(error), status=1)
     except (UserError, Diverged, HydraException, OmegaConfBaseException) as error:
         if traceback_wanted:
             raise

@@ -1,5 +1,6 @@
 """What a run shows on the terminal: the network, a live bar, the metrics."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,11 @@ def table(title: str, columns: list[str], rows: list[tuple[str, ...]]) -> None:
 def number(value: float | None) -> str:
     """Four significant digits, or nothing."""
     return "" if value is None else f"{value:.4g}"
+
+
+def resume_command(directory: Path) -> str:
+    """The command line that goes on with a run or sweep."""
+    return shlex.join(["python", "scripts/resume.py", directory_name(directory)])
 
 
 def directory_name(directory: Path) -> str:

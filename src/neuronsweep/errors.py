@@ -8,8 +8,16 @@ class UserError(Exception):
     """What the user asked for cannot be done; the message is one line that says why and what is allowed."""
 
 
+class Unwritable(Exception):
+    """A file of a run or sweep cannot be written, as on a full disk; what is written already is whole."""
+
+
 class Diverged(ArithmeticError):
     """A loss is not finite any more; the message names the metric and the epoch."""
+
+
+class TookTooLong(Exception):
+    """A run took longer than its time_limit."""
 
 
 class WorkerError(Exception):

@@ -16,7 +16,7 @@ from typing import Any
 PACKAGES = ("neuronsweep", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tensorboard", "numpy")
 
 # Keys that change how a run is kept or shown, never a number of it.
-BOOKKEEPING = ("logger", "population", "trainer.checkpoint_seconds")
+BOOKKEEPING = ("logger", "population", "trainer.checkpoint_seconds", "time_limit", "fail_fast")
 
 SOURCE = Path(__file__).parent
 
@@ -46,6 +46,27 @@ def origin(threads: int, device: str) -> dict[str, Any]:
         "constraints_digest": _file_digest(SOURCE.parents[1] / "constraints.txt"),
         "environment": environment(threads, device),
     }
+
+
+def differences(record: Mapping[str, Any], config: Mapping[str, Any], data_digest: str) -> list[str]:
+    """What makes a run with this config and data another one than the record's, in words."""
+    before, now = flatten(record["config"]), flatten(config)
+    keys = sorted(key for key in before.keys() | now.keys() if not _bookkeeping(key))
+    found = [f"{key} was {_shown(before, key)} and is {_shown(now, key)}" for key in keys if _differ(before, now, key)]
+    if record["source_digest"] != source_digest():
+        found.append("the package's source changed")
+    if record["data_digest"] != data_digest and not any(text.startswith("data.") for text in found):
+        found.append("the data changed")
+    return found
+
+
+def _differ(before: Mapping[str, Any], now: Mapping[str, Any], key: str) -> bool:
+    # as they are kept: a number that JSON does not tell from another is the same
+    return json.dumps(before.get(key), default=str) != json.dumps(now.get(key), default=str)
+
+
+def _shown(config: Mapping[str, Any], key: str) -> str:
+    return str(config[key]) if key in config else "not set"
 
 
 def command() -> str:

@@ -310,6 +310,10 @@ class Config:
     batch_size: Any = _key("full", BATCH_SIZE)
     log_points: int = _key(100, _int(1))
     threads: int = _key(1, _int(1))
+    # seconds after which a run that is trained by itself FAILs; null: never
+    time_limit: float | None = _key(None, POSITIVE)
+    # whether a sweep stops at its first failure
+    fail_fast: bool = False
 
 
 SCHEMAS: dict[str, dict[str, type]] = {

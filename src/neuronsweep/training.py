@@ -2,8 +2,11 @@
 
 import logging
 import math
+import signal
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -24,7 +27,7 @@ from neuronsweep.data.batches import sizes
 from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
-from neuronsweep.errors import Diverged, UserError
+from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError
 from neuronsweep.models.checkpoint import model_bytes, module_arguments, readable
 from neuronsweep.models.modules import ClassificationModule, NetworkModule, RegressionModule
 from neuronsweep.sweeps import ledger
@@ -55,7 +58,7 @@ def train(cfg: DictConfig) -> float:
     if before and before["state"] == ledger.FAILED:
         raise Diverged(before["error"].splitlines()[-1])
     if before:
-        return ledger.read_json(directory / ledger.METRICS)[cfg.objective.metric]
+        return ledger.metrics(directory)[cfg.objective.metric]
     return train_run(cfg, directory, overrides, show=False)
 
 
@@ -90,33 +93,47 @@ def train_run(cfg: DictConfig, directory: Path, overrides: list[str], show: bool
             events.begin(logger.experiment, record.flatten(plain(cfg)), module.network)
         bars = [Bar(log_point)] if first and show else []
         trainer = build_trainer(cfg, data, logger, [log_point, keeper, *bars])
-        fit(module, data, trainer, checkpoint)
+        with time_limit(cfg.time_limit):
+            fit(module, data, trainer, checkpoint)
         metrics = final_metrics(module, data)
         objective = _objective(cfg, metrics)
         if first:
             _complete(cfg, directory, module, data, log_point, metrics, logger, keeper.spent())
+    except Unwritable:  # no fault of the run's: it goes on when there is room
+        raise
     except Exception as error:
         if first:
-            text = str(error) if isinstance(error, Diverged | UserError) else traceback.format_exc()
+            told = isinstance(error, Diverged | TookTooLong | UserError)
+            text = str(error) if told else traceback.format_exc()
             ledger.write_history(directory, log_point.history)
             ledger.end(directory, ledger.FAILED, keeper.spent(), text)
         raise
     except KeyboardInterrupt:
         if first and show:
-            print(f"\nstopped; go on with: python scripts/resume.py {console.directory_name(directory)}")
-        raise
+            print(f"\nstopped; go on with: {console.resume_command(directory)}")
+        raise KeyboardInterrupt("told") from None
     if first and show:
         console.metrics(metrics, dataset.splits, directory)
     return objective
 
 
-def resume_run(cfg: DictConfig, directory: Path, overrides: list[str], fingerprint: str) -> float:
-    """Go on with an interrupted run; refused when code, config or data are no longer those it began with."""
-    if record.fingerprint(plain(cfg), build_dataset(cfg.data).digest) != fingerprint:
-        raise UserError(
-            f"{directory} cannot go on: the package's source, the config or the data changed since it began"
-        )
-    return train_run(cfg, directory, overrides)
+@contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Raise TookTooLong inside when so many seconds have passed; None: never. For the main thread only."""
+    if seconds is None:
+        yield
+        return
+
+    def late(*_: object) -> None:
+        raise TookTooLong(f"it took longer than time_limit={seconds:g} seconds")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def build_module(cfg: DictConfig, dataset: Dataset) -> NetworkModule:
@@ -194,8 +211,8 @@ def final_metrics(module: NetworkModule, data: TensorDataModule) -> dict[str, fl
 
 def _begin(cfg: DictConfig, directory: Path, overrides: list[str], dataset: Dataset) -> None:
     config = plain(cfg)
-    ledger.start(directory, "lightning", record.fingerprint(config, dataset.digest))
-    ledger.write_record(directory, record.record(overrides, config, dataset.digest), record.git_state()[1])
+    fingerprint, patch = record.fingerprint(config, dataset.digest), record.git_state()[1]
+    ledger.begin(directory, "lightning", fingerprint, record.record(overrides, config, dataset.digest), patch)
 
 
 def _objective(cfg: DictConfig, metrics: dict[str, float]) -> float:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import math
 import pickle
 import zipfile
@@ -71,12 +70,13 @@ def damage(run, how: str) -> None:
         with zipfile.ZipFile(model, "w") as file:
             file.writestr("model/data.pkl", pickle.dumps(Evil()))
             file.writestr("model/version", "3")
+        ledger.end(run, ledger.COMPLETE, 0)  # as a stranger would, so that nothing seems to have changed
     elif how == "no status":
         status.unlink()
     elif how == "damaged status":
         status.write_text("{")
     elif how == "unfinished":
-        status.write_text(json.dumps({**json.loads(status.read_text()), "state": "RUNNING"}))
+        ledger.update(run, state=ledger.RUNNING)
 
 
 WRONG = {
@@ -112,10 +112,10 @@ def test_wrong_input_is_one_line(command, run, tmp_path):
     [
         ("truncated", "model.ckpt is damaged"),
         ("empty", "model.ckpt is damaged"),
-        ("gone", "model.ckpt does not exist"),
+        ("gone", "model.ckpt is missing"),
         ("malicious", "model.ckpt is damaged"),
         ("no status", "is not a run directory"),
-        ("damaged status", "status.json cannot be read"),
+        ("damaged status", "status.json is damaged"),
         ("unfinished", "its run is RUNNING"),
     ],
 )

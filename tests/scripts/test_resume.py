@@ -61,4 +61,4 @@ def test_what_cannot_go_on_is_one_line(command, tmp_path):
     assert done.stderr.startswith("error: the run failed: train/loss is")
     done = command("scripts/resume.py", "failed")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "would fail again" in done.stderr
+    assert "failed is FAILED: train/loss is" in done.stderr

@@ -1,6 +1,7 @@
 """The ledger: files whole or not at all, states, floats that read back to the same bits."""
 
 import csv
+import errno
 import json
 import math
 import os
@@ -10,8 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronsweep.errors import UserError
+from neuronsweep.errors import Unwritable, UserError
 from neuronsweep.sweeps import ledger
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The directory of a run that has begun."""
+    directory = tmp_path / "run"
+    directory.mkdir()
+    ledger.begin(directory, "lightning", "abc", {"command": "train"}, "diff")
+    return directory
+
+
+def complete(run):
+    ledger.complete(run, [(1, {"train/loss": math.pi})], {"train/loss": math.pi}, b"model", b"png", 1.5)
 
 
 def test_a_file_is_whole_or_not_there(tmp_path, monkeypatch):
@@ -22,7 +36,7 @@ def test_a_file_is_whole_or_not_there(tmp_path, monkeypatch):
         raise OSError("no space left")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(Unwritable, match="no space"):
         ledger.write(path, "new")
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file.json"]
@@ -38,37 +52,96 @@ def test_floats_read_back_to_the_same_bits(tmp_path_factory, value):
         assert struct.pack("d", read) == struct.pack("d", value)
 
 
-def test_a_run_goes_from_running_to_its_end(tmp_path):
-    ledger.start(tmp_path, "lightning", "abc")
-    status = ledger.status(tmp_path)
+def test_a_run_goes_from_running_to_its_end(run):
+    status = ledger.status(run)
     assert (status["state"], status["pid"], status["fingerprint"]) == ("RUNNING", os.getpid(), "abc")
-    assert ledger.living(tmp_path)
-    ledger.complete(tmp_path, [(1, {"train/loss": math.pi})], {"train/loss": math.pi}, b"model", b"png", 1.5)
-    status = ledger.status(tmp_path)
+    complete(run)
+    status = ledger.proved(run)
     assert (status["state"], status["seconds"]) == ("COMPLETE", 1.5)
     assert status["ended"] >= status["started"]
-    assert not ledger.living(tmp_path)
+    assert ledger.metrics(run) == {"train/loss": math.pi}
+    assert ledger.read_history(run) == [(1, {"train/loss": math.pi})]
 
 
-def test_seconds_of_an_interrupted_try_are_kept(tmp_path):
-    ledger.start(tmp_path, "lightning", "abc")
-    ledger.update(tmp_path, seconds=3.0)
-    started = ledger.status(tmp_path)["started"]
-    ledger.start(tmp_path, "lightning", "abc")
-    assert (ledger.status(tmp_path)["seconds"], ledger.status(tmp_path)["started"]) == (3.0, started)
+def test_what_is_continued_keeps_its_record_its_seconds_and_its_start(run):
+    ledger.update(run, seconds=3.0)
+    before = ledger.status(run)
+    ledger.begin(run, "lightning", "abc", {"command": "resume"}, "")
+    status = ledger.status(run)
+    assert (status["seconds"], status["started"]) == (3.0, before["started"])
+    assert [again["command"] for again in status["continued"]] == ["resume"]
+    assert ledger.read_json(run / ledger.RECORD) == {"command": "train"}
 
 
-def test_a_run_of_a_process_that_is_gone_does_not_live(tmp_path):
-    ledger.start(tmp_path, "lightning", "abc")
-    child = os.fork()
-    if child == 0:
-        os._exit(0)
-    os.waitpid(child, 0)
-    ledger.update(tmp_path, pid=child)
-    assert not ledger.living(tmp_path)
+def test_what_a_killed_process_left_half_written_is_removed(run):
+    (run / ".metrics.json.abc.tmp").touch()
+    ledger.begin(run, "lightning", "abc", {}, "")
+    assert not list(run.glob("*.tmp"))
+    assert not list(run.glob(".*.tmp"))
 
 
-@pytest.mark.parametrize(("content", "message"), [(None, "not a run directory"), ("[]", "damaged"), ("{", "cannot be")])
+def harm(path, how):
+    content = path.read_bytes()
+    if how == "deleted":
+        path.unlink()
+    elif how == "shortened":
+        path.write_bytes(content[: len(content) // 2])
+    else:
+        middle = len(content) // 2
+        path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+
+
+@pytest.mark.parametrize("how", ["deleted", "shortened", "flipped"])
+@pytest.mark.parametrize("name", [ledger.RECORD, ledger.PATCH, ledger.METRICS, ledger.HISTORY, ledger.MODEL])
+def test_a_harmed_file_of_a_run_that_has_ended_is_named(run, name, how):
+    complete(run)
+    harm(run / name, how)
+    with pytest.raises(ledger.Damaged, match=name.replace(".", r"\.")):
+        ledger.metrics(run)
+    with pytest.raises(ledger.Damaged):
+        ledger.ended(run, "abc")
+
+
+def test_every_flipped_bit_of_a_status_is_seen(run):
+    complete(run)
+    path = run / ledger.STATUS
+    content, whole = path.read_bytes(), ledger.status(run)
+    for place in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[place // 8] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        try:
+            assert ledger.status(run) == whole  # a space for another white space
+        except ledger.Damaged:
+            continue
+
+
+def test_a_run_is_what_its_fingerprint_says(run):
+    assert ledger.ended(run, "abc") is None
+    complete(run)
+    assert ledger.ended(run, "abc")["state"] == "COMPLETE"
+    with pytest.raises(UserError, match="another config"):
+        ledger.ended(run, "other")
+
+
+def test_a_discarded_run_has_not_begun(run):
+    complete(run)
+    ledger.discard(run)
+    assert not run.exists()
+
+
+def test_a_disk_without_room_is_told_and_leaves_what_was_there(run, monkeypatch):
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(ledger, "before_rename", full)
+    before = (run / ledger.STATUS).read_bytes()
+    with pytest.raises(Unwritable, match=r"status\.json cannot be written: No space left"):
+        ledger.update(run, seconds=1.0)
+    assert (run / ledger.STATUS).read_bytes() == before
+
+
+@pytest.mark.parametrize(("content", "message"), [(None, "not a run directory"), ("[]", "damaged"), ("{", "damaged")])
 def test_what_is_no_status_is_told(tmp_path, content, message):
     if content is not None:
         (tmp_path / ledger.STATUS).write_text(content)

@@ -250,7 +250,7 @@ def test_a_directory_of_another_sweep_is_refused_and_failed_runs_are_tried_again
     sweep("sweep", *words)
     other, _ = sweep("sweep", *words[:4], "optimizer.lr=1e6,0.002")
     assert (other.returncode, other.stderr.count("\n")) == (2, 1)
-    assert "it holds the sweep data=quadratic" in other.stderr
+    assert "it holds another sweep: optimizer.lr was 1000000.0,0.001 and is 1000000.0,0.002" in other.stderr
     again = command("scripts/resume.py", "sweep")
     assert again.returncode == 1
     assert "training" not in again.stdout

@@ -1,6 +1,7 @@
 """hydra/sweeper=grid: every combination of the swept values, all checked before the first is trained."""
 
 from pathlib import Path
+from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
@@ -8,12 +9,24 @@ from hydra.core.config_store import ConfigStore
 ConfigStore.instance().store(
     group="hydra/sweeper",
     name="grid",
-    node={"_target_": f"{__name__}.GridSweeper", "max_batch_size": None, "params": None},
+    node={
+        "_target_": f"{__name__}.GridSweeper",
+        "max_batch_size": None,
+        "params": None,
+        # of a sweep that goes on in its directory: train FAILED runs again; those of another config, source or data
+        "retry_failed": False,
+        "accept_changes": False,
+    },
 )
 
 
 class GridSweeper(BasicSweeper):
+    def __init__(self, max_batch_size: int | None, params: Any, retry_failed: bool, accept_changes: bool):
+        # begin_sweep reads the last two from the config
+        super().__init__(max_batch_size, params)
+
     def sweep(self, arguments: list[str]) -> list:
+        from neuronsweep.errors import Unwritable
         from neuronsweep.sweeps.compose import expand
         from neuronsweep.sweeps.launch import begin_sweep, stopped
 
@@ -26,5 +39,8 @@ class GridSweeper(BasicSweeper):
         try:
             return [self.launcher.launch(jobs, initial_job_idx=0)]
         except KeyboardInterrupt:
+            stopped(Path(self.config.hydra.sweep.dir))
+            raise KeyboardInterrupt("told") from None
+        except Unwritable:
             stopped(Path(self.config.hydra.sweep.dir))
             raise

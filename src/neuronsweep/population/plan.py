@@ -46,6 +46,8 @@ def outside(config: Mapping[str, Any]) -> str | None:
         return f"trainer.precision={trainer['precision']}"
     if config["threads"] != 1:
         return f"threads={config['threads']} (members are computed by one thread each)"
+    if config["time_limit"] is not None:
+        return f"time_limit={config['time_limit']} (members have their time in common)"
     return None
 
 

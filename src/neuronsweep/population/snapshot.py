@@ -1,6 +1,7 @@
 """Snapshots of a population: a file that a killed training goes on from."""
 
 import hashlib
+import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,9 +25,11 @@ def identity(members: Sequence[Member]) -> str:
 
 def write(path: Path, state: Mapping[str, Any]) -> None:
     """Write the file whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f".{path.name}.tmp")
+    content = io.BytesIO()  # in memory first: torch's own writer hides why a file cannot be written
+    torch.save(dict(state), content)
     with open(temporary, "wb") as file:
-        torch.save(dict(state), file)
+        file.write(content.getbuffer())
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)

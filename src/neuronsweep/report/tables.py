@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from neuronsweep import console
 from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps.results import Results
 
 SHOWN = 20
 
@@ -38,7 +39,7 @@ class PrintRanking(Callback):
         metric, mode = description["objective"]["metric"], description["objective"]["mode"]
         replicated = "seed" in description["swept"]
         keys = [key for key in description["swept"] if key != "seed"]
-        ranked = ranking(ledger.Results(sweep).write(), keys, metric, mode)
+        ranked = ranking(Results(sweep).rows(), keys, metric, mode)
         columns = [*keys, metric, *(["spread", "runs", "best", "of run"] if replicated else [])]
         lines = []
         for rank, replicates in enumerate(ranked[:SHOWN], start=1):

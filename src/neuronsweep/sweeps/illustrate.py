@@ -3,8 +3,6 @@
 So a sweep of hundreds of runs has all its results on disk before the first picture is drawn.
 """
 
-import csv
-import io
 import json
 import multiprocessing
 import os
@@ -17,6 +15,7 @@ from pathlib import Path
 
 from neuronsweep import events, figures, record
 from neuronsweep.data.build import build_dataset
+from neuronsweep.errors import Unwritable
 from neuronsweep.sweeps import ledger
 
 TENSORBOARD = "lightning.pytorch.loggers.TensorBoardLogger"
@@ -53,10 +52,14 @@ def illustrate(directories: Sequence[Path], workers: int) -> Iterator[int]:
             for connection in wait(connections):
                 assert isinstance(connection, Connection)
                 try:
-                    done += connection.recv()
-                    yield done
+                    message = connection.recv()
                 except EOFError:
                     connections.remove(connection)
+                    continue
+                if isinstance(message, str):
+                    raise Unwritable(message)
+                done += message
+                yield done
     finally:
         for process in processes:
             process.kill()
@@ -72,7 +75,12 @@ def _work(directories: Sequence[Path], connection: Connection, parent: int) -> N
     for directory in directories:
         if os.getppid() != parent:
             return
-        illustrator(directory)
+        try:
+            ledger.clean(directory)
+            illustrator(directory)
+        except Unwritable as error:
+            connection.send(str(error))
+            return
         connection.send(1)
 
 
@@ -101,13 +109,8 @@ class Illustrator:
                 self.graphs[shape] = events.graph(network)
             seconds = time.time()
             content = events.file(
-                record.flatten(config), self.graphs[shape], _history(directory), metrics, png, seconds
+                record.flatten(config), self.graphs[shape], ledger.read_history(directory), metrics, png, seconds
             )
             name = f"events.out.tfevents.{int(seconds)}.{socket.gethostname()}.{os.getpid()}.0"
             ledger.write(directory / name, content)
         ledger.write(directory / ledger.FIGURE, png)
-
-
-def _history(directory: Path) -> list[tuple[int, dict[str, float]]]:
-    rows = csv.DictReader(io.StringIO((directory / ledger.HISTORY).read_text()))
-    return [(int(row.pop("epoch")), {name: float(value) for name, value in row.items()}) for row in rows]

@@ -1,11 +1,12 @@
 """What a sweep does before its first run and after each: all jobs composed and checked, results kept as runs end."""
 
+import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
@@ -15,22 +16,45 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from neuronsweep import console, record
-from neuronsweep.config import check
-from neuronsweep.errors import Diverged, UserError, WorkerError, stop
-from neuronsweep.sweeps import ledger
+from neuronsweep.config import check, plain
+from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, WorkerError, stop
+from neuronsweep.sweeps import ledger, lock
 from neuronsweep.sweeps.compose import Composer
+from neuronsweep.sweeps.results import Results
+from neuronsweep.sweeps.resume import difference, prepare
 
 # A sweep of up to so many runs tells of each as it ends; a larger one of failures only.
 TOLD = 20
+# Words that say how this command goes on, not what the sweep is.
+OF_THIS_COMMAND = ("hydra.sweep.dir=", "hydra.sweeper.retry_failed=", "hydra.sweeper.accept_changes=")
+# A file that is made and removed to see whether that is possible.
+PROBE = f".probe{ledger.TEMPORARY}"
 
 
 def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Sequence[Sequence[str]], swept: Sequence[str]) -> None:
-    """Check every job, then make the sweep directory, or find in it the same jobs to go on with.
+    """Check every job, then make and own the sweep directory, or make what is in it ready to go on.
 
-    Raises UserError before anything is written.
+    Raises UserError before anything is written, and for a directory that cannot go on.
     """
-    machines = set()
     compose = Composer(loader, config)
+    check_jobs(compose, jobs)
+    directory = Path(config.hydra.sweep.dir)
+    make_directory(directory)
+    lock.take(directory)
+    before = _jobs(directory)
+    if before not in (None, [list(job) for job in jobs]):
+        told = difference(before, jobs)
+        raise UserError(f"{directory} is not allowed as output directory: it holds another sweep: {told}")
+    sweeper = config.hydra.sweeper
+    begun = [number for number in range(len(jobs)) if ledger.run_directory(directory, number).exists()]
+    configs = ((number, plain(_job(compose, jobs[number]))) for number in begun)
+    prepare(directory, configs, sweeper.retry_failed, sweeper.accept_changes)
+    describe(directory, config, {"swept": list(swept), "jobs": [list(job) for job in jobs]})
+
+
+def check_jobs(compose: Composer, jobs: Sequence[Sequence[str]]) -> None:
+    """Raise UserError for the first job whose config is not allowed or wants another machine; it is named."""
+    machines = set()
     for number, job in enumerate(jobs):
         try:
             cfg = compose(job)
@@ -42,22 +66,18 @@ def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Sequence[Sequenc
             if cfg.trainer.devices > 1:
                 raise UserError("several devices are for a single run: under -m each of their processes would sweep")
         except UserError as error:
-            raise UserError(f"job {number} ({' '.join(jobs[number])}): {error}") from None
-    description = {"swept": list(swept), "jobs": [list(job) for job in jobs]}
-    directory = Path(config.hydra.sweep.dir)
-    if (directory / ledger.SWEEP).exists():
-        before = ledger.read_json(directory / ledger.SWEEP)
-        if any(before[key] != value for key, value in description.items()):
-            was = " ".join(before["overrides"])
-            raise UserError(f"{directory} is not allowed as output directory: it holds the sweep {was}")
-    else:
-        make_directory(config.hydra.sweep.dir, ledger.SWEEP)
+            raise UserError(f"job {number} ({' '.join(job)}): {error}") from None
+
+
+def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
+    """Write sweep.json: what was asked for, and ``jobs``, what that means."""
     choices, overrides = config.hydra.runtime.choices, config.hydra.overrides
-    description |= {
+    description = {
+        **jobs,
         "state": ledger.RUNNING,
         "objective": OmegaConf.to_container(config.objective),
         "overrides": list(overrides.task),
-        "hydra_overrides": [word for word in overrides.hydra if not word.startswith("hydra.sweep.dir=")],
+        "hydra_overrides": [word for word in overrides.hydra if not word.startswith(OF_THIS_COMMAND)],
         "launcher": choices["hydra/launcher"],
         "sweeper": choices["hydra/sweeper"],
         **record.origin(config.threads, config.trainer.accelerator),
@@ -65,12 +85,39 @@ def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Sequence[Sequenc
     ledger.write_json(directory / ledger.SWEEP, description)
 
 
+def _jobs(directory: Path) -> list[list[str]] | None:
+    """The jobs that a directory's sweep has, as far as its sweep.json can be read: its runs know what they are."""
+    if not (directory / ledger.SWEEP).exists():
+        return None
+    try:
+        return ledger.read_json(directory / ledger.SWEEP)["jobs"]
+    except (ledger.Damaged, KeyError):
+        console.say(f"{directory / ledger.SWEEP} is damaged: it is written anew")
+        return None
+
+
+def _job(compose: Composer, job: Sequence[str]) -> DictConfig:
+    """A job's config without Hydra's own."""
+    cfg = compose(job)
+    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+
+
+def end_sweep(sweep: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Mark a sweep whose runs have all been tried: COMPLETE where they all are, else FAILED."""
+    description = ledger.read_json(sweep / ledger.SWEEP)
+    complete = sum(row["state"] == ledger.COMPLETE for row in rows) == len(description["jobs"])
+    ledger.write_json(sweep / ledger.SWEEP, {**description, "state": ledger.COMPLETE if complete else ledger.FAILED})
+    ledger.forget_populations(sweep)
+
+
 def stopped(sweep: Path) -> None:
     """Say how a sweep that somebody interrupted goes on."""
-    results = ledger.Results(sweep)
-    done = sum(row["state"] == ledger.COMPLETE for row in results.write())
-    name = console.directory_name(sweep)
-    console.say(f"\nstopped with {done} of {results.jobs} runs complete; go on with: python scripts/resume.py {name}")
+    results = Results(sweep)
+    rows = results.rows()
+    done = sum(row["state"] == ledger.COMPLETE for row in rows)
+    console.say(f"\nstopped with {done} of {results.jobs} runs complete; go on with: {console.resume_command(sweep)}")
+    with contextlib.suppress(Unwritable):  # what stopped it, perhaps
+        results.write(rows)
 
 
 def check_machine(accelerator: str, devices: int) -> None:
@@ -87,25 +134,45 @@ def check_machine(accelerator: str, devices: int) -> None:
         )
 
 
-def make_directory(name: str, mark: str) -> Path:
-    """Make an output directory. Raises UserError where it cannot be written or holds an earlier command's results."""
-    directory = Path(name)
-    if (directory / mark).exists():
-        raise UserError(f"{directory} is not allowed as output directory: it holds results already")
+def make_directory(directory: Path) -> None:
+    """Make an output directory. Raises UserError where it cannot be written."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / ".probe").touch()
-        (directory / ".probe").unlink()
+        (directory / PROBE).touch()
+        (directory / PROBE).unlink()
     except OSError as error:
         raise UserError(f"{directory} is not allowed as output directory: {error.strerror}") from None
-    return directory
+
+
+def begin_single(config: DictConfig) -> None:
+    """Make and own the directory of a single run, which may hold the same run, interrupted.
+
+    Raises UserError for a directory that holds anything else.
+    """
+    directory = Path(config.hydra.run.dir)
+    if (directory / ledger.SWEEP).exists():
+        raise UserError(f"{directory} is not allowed as output directory: it holds a sweep")
+    make_directory(directory)
+    lock.take(directory)
+    if not (directory / ledger.STATUS).exists():
+        return
+    state = ledger.proved(directory)["state"]
+    if state != ledger.RUNNING:
+        raise UserError(f"{directory} is not allowed as output directory: it holds a run that is {state}")
+    from neuronsweep.data.build import build_dataset  # late: only a run that goes on needs it here
+
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    begun, now = ledger.read_json(directory / ledger.RECORD), plain(own)
+    differences = record.differences(begun, now, build_dataset(config.data).digest)
+    if differences:
+        raise UserError(f"{directory} is not allowed as output directory: it holds another run: {differences[0]}")
 
 
 class Bookkeeper(Callback):
     """Hydra's hooks: checks a single run before it is made; keeps results.csv of a sweep and tells of its runs."""
 
     def __init__(self) -> None:
-        self.results: ledger.Results | None = None
+        self.results: Results | None = None
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         # Hydra turns exceptions of callbacks into warnings, so this one ends the process itself
@@ -113,45 +180,60 @@ class Bookkeeper(Callback):
             check(config)
             check_machine(config.trainer.accelerator, config.trainer.devices)
             if "LOCAL_RANK" not in os.environ:  # the further processes of a DDP run share the directory of the first
-                make_directory(config.hydra.run.dir, ledger.STATUS)
+                begin_single(config)
         except (UserError, OmegaConfBaseException) as error:
             stop(str(error))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         if config.hydra.mode != RunMode.MULTIRUN:
-            _end_single(job_return)
+            _end_single(job_return, Path(config.hydra.run.dir))
             return
         results = self._results(config)
         name = f"#{config.hydra.job.num} {' '.join(config.hydra.overrides.task)}"
-        if job_return.status is JobStatus.FAILED:
+        failed = job_return.status is JobStatus.FAILED
+        if failed and isinstance(job_return._return_value, Unwritable):
+            _no_room(job_return._return_value, results.sweep)
+        if failed:
             print(f"{name}  FAILED: {_tell(job_return._return_value)}", file=sys.stderr, flush=True)
         elif results.jobs <= TOLD:
             console.say(f"{name}  {config.objective.metric} {console.number(job_return.return_value)}")
-        results.write_now_and_then()
+        lock.beat()
+        try:
+            results.write_now_and_then()
+            if failed and config.fail_fast:
+                results.write()
+                again = f"{console.resume_command(results.sweep)} --retry-failed"
+                stop(f"stopped at the first failure, as fail_fast=true says; go on with: {again}", status=1)
+        except Unwritable as error:
+            _no_room(error, results.sweep)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         results = self._results(config)
-        rows = results.write()
-        ledger.end_sweep(results.sweep)
-        console.say(f"sweep directory: {console.directory_name(results.sweep)}")
-        _illustrate(results)
+        rows = results.rows()
+        try:
+            results.write(rows)
+            end_sweep(results.sweep, rows)
+            console.say(f"sweep directory: {console.directory_name(results.sweep)}")
+            _illustrate(results)
+        except Unwritable as error:
+            _no_room(error, results.sweep)
         complete = {row["run"] for row in rows if row["state"] == ledger.COMPLETE}
         failed = [number for number in range(results.jobs) if number not in complete]
         if failed:
             numbers = ", ".join(map(str, failed[:20])) + (", ..." if len(failed) > 20 else "")
-            again = f"python scripts/resume.py {console.directory_name(results.sweep)} --retry-failed"
+            again = f"{console.resume_command(results.sweep)} --retry-failed"
             stop(
                 f"{len(failed)} of {results.jobs} runs did not complete: {numbers}; to try them again: {again}",
                 status=1,
             )
 
-    def _results(self, config: DictConfig) -> ledger.Results:
+    def _results(self, config: DictConfig) -> Results:
         if self.results is None:
-            self.results = ledger.Results(Path(config.hydra.sweep.dir))
+            self.results = Results(Path(config.hydra.sweep.dir))
         return self.results
 
 
-def _illustrate(results: ledger.Results) -> None:
+def _illustrate(results: Results) -> None:
     """Draw the pictures that are missing; whoever does not want to wait stops the command: all results are there."""
     from neuronsweep.sweeps.illustrate import illustrate, unillustrated  # late: needs torch
 
@@ -161,23 +243,31 @@ def _illustrate(results: ledger.Results) -> None:
     bar = console.Bar("pictures", len(missing))
     try:
         for done in illustrate(missing, workers=len(os.sched_getaffinity(0))):
+            lock.beat()
             bar.advance_to(done, "")
     finally:
         bar.close()
 
 
-def _end_single(job_return: JobReturn) -> None:
+def _no_room(error: Unwritable, directory: Path) -> NoReturn:
+    """End a command whose files cannot be written: nothing failed, and all of it can go on."""
+    stop(f"{error}; when there is room, go on with: {console.resume_command(directory)}", status=1)
+
+
+def _end_single(job_return: JobReturn, directory: Path) -> None:
     """End a single run that failed here, before Hydra adds lines of its own."""
     if job_return.status is JobStatus.FAILED:
         error = job_return._return_value
         if isinstance(error, UserError):
             stop(str(error))
+        if isinstance(error, Unwritable):
+            _no_room(error, directory)
         stop(f"the run failed: {_tell(error)}", status=1)
 
 
 def _tell(error: Exception) -> str:
     """What to say of a failed run in a line; its traceback is printed first, unless the line says all."""
-    if not isinstance(error, Diverged | UserError):
+    if not isinstance(error, Diverged | TookTooLong | UserError):
         trace = str(error) if isinstance(error, WorkerError) else "".join(traceback.format_exception(error))
         print(trace.rstrip(), file=sys.stderr)
     return (str(error).strip() or type(error).__name__).splitlines()[-1]

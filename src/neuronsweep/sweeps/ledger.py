@@ -1,18 +1,19 @@
 """Run state on disk: the only code that reads and writes it. Every file is written whole or not at all."""
 
 import csv
+import hashlib
 import io
 import json
 import os
+import shutil
 import socket
 import tempfile
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from neuronsweep.errors import UserError
+from neuronsweep.errors import Unwritable, UserError
 
 # Names of the directory contract.
 STATUS, RECORD, PATCH = "status.json", "record.json", "record.patch"
@@ -20,32 +21,57 @@ METRICS, HISTORY, MODEL, FIGURE = "metrics.json", "history.csv", "model.ckpt", "
 SWEEP, RESULTS = "sweep.json", "results.csv"
 # What an interrupted run goes on from; gone when the run is complete.
 CHECKPOINT = "resume.ckpt"
+POPULATION = ".population-"
+# End of the names of files that are being written; those of a killed process are left behind.
+TEMPORARY = ".tmp"
+
+# Files whose digests status.json keeps, from the beginning and from the end of a run; the others are derived from them.
+BEGUN, ENDED = (RECORD, PATCH), (METRICS, HISTORY, MODEL)
 
 History = Sequence[tuple[int, Mapping[str, float]]]
 
 RUNNING, COMPLETE, FAILED, PRUNED = "RUNNING", "COMPLETE", "FAILED", "PRUNED"
+# What tables show of a run whose files are not those it ended with; never written into its directory.
+DAMAGED = "DAMAGED"
+
+
+class Damaged(UserError):
+    """A file of a run or sweep is not what was written."""
+
+    def __init__(self, path: Path, what: str):
+        super().__init__(f"{path} is {what}")
+        self.path = path
+
+
+# Tests of kills and full disks act here, between a temporary file and its place.
+before_rename: Callable[[Path], object] = lambda path: None  # noqa: E731
 
 
 def write(path: Path, content: bytes | str) -> None:
-    """Write a file whole or not at all: a temporary file beside it, fsync, rename."""
+    """Write a file whole or not at all: a temporary file beside it, fsync, rename. Raises Unwritable."""
     data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=TEMPORARY, dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            before_rename(path)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise Unwritable(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def move(temporary: Path, path: Path) -> None:
-    """Put a finished file in its place: fsync, rename."""
+    """Put a file that somebody else wrote in its place: fsync, rename."""
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
+    before_rename(path)
     os.replace(temporary, path)
 
 
@@ -54,53 +80,49 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write(path, json.dumps(value, indent=1) + "\n")
 
 
-def start(directory: Path, engine: str, fingerprint: str) -> None:
-    """Make the directory's run RUNNING; seconds of an earlier, interrupted try are kept."""
-    before = read_json(directory / STATUS) if (directory / STATUS).exists() else {}
+def clean(directory: Path) -> None:
+    """Remove what killed processes left half written. Only the owner of the directory may."""
+    for path in directory.glob(f".*{TEMPORARY}"):
+        path.unlink(missing_ok=True)
+
+
+def discard(directory: Path) -> None:
+    """Remove a run, so that it is begun anew; killed in the middle it reads as not begun."""
+    (directory / STATUS).unlink(missing_ok=True)
+    shutil.rmtree(directory)
+
+
+def begin(directory: Path, engine: str, fingerprint: str, record: Mapping[str, Any], patch: str) -> None:
+    """Make the directory's run RUNNING.
+
+    A new run gets record.json and, where there are uncommitted changes, record.patch. A run that goes on keeps its
+    own and its seconds; where it is continued from is added to ``continued`` of status.json.
+    """
+    clean(directory)
     now = _now()
-    status = {
-        "state": RUNNING,
-        "started": before.get("started", now),
-        "ended": None,
-        "heartbeat": now,
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "engine": engine,
-        "error": None,
-        "fingerprint": fingerprint,
-        "seconds": before.get("seconds", 0.0),
-    }
-    write_json(directory / STATUS, status)
-
-
-def write_record(directory: Path, record: Mapping[str, Any], patch: str) -> None:
-    """record.json and, beside it, the uncommitted changes where there are some."""
-    write_json(directory / RECORD, record)
-    if patch:
-        write(directory / PATCH, patch)
+    if (directory / STATUS).exists():
+        before = status(directory)
+        again = {"at": now, **{key: record.get(key) for key in ("command", "git_sha", "environment")}}
+        before["continued"] = [*before["continued"], again]
+    else:
+        if patch:
+            write(directory / PATCH, patch)
+        write_json(directory / RECORD, record)
+        before = {"started": now, "seconds": 0.0, "continued": []}
+    owner = {"host": socket.gethostname(), "pid": os.getpid(), "engine": engine, "fingerprint": fingerprint}
+    running = {"state": RUNNING, "ended": None, "heartbeat": now, "error": None, "files": _digests(directory, BEGUN)}
+    _write_status(directory, {**before, **running, **owner})
 
 
 def update(directory: Path, **changes: Any) -> None:
     """Change keys of status.json and renew its heartbeat."""
-    write_json(directory / STATUS, {**read_json(directory / STATUS), **changes, "heartbeat": _now()})
+    _write_status(directory, {**status(directory), **changes, "heartbeat": _now()})
 
 
 def end(directory: Path, state: str, seconds: float, error: str | None = None) -> None:
     """Make the directory's run COMPLETE, FAILED or PRUNED after so many seconds of training."""
-    update(directory, state=state, ended=_now(), seconds=round(seconds, 3), error=error)
-
-
-def ended(directory: Path, fingerprint: str) -> dict[str, Any] | None:
-    """status.json of a run that has ended, or None where there is something to train.
-
-    Raises UserError for a directory whose run was begun with another config, source or data.
-    """
-    if not (directory / STATUS).exists():
-        return None
-    found = read_json(directory / STATUS)
-    if found["fingerprint"] != fingerprint:
-        raise UserError(f"{directory} was begun with another config, package source or data, and is not trained again")
-    return None if found["state"] == RUNNING else found
+    files = _digests(directory, (*BEGUN, *ENDED))
+    update(directory, state=state, ended=_now(), seconds=round(seconds, 3), error=error, files=files)
 
 
 def complete(
@@ -121,38 +143,60 @@ def complete(
     (directory / CHECKPOINT).unlink(missing_ok=True)
 
 
+def status(directory: Path) -> dict[str, Any]:
+    """status.json of a run directory. Raises UserError when there is none, Damaged when it was changed by hand."""
+    if not (directory / STATUS).is_file():
+        raise UserError(f"{directory} is not a run directory: it has no {STATUS}")
+    found = read_json(directory / STATUS)
+    if found.pop("seal", None) != _seal(found):  # a digest of the others: nobody has to list what a status has
+        raise Damaged(directory / STATUS, "damaged: it is not what was written")
+    return found
+
+
+def proved(directory: Path) -> dict[str, Any]:
+    """status.json of a run whose files are those it ended with. Raises Damaged, which names the first that is not."""
+    found = status(directory)
+    for name, digest in found["files"].items():
+        path = directory / name
+        if not path.is_file():
+            raise Damaged(path, "missing")
+        if _digest(path) != digest:
+            raise Damaged(path, "damaged: it is not what was written")
+    return found
+
+
+def ended(directory: Path, fingerprint: str) -> dict[str, Any] | None:
+    """status.json of a run that has ended, or None where there is something to train.
+
+    Raises UserError for a directory whose run was begun with another config, source or data, Damaged for one whose
+    files were changed.
+    """
+    if not (directory / STATUS).exists():
+        return None
+    found = proved(directory)
+    if found["fingerprint"] != fingerprint:
+        raise UserError(f"{directory} was begun with another config, package source or data, and is not trained again")
+    return None if found["state"] == RUNNING else found
+
+
+def metrics(directory: Path) -> dict[str, float]:
+    """The final metrics of a run that is COMPLETE, proved."""
+    if proved(directory)["state"] != COMPLETE:
+        raise UserError(f"{directory} is not {COMPLETE}")
+    return read_json(directory / METRICS)
+
+
 def read_json(path: Path) -> dict[str, Any]:
-    """The flat object in a JSON file of a run; a UserError names the file when it is missing or damaged."""
+    """The object in a JSON file of a run. Raises Damaged when it cannot be read, UserError when it is missing."""
     try:
         value = json.loads(path.read_text())
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
+        raise Damaged(path, f"damaged: {error}") from None
     if not isinstance(value, dict):
-        raise UserError(f"{path} is damaged: it does not hold a JSON object")
+        raise Damaged(path, "damaged: it does not hold a JSON object")
     return value
-
-
-def status(directory: Path) -> dict[str, Any]:
-    """status.json of a run directory; a UserError when this is none."""
-    if not (directory / STATUS).is_file():
-        raise UserError(f"{directory} is not a run directory: it has no {STATUS}")
-    return read_json(directory / STATUS)
-
-
-def living(directory: Path) -> bool:
-    """Whether the process that trains a RUNNING run on this host still exists."""
-    state = status(directory)
-    if state["state"] != RUNNING or state["host"] != socket.gethostname():
-        return False
-    try:
-        os.kill(state["pid"], 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def write_history(directory: Path, history: History) -> None:
@@ -160,6 +204,12 @@ def write_history(directory: Path, history: History) -> None:
     names = list(history[0][1]) if history else []
     rows = [{"epoch": epoch, **row} for epoch, row in history]
     write_csv(directory / HISTORY, ["epoch", *names], rows)
+
+
+def read_history(directory: Path) -> list[tuple[int, dict[str, float]]]:
+    """history.csv: (epoch, metrics) of every log point."""
+    rows = csv.DictReader(io.StringIO((directory / HISTORY).read_text()))
+    return [(int(row.pop("epoch")), {name: float(value) for name, value in row.items()}) for row in rows]
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -176,65 +226,31 @@ def run_directory(sweep: Path, number: int) -> Path:
     return sweep / f"{number:04d}"
 
 
-class Results:
-    """results.csv of a sweep, rebuilt from its run directories; runs that have ended are read once.
-
-    Columns: run, state, the swept keys, the final metrics, seconds, directory. One row a run that has begun.
-    """
-
-    def __init__(self, sweep: Path):
-        self.sweep = sweep
-        description = read_json(sweep / SWEEP)
-        self.overrides: list[list[str]] = description["jobs"]
-        self.swept: list[str] = description["swept"]
-        self.jobs = len(self.overrides)
-        self.ended: dict[int, dict[str, Any]] = {}
-        self.due = 0.0
-
-    def write_now_and_then(self) -> None:
-        """Write, but of hundreds of short runs not after each: writing takes a tenth of the time at most."""
-        start = time.monotonic()
-        if start >= self.due:
-            self.write()
-            self.due = time.monotonic() + max(1.0, 10 * (time.monotonic() - start))
-
-    def write(self) -> list[dict[str, Any]]:
-        """Write results.csv and return its rows."""
-        rows = [row for number in range(self.jobs) if (row := self._read(number))]
-        fixed = ["run", "state", *self.swept]
-        metrics = dict.fromkeys(name for row in rows for name in row if name not in {*fixed, "seconds", "directory"})
-        write_csv(self.sweep / RESULTS, [*fixed, *metrics, "seconds", "directory"], rows)
-        return rows
-
-    def _read(self, number: int) -> dict[str, Any] | None:
-        if number in self.ended:
-            return self.ended[number]
-        directory = run_directory(self.sweep, number)
-        if not (directory / STATUS).exists():
-            return None
-        row = _row(directory, number, self.overrides[number], self.swept)
-        if row["state"] != RUNNING:
-            self.ended[number] = row
-        return row
+def population_snapshot(sweep: Path, members: str) -> Path:
+    """The file that a killed population goes on from; ``members`` names them."""
+    return sweep / f"{POPULATION}{hashlib.sha256(members.encode()).hexdigest()[:16]}"
 
 
-def _row(directory: Path, number: int, overrides: Sequence[str], swept: Sequence[str]) -> dict[str, Any]:
-    values = dict(override.lstrip("+").split("=", 1) for override in overrides)
-    state = status(directory)
-    metrics = read_json(directory / METRICS) if state["state"] == COMPLETE else {}
-    return {
-        "run": number,
-        "state": state["state"],
-        **{key: values.get(key, "") for key in swept},
-        **metrics,
-        "seconds": state["seconds"],
-        "directory": directory.name,
-    }
+def forget_populations(sweep: Path) -> None:
+    """Remove what populations go on from: of a sweep that has ended, or of other runs than those to come."""
+    for path in sweep.glob(f"{POPULATION}*"):
+        path.unlink(missing_ok=True)
 
 
-def end_sweep(sweep: Path) -> None:
-    """Mark a sweep whose runs have all ended."""
-    write_json(sweep / SWEEP, {**read_json(sweep / SWEEP), "state": COMPLETE})
+def _write_status(directory: Path, value: dict[str, Any]) -> None:
+    write_json(directory / STATUS, {**value, "seal": _seal(value)})
+
+
+def _seal(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _digests(directory: Path, names: Sequence[str]) -> dict[str, str]:
+    return {name: _digest(directory / name) for name in names if (directory / name).exists()}
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _now() -> str:

@@ -43,9 +43,9 @@ class MemberRun:
         files = {"config": self.raw, "hydra": {"hydra": self.hydra}, "overrides": self.overrides}
         for name, content in files.items():
             (hydra / f"{name}.yaml").write_text(yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False))
-        digest = self.member.dataset.digest
-        ledger.start(self.directory, "population", record.fingerprint(self.config, digest))
-        ledger.write_record(self.directory, record.record(self.overrides, self.config, digest), record.git_state()[1])
+        digest, patch = self.member.dataset.digest, record.git_state()[1]
+        asked = record.record(self.overrides, self.config, digest)
+        ledger.begin(self.directory, "population", record.fingerprint(self.config, digest), asked, patch)
 
     def end(self, result: Result, seconds: float) -> float:
         """Write a member's results and return its objective. Raises Diverged for one that did not end well."""

@@ -1,6 +1,5 @@
 """Trains the jobs of a sweep as populations, and what cannot be a member one by one."""
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -22,9 +21,6 @@ from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.compose import Composer
 from neuronsweep.sweeps.member_run import MemberRun
 from neuronsweep.sweeps.workers import Ended, Message, Population, train_populations
-
-# Name of the files that populations go on from, hidden in the sweep directory while it is trained.
-SNAPSHOT = ".population-"
 
 
 class Progress:
@@ -163,10 +159,8 @@ class Sweep:
 
     def _population(self, runs: Sequence[MemberRun]) -> Population:
         """What is to be trained of a population: all of it from a snapshot, else the runs that have not ended."""
-        numbers = " ".join(str(run.number) for run in runs)
-        name = f"{SNAPSHOT}{hashlib.sha256(numbers.encode()).hexdigest()[:16]}"
         pending = [run for run in runs if not run.before]
-        snapshot = self.directory / name
+        snapshot = ledger.population_snapshot(self.directory, " ".join(str(run.number) for run in runs))
         if pending and snapshot.exists() and not readable(snapshot):
             console.say(f"{snapshot} is damaged: its runs begin anew")
             snapshot.unlink()
@@ -180,8 +174,6 @@ class Sweep:
                 if isinstance(message, Ended):
                     self._end(jobs[message.number], message)
                 progress.show(message)
-        for leftover in self.directory.glob(f"*{SNAPSHOT}*"):  # of a try that split the members in another way
-            leftover.unlink()
 
     def _end(self, overrides: list[str], ended: Ended) -> None:
         """Tell Hydra's callbacks of a member's run as of any job."""
@@ -203,7 +195,7 @@ def _ended_before(run: MemberRun) -> Ended:
     assert run.before is not None
     if run.before["state"] == ledger.FAILED:
         return Ended(run.number, None, run.before["error"], diverged=True)
-    return Ended(run.number, ledger.read_json(run.directory / ledger.METRICS)[run.member.metric])
+    return Ended(run.number, ledger.metrics(run.directory)[run.member.metric])
 
 
 def _resolved(raw: Mapping[str, Any], cfg: DictConfig, prefix: str = "") -> dict[str, Any]:

@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from neuronsweep.errors import Diverged, WorkerError
+from neuronsweep.errors import Diverged, Unwritable, WorkerError
 from neuronsweep.population.engine import Interrupted, Metrics, Result, train
-from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps import ledger, lock
 from neuronsweep.sweeps.member_run import MemberRun
 
 # Messages of one population's progress are not sent more often than this.
@@ -52,6 +52,13 @@ class Done:
     """A worker asks for its next population."""
 
 
+@dataclass(frozen=True)
+class Broken:
+    """A worker cannot write its files, and has ended."""
+
+    error: str
+
+
 Message = Logged | Ended
 
 
@@ -84,7 +91,8 @@ def train_populations(
         workers[here] = Worker(process)
     try:
         while workers:
-            for connection in wait(list(workers)):
+            lock.beat()
+            for connection in wait(list(workers), timeout=lock.SECONDS_BETWEEN_BEATS):
                 assert isinstance(connection, Connection)
                 worker = workers[connection]
                 try:
@@ -98,6 +106,8 @@ def train_populations(
                     worker.population = waiting.pop(0) if waiting else None
                     connection.send(worker.population)
                     continue
+                if isinstance(message, Broken):
+                    raise Unwritable(message.error)
                 if isinstance(message, Ended):
                     worker.ended.add(message.number)
                 yield message
@@ -152,6 +162,9 @@ def _work(
             _train(populations[index], index, device, snapshot_seconds, connection, should_stop)
         except (Interrupted, BrokenPipeError):
             return
+        except (Unwritable, OSError) as error:
+            connection.send(Broken(str(error)))
+            return
 
 
 def _train(
@@ -199,7 +212,7 @@ def _train(
             device=device,
         )
         population.snapshot.unlink(missing_ok=True)
-    except (Interrupted, BrokenPipeError):
+    except (Interrupted, Unwritable, OSError):  # OSError: a closed pipe, or a full disk below the snapshot
         raise
     except Exception:
         error = traceback.format_exc()

@@ -1,0 +1,166 @@
+"""Who owns a directory: a lock on a run or sweep directory that dies with the processes of its owner."""
+
+import atexit
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from neuronsweep.errors import UserError
+from neuronsweep.record import command
+
+LOCK = ".lock"
+# An owner on another machine, whose lock this one may not see, is believed to live for so long after its last beat.
+SECONDS_BELIEVED = 60.0
+SECONDS_BETWEEN_BEATS = 5.0
+# How long the workers of an owner that was killed may take to notice that.
+SECONDS_OF_ORPHANS = 15.0
+
+_held: dict[Path, int] = {}
+_beat = 0.0
+
+
+class Owned(UserError):
+    """Somebody else owns the directory; the message names the owner."""
+
+
+def take(directory: Path) -> None:
+    """Own a directory until this process and the workers forked from it have ended; to take it twice is no error.
+
+    Raises Owned where another process has it, or where its owner on another machine was heard of in the last minute.
+    """
+    key = directory.resolve()
+    if key in _held:
+        return
+    handle = _open(directory)
+    try:
+        owner = _owner(handle)
+        if owner and owner["host"] != socket.gethostname() and _age(owner) < SECONDS_BELIEVED:
+            raise Owned(_told(directory, owner) + f"; if that is no more, in {SECONDS_BELIEVED:.0f} s this is free")
+    except BaseException:
+        os.close(handle)
+        raise
+    if not _held:
+        atexit.register(_release, os.getpid())
+    _held[key] = handle
+    _write(handle)
+
+
+def beat() -> None:
+    """Renew the heartbeat of what this process owns; costs nothing when called too often."""
+    global _beat
+    if time.monotonic() - _beat < SECONDS_BETWEEN_BEATS:
+        return
+    _beat = time.monotonic()
+    for handle in _held.values():
+        _write(handle)
+
+
+def owner(directory: Path) -> str | None:
+    """Who owns a directory now, in words, or None; nothing is changed."""
+    try:
+        handle = os.open(directory / LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        found = _owner(handle)
+        if directory.resolve() in _held:
+            return _named(found)
+        if _lock(handle, fcntl.LOCK_SH):
+            elsewhere = found and found["host"] != socket.gethostname() and _age(found) < SECONDS_BELIEVED
+            return _named(found) if elsewhere else None
+        return _named(found)
+    finally:
+        os.close(handle)
+
+
+def _open(directory: Path) -> int:
+    """The lock file, locked; the workers of an owner that was killed are waited for."""
+    patience = time.monotonic() + SECONDS_OF_ORPHANS
+    while True:
+        handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        if _lock(handle, fcntl.LOCK_EX):
+            if _is_at(handle, directory / LOCK):
+                return handle
+        else:
+            found = _owner(handle)
+            if found is None or not _gone(found) or time.monotonic() > patience:
+                os.close(handle)
+                raise Owned(_told(directory, found))
+            time.sleep(0.1)
+        os.close(handle)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether an open file is still the one at this path: an owner that ends removes it."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _lock(handle: int, how: int) -> bool:
+    try:
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks: the heartbeat has to do
+        return True
+    return True
+
+
+def _gone(found: dict) -> bool:
+    if found["host"] != socket.gethostname():
+        return False
+    try:
+        os.kill(found["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
+
+
+def _owner(handle: int) -> dict | None:
+    """What the owner wrote of itself, None where there is nothing or half of it."""
+    try:
+        found = json.loads(os.pread(handle, 65536, 0))
+        return found if {"host", "pid", "command", "heartbeat"} <= set(found) else None
+    except (ValueError, TypeError):
+        return None
+
+
+def _write(handle: int) -> None:
+    mine = {"host": socket.gethostname(), "pid": os.getpid(), "command": command(), "heartbeat": time.time()}
+    content = json.dumps(mine).encode()
+    with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
+        os.pwrite(handle, content, 0)
+        os.ftruncate(handle, len(content))
+
+
+def _release(pid: int) -> None:
+    if os.getpid() != pid:  # a forked worker ends, and leaves what its parent owns
+        return
+    for directory in _held:
+        with contextlib.suppress(OSError):
+            (directory / LOCK).unlink()
+
+
+def _age(found: dict) -> float:
+    """Seconds since the heartbeat; a clock that was set back makes it no younger."""
+    return abs(time.time() - found["heartbeat"])
+
+
+def _named(found: dict | None) -> str:
+    if found is None:
+        return "another process"
+    since = datetime.fromtimestamp(found["heartbeat"], UTC).isoformat(timespec="seconds")
+    return f"process {found['pid']} on {found['host']} ({found['command']}; heartbeat {since})"
+
+
+def _told(directory: Path, found: dict | None) -> str:
+    return f"{directory} is being trained by {_named(found)}"

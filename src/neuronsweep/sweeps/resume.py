@@ -1,0 +1,80 @@
+"""What a sweep directory must go through before its command may go on in it."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from neuronsweep import console, record
+from neuronsweep.errors import UserError
+from neuronsweep.sweeps import ledger, lock
+
+
+def difference(before: Sequence[Sequence[str]], now: Sequence[Sequence[str]]) -> str:
+    """What the jobs of a sweep were and are, by the keys whose values differ."""
+    was, is_ = _values(before), _values(now)
+    keys = [key for key in {**was, **is_} if was.get(key) != is_.get(key)]
+    told = [f"{key} was {was.get(key, 'not set')} and is {is_.get(key, 'not set')}" for key in keys]
+    return "; ".join(told) or "its keys stood in another order"
+
+
+def prepare(sweep: Path, configs: Iterable[tuple[int, Mapping[str, Any]]], retry_failed: bool, accept: bool) -> None:
+    """Make the runs of a sweep ready to go on: remove what is damaged, what failed or changed where that is asked for.
+
+    Args:
+        configs: number and resolved config of every job; looked at only where the job has a run already.
+        retry_failed: remove runs that FAILED.
+        accept: remove runs that were begun with another config, source or data, where the default is to refuse.
+
+    Raises UserError for a run that changed and for one that another process is training.
+    """
+    ledger.clean(sweep)
+    digests: dict[str, str] = {}
+    changed: dict[int, list[str]] = {}
+    for number, config in configs:
+        run = ledger.run_directory(sweep, number)
+        if not (run / ledger.STATUS).exists():
+            continue
+        if owner := lock.owner(run):
+            raise UserError(f"{run} is being trained by {owner}")
+        try:
+            found, begun = ledger.proved(run), ledger.read_json(run / ledger.RECORD)
+        except UserError as error:
+            console.say(f"#{number} is trained again: {error}")
+            ledger.discard(run)
+            continue
+        data = json.dumps(config["data"], sort_keys=True)
+        if data not in digests:
+            digests[data] = _data_digest(config)
+        if found["fingerprint"] != record.fingerprint(config, digests[data]):
+            changed[number] = record.differences(begun, config, digests[data])
+        elif found["state"] == ledger.FAILED and retry_failed:
+            ledger.discard(run)
+        elif found["state"] == ledger.COMPLETE:  # killed between its last word and the end of its checkpoint
+            (run / ledger.CHECKPOINT).unlink(missing_ok=True)
+    if not changed:
+        return
+    number, differences = next(iter(changed.items()))
+    told = f"{len(changed)} of its runs are no longer what is asked for, #{number}: {'; '.join(differences)}"
+    if not accept:
+        raise UserError(f"{sweep} cannot go on: {told}; to train them again: resume.py {sweep} --accept-changes")
+    console.say(f"trained again: {told}")
+    for number in changed:
+        ledger.discard(ledger.run_directory(sweep, number))
+    ledger.forget_populations(sweep)
+
+
+def _data_digest(config: Mapping[str, Any]) -> str:
+    from neuronsweep.data.build import build_dataset  # late: a sweep that begins needs no torch for its checks
+
+    return build_dataset(config["data"]).digest
+
+
+def _values(jobs: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Every key of the jobs' overrides with its values, in the order in which they come."""
+    values: dict[str, dict[str, None]] = {}
+    for job in jobs:
+        for word in job:
+            key, _, value = word.lstrip("+").partition("=")
+            values.setdefault(key, {})[value] = None
+    return {key: ",".join(given) for key, given in values.items()}
