@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: env sweep test check format bench clean
+.PHONY: env sweep test check format bench soak clean
 
 env: .venv/.made
 
@@ -30,6 +30,9 @@ bench: env  ## the figures of README
 	$(BIN)/python benchmarks/single_run.py
 	$(BIN)/python benchmarks/population_engine.py
 	$(BIN)/python benchmarks/sweep.py
+
+soak: env  ## kills sweeps 200 times and resumes them, about half an hour
+	$(BIN)/python -m tests.kill_loop --kills 200
 
 clean:
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis

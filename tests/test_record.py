@@ -1,6 +1,10 @@
 """The record and the fingerprint."""
 
+import hashlib
+import subprocess
+
 from neuronsweep import record
+from neuronsweep.config import plain
 
 CONFIG = {"seed": 0, "threads": 1, "model": {"hidden": 8}, "trainer": {"accelerator": "cpu", "checkpoint_seconds": 5}}
 
@@ -25,3 +29,39 @@ def test_record_names_command_code_and_environment():
 
 def test_flatten():
     assert record.flatten({"a": {"b": {"c": 1}}, "d": [2]}) == {"a.b.c": 1, "d": [2]}
+
+
+def test_what_looks_like_a_secret_is_left_out():
+    words = ["hydra.sweeper.storage=postgresql+psycopg://me:let-me-in@host/db", "logger.api_key=abc", "seed=1"]
+    told = record.without_secrets({"overrides": words, "token": "abc", "model": {"hidden": 8, "Password": "x"}})
+    assert told["overrides"] == [
+        "hydra.sweeper.storage=postgresql+psycopg://me:***@host/db",
+        "logger.api_key=***",
+        "seed=1",
+    ]
+    assert (told["token"], told["model"]) == ("***", {"hidden": 8, "Password": "***"})
+
+
+def test_differences_name_keys_source_and_data(composed, monkeypatch):
+    config = plain(composed("data=moons"))
+    asked = record.record([], config, "digest")
+    assert record.differences(asked, config, "digest") == []
+    other = plain(composed("data=moons", "model.act=tanh", "logger=none"))
+    assert record.differences(asked, other, "digest") == ["model.act was relu and is tanh"]
+    assert record.differences(asked, config, "other") == ["the data changed"]
+    assert record.differences(asked, plain(composed("data=moons", "data.seed=1")), "other") == [
+        "data.seed was 42 and is 1"
+    ]
+    monkeypatch.setattr(record, "source_digest", lambda: "other")
+    assert record.differences(asked, config, "digest") == ["the package's source changed"]
+
+
+def test_a_record_has_the_seeds_and_what_git_does_not_know(composed, tmp_path, monkeypatch):
+    asked = record.record([], plain(composed("data=moons", "seed=3")), "digest")
+    assert asked["seeds"] == {"seed": 3, "data.seed": 42, "data.val_seed": 7}
+    source = tmp_path / "src" / "neuronsweep"
+    source.mkdir(parents=True)
+    (source / "new.py").write_text("x = 1\n")
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    monkeypatch.setattr(record, "SOURCE", source)
+    assert record.untracked.__wrapped__() == {"src/neuronsweep/new.py": hashlib.sha256(b"x = 1\n").hexdigest()}

@@ -1,7 +1,7 @@
 """What a run shows on the terminal: the network, a live bar, the metrics."""
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def say(text: str) -> None:
     CONSOLE.print(Text(text), soft_wrap=True)
 
 
-def table(title: str, columns: list[str], rows: list[tuple[str, ...]]) -> None:
+def table(title: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> None:
     """Print rows under a header; every text is shown as it is."""
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column(Text(title))

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -18,6 +19,12 @@ PACKAGES = ("neuronsweep", "torch", "lightning", "hydra-core", "omegaconf", "tor
 # Keys that change how a run is kept or shown, never a number of it.
 BOOKKEEPING = ("logger", "population", "trainer.checkpoint_seconds", "time_limit", "fail_fast")
 
+# What looks like a secret: the name of a key, such a key with its value in a word, a password in a URL.
+SECRET = re.compile(r"passw|secret|token|api_?key|credential", re.IGNORECASE)
+ASSIGNED = re.compile(rf"((?:{SECRET.pattern})\w*=)\S+", re.IGNORECASE)
+PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
+HIDDEN = "***"
+
 SOURCE = Path(__file__).parent
 
 
@@ -30,8 +37,9 @@ def fingerprint(config: Mapping[str, Any], data_digest: str) -> str:
 
 def record(overrides: list[str], config: Mapping[str, Any], data_digest: str) -> dict[str, Any]:
     """How a run came to be, as a JSON object: what was asked for, the data, and ``origin``."""
-    asked = {"overrides": overrides, "config": dict(config), "data_digest": data_digest}
-    return {**asked, **origin(config["threads"], config["trainer"]["accelerator"])}
+    seeds = {key: value for key, value in flatten(config).items() if key.rpartition(".")[2].endswith("seed")}
+    asked = {"overrides": overrides, "config": dict(config), "seeds": seeds, "data_digest": data_digest}
+    return {**without_secrets(asked), **origin(config["threads"], config["trainer"]["accelerator"])}
 
 
 @cache
@@ -42,6 +50,7 @@ def origin(threads: int, device: str) -> dict[str, Any]:
         "command": command(),
         "git_sha": sha,
         "git_dirty": bool(patch),
+        "untracked": untracked(),
         "source_digest": source_digest(),
         "constraints_digest": _file_digest(SOURCE.parents[1] / "constraints.txt"),
         "environment": environment(threads, device),
@@ -71,7 +80,7 @@ def _shown(config: Mapping[str, Any], key: str) -> str:
 
 def command() -> str:
     """The command line of this process, as one would type it."""
-    return shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]])
+    return shlex.join(without_secrets(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]))
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -102,6 +111,25 @@ def git_state() -> tuple[str | None, str]:
     return (sha.strip() or None, _git("diff", "HEAD")) if sha else (None, "")
 
 
+@cache
+def untracked() -> dict[str, str]:
+    """Names and SHA-256 of the files under src and conf that git does not know: they are in no commit and no diff."""
+    root = SOURCE.parents[1]
+    names = _git("-C", str(root), "ls-files", "--others", "--exclude-standard", "-z", "src", "conf").split("\0")
+    return {name: _file_digest(root / name) or "" for name in names if name}
+
+
+def without_secrets(value: Any) -> Any:
+    """Plain values without what looks like a secret: values of keys such as password or token, passwords in URLs."""
+    if isinstance(value, Mapping):
+        return {key: HIDDEN if SECRET.search(str(key)) else without_secrets(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_secrets(item) for item in value]
+    if isinstance(value, str):
+        return PASSWORD.sub(rf"\1{HIDDEN}@", ASSIGNED.sub(rf"\1{HIDDEN}", value))
+    return value
+
+
 def environment(threads: int, device: str) -> dict[str, Any]:
     """What the bits may depend on besides config, code and data."""
     return {
@@ -111,7 +139,16 @@ def environment(threads: int, device: str) -> dict[str, Any]:
         "cpu": cpu_model(),
         "threads": threads,
         "device": device,
+        **(_gpu() if device == "gpu" else {}),
     }
+
+
+def _gpu() -> dict[str, Any]:
+    import torch  # late: what runs on a CPU asks for its record before it needs torch
+
+    driver = Path("/proc/driver/nvidia/version")
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {"gpus": names, "driver": driver.read_text().splitlines()[0] if driver.is_file() else None}
 
 
 @cache

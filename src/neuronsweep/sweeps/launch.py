@@ -76,8 +76,10 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
         **jobs,
         "state": ledger.RUNNING,
         "objective": OmegaConf.to_container(config.objective),
-        "overrides": list(overrides.task),
-        "hydra_overrides": [word for word in overrides.hydra if not word.startswith(OF_THIS_COMMAND)],
+        "overrides": record.without_secrets(list(overrides.task)),
+        "hydra_overrides": record.without_secrets(
+            [word for word in overrides.hydra if not word.startswith(OF_THIS_COMMAND)]
+        ),
         "launcher": choices["hydra/launcher"],
         "sweeper": choices["hydra/sweeper"],
         **record.origin(config.threads, config.trainer.accelerator),

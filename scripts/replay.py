@@ -1,0 +1,81 @@
+"""Train recorded runs again and say EQUAL, or what differs.
+
+python scripts/replay.py RUN_DIR [RUN_DIR ...] [--tolerance 1e-6]
+python scripts/replay.py SWEEP_DIR --sample 5
+"""
+
+import random
+import tempfile
+from pathlib import Path
+
+from neuronsweep import console
+from neuronsweep.cli import Parser, command
+from neuronsweep.config import check_targets
+from neuronsweep.errors import Diverged, UserError
+from neuronsweep.sweeps import ledger
+
+
+def main() -> None:
+    parser = Parser(description="Train recorded runs again and say EQUAL, or what differs.")
+    parser.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="run directories, sweep directories")
+    parser.add_argument("--sample", type=int, metavar="N", help="of a sweep N runs, always the same ones, not all")
+    tolerance = "how far numbers may be apart, as a share of the larger one (0: the same bits)"
+    parser.add_argument("--tolerance", type=float, default=0.0, metavar="T", help=tolerance)
+    parser.add_argument("--trust", action="store_true", help="build classes that are not neuronsweep's or torch's, too")
+    arguments = parser.parse_args()
+    if arguments.sample is not None and arguments.sample < 1:
+        raise UserError(f"--sample={arguments.sample} is not allowed: it is a whole number >= 1")
+    runs = [run for directory in arguments.directories for run in chosen(directory, arguments.sample)]
+    for run in runs:
+        if ledger.proved(run)["state"] != ledger.COMPLETE:
+            raise UserError(f"{run} cannot be replayed: its run is {ledger.status(run)['state']}")
+        if not arguments.trust:
+            check_targets(ledger.read_json(run / ledger.RECORD)["config"])
+    equal = [replay(run, arguments.tolerance) for run in runs]
+    if len(runs) > 1:
+        print(f"{sum(equal)} of {len(runs)} EQUAL")
+    if not all(equal):
+        raise SystemExit(1)
+
+
+def chosen(directory: Path, sample: int | None) -> list[Path]:
+    """The runs that a directory stands for: itself, or those of its sweep that are COMPLETE."""
+    if not (directory / ledger.SWEEP).exists():
+        return [directory]
+    runs = sorted(path.parent for path in directory.glob(f"*/{ledger.STATUS}"))
+    runs = [run for run in runs if ledger.status(run)["state"] == ledger.COMPLETE]
+    if not runs:
+        raise UserError(f"{directory} has no run that is {ledger.COMPLETE}")
+    return sorted(random.Random(0).sample(runs, sample)) if sample and sample < len(runs) else runs
+
+
+def replay(run: Path, tolerance: float) -> bool:
+    """Train one run again, print what came out, and return whether it is equal."""
+    from neuronsweep.sweeps.replay import compare, surroundings, train_again  # late: errors above need no torch
+
+    with tempfile.TemporaryDirectory() as temporary:
+        again = Path(temporary) / "run"
+        again.mkdir()
+        try:
+            train_again(run, again)
+        except Diverged as error:
+            print(f"DIFFERS  {run}: trained again, it failed: {error}")
+            return False
+        differences = compare(run, again, tolerance)
+    if not differences:
+        print(f"EQUAL  {run}" + (f"  within {tolerance:g}" if tolerance else ""))
+        return True
+    print(f"DIFFERS  {run}")
+    rows = [(d.what, d.was, d.now, "" if d.largest == float("inf") else f"{d.largest:.2g}") for d in differences]
+    console.table("what", ["was", "is", "largest difference"], rows)
+    around = surroundings(ledger.read_json(run / ledger.RECORD))
+    if around:
+        console.table("environment", ["was", "is"], [(d.what, d.was, d.now) for d in around])
+    else:
+        print("code and environment are the recorded ones")
+    return False
+
+
+if __name__ == "__main__":
+    with command():
+        main()

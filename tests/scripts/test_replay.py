@@ -1,0 +1,80 @@
+"""scripts/replay.py: the recorded numbers again, or what differs."""
+
+import json
+
+import pytest
+
+from neuronsweep.sweeps import ledger
+
+QUICK = ("epochs=40", "log_points=5", "logger=none")
+
+
+@pytest.fixture
+def run(command, tmp_path):
+    """A finished single run."""
+    done = command("train.py", *QUICK, "hydra.run.dir=run")
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "run"
+
+
+def reseal(run, **metrics) -> None:
+    """Change metrics as somebody would who wants nobody to see it."""
+    ledger.write_json(run / ledger.METRICS, {**ledger.read_json(run / ledger.METRICS), **metrics})
+    ledger.end(run, ledger.COMPLETE, 0)
+
+
+def test_runs_of_both_engines_are_equal(command, tmp_path, run):
+    words = ("data=moons", "batch_size=64", "model.hidden=2,8,40", "model.act=tanh,silu", "model.dropout=0,0.1")
+    assert command("train.py", "-m", *QUICK, *words, "hydra.sweep.dir=sweep").returncode == 0
+    done = command("scripts/replay.py", "run", "sweep", "--sample", "5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("EQUAL  ") == 6
+    assert "6 of 6 EQUAL" in done.stdout
+    engines = {ledger.status(path.parent)["engine"] for path in tmp_path.glob("sweep/*/status.json")}
+    assert engines == {"lightning", "population"}
+
+
+def test_what_differs_is_named_with_how_much_and_what_changed_around_it(command, run):
+    true = ledger.metrics(run)["val/loss"]
+    reseal(run, **{"val/loss": true * (1 + 1e-5)})
+    done = command("scripts/replay.py", "run")
+    assert done.returncode == 1
+    assert done.stdout.startswith("DIFFERS  run")
+    assert f"metric val/loss  {true * (1 + 1e-5)!r}  {true!r}" in done.stdout.replace("   ", "  ")
+    assert "1e-05" in done.stdout
+    assert "code and environment are the recorded ones" in done.stdout
+    within = command("scripts/replay.py", "run", "--tolerance", "1e-4")
+    assert within.stdout == "EQUAL  run  within 0.0001\n"
+
+
+def test_an_environment_that_changed_is_shown(command, run):
+    asked = ledger.read_json(run / ledger.RECORD)
+    asked["environment"]["packages"]["torch"] = "1.0"
+    ledger.write_json(run / ledger.RECORD, asked)
+    reseal(run, **{"val/loss": 1.0})
+    assert "packages.torch  1.0" in command("scripts/replay.py", "run").stdout
+
+
+def test_what_cannot_be_replayed_is_one_line(command, run, tmp_path):
+    def refused(message: str, *words: str) -> None:
+        done = command("scripts/replay.py", *words)
+        assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, ""), done.stderr
+        assert message in done.stderr
+
+    refused("nowhere is not a run directory", "nowhere")
+    refused("--sample=0 is not allowed", "run", "--sample", "0")
+    asked = json.loads((run / ledger.RECORD).read_text())
+    asked["config"]["module"]["_target_"] = "os.system"
+    ledger.write_json(run / ledger.RECORD, asked)
+    refused("record.json is damaged", "run")
+    ledger.end(run, ledger.COMPLETE, 0)
+    refused("--trust runs it all the same", "run")
+    ledger.update(run, state=ledger.FAILED)
+    refused("cannot be replayed: its run is FAILED", "run")
+
+
+def test_a_run_of_two_processes_is_equal(command, tmp_path):
+    done = command("train.py", *QUICK, "trainer=ddp_cpu", "trainer.devices=2", "hydra.run.dir=ddp")
+    assert done.returncode == 0, done.stderr
+    done = command("scripts/replay.py", "ddp")
+    assert done.stdout == "EQUAL  ddp\n", done.stdout + done.stderr

@@ -1,0 +1,34 @@
+"""Killed at random moments and in the middle of writes, a sweep ends as if nothing had happened; also `make soak`."""
+
+import random
+
+import pytest
+
+from tests.kill_loop import Counts, kill_loop
+
+VECTORIZED = (
+    "data=moons",
+    "batch_size=50",
+    "model.hidden=2,8",
+    "model.act=relu,tanh",
+    "seed=range(3)",
+    "epochs=300",
+    "population.max_members=4",
+    "population.snapshot_seconds=0.2",
+)
+BASIC = (
+    "hydra/launcher=basic",
+    "model.hidden=2,8",
+    "seed=range(3)",
+    "epochs=600",
+    "trainer.checkpoint_seconds=0.2",
+)
+
+
+@pytest.mark.parametrize(("words", "kills"), [(VECTORIZED, 6), (BASIC, 3)])
+def test_a_killed_sweep_loses_and_repeats_nothing(tmp_path, words, kills):
+    counts = Counts()
+    kill_loop(words, kills, tmp_path, random.Random(1), counts)
+    assert (counts.kills, counts.runs_lost, counts.runs_repeated) == (kills, 0, 0)
+    assert (counts.differences, counts.leftovers) == (0, 0)
+    assert counts.runs_trained >= 6
