@@ -5,12 +5,11 @@ python scripts/resume.py DIR [--retry-failed] [--accept-changes]
 
 import os
 import shutil
-import sys
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from neuronsweep.cli import Parser, command
+from neuronsweep.cli import Parser, become, command
 from neuronsweep.config import check_targets
 from neuronsweep.errors import UserError
 from neuronsweep.record import differences
@@ -85,8 +84,7 @@ def resume_sweep(directory: Path, retry_failed: bool, accept_changes: bool) -> N
     words = [f"hydra.sweeper.{name}=true" for name, wanted in asked.items() if wanted]
     quoted = str(directory).replace("'", "\\'")
     train = Path(__file__).resolve().parents[1] / "train.py"
-    command = [sys.executable, str(train), "-m", *sweep["overrides"], *sweep["hydra_overrides"], *words]
-    os.execv(sys.executable, [*command, f"hydra.sweep.dir='{quoted}'"])
+    become([str(train), "-m", *sweep["overrides"], *sweep["hydra_overrides"], *words, f"hydra.sweep.dir='{quoted}'"])
 
 
 if __name__ == "__main__":

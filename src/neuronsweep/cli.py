@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
@@ -16,6 +16,8 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from neuronsweep.config import known_keys, nearest
 from neuronsweep.errors import Diverged, Unwritable, UserError, stop
 from neuronsweep.schemas import SCHEMAS
+
+TRACEBACK_WANTED = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 Task = TypeVar("Task", bound=Callable[..., Any])
 
@@ -32,7 +34,6 @@ def command() -> Iterator[None]:
 
     With HYDRA_FULL_ERROR=1 in the environment every error shows its traceback.
     """
-    traceback_wanted = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, where it would print six lines and exit
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -44,11 +45,18 @@ def command() -> Iterator[None]:
     except Unwritable as error:
         stop(str(error), status=1)
     except (UserError, Diverged, HydraException, OmegaConfBaseException) as error:
-        if traceback_wanted:
+        if TRACEBACK_WANTED:
             raise
         if isinstance(error, Diverged):
             stop(f"the run failed: {error}", status=1)
         stop(str(error) if isinstance(error, UserError) else explain(error))
+
+
+def become(words: Sequence[str]) -> NoReturn:
+    """Go on as another Python command, in the environment that this one was started in."""
+    if not TRACEBACK_WANTED:
+        os.environ.pop("HYDRA_FULL_ERROR", None)
+    os.execv(sys.executable, [sys.executable, *words])
 
 
 class Parser(argparse.ArgumentParser):

@@ -28,7 +28,7 @@ class GridSweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> list:
         from neuronsweep.errors import Unwritable
         from neuronsweep.sweeps.compose import expand
-        from neuronsweep.sweeps.launch import begin_sweep, stopped
+        from neuronsweep.sweeps.launch import begin_sweep, no_room, stopped
 
         assert self.config is not None
         assert self.hydra_context is not None
@@ -41,6 +41,5 @@ class GridSweeper(BasicSweeper):
         except KeyboardInterrupt:
             stopped(Path(self.config.hydra.sweep.dir))
             raise KeyboardInterrupt("told") from None
-        except Unwritable:
-            stopped(Path(self.config.hydra.sweep.dir))
-            raise
+        except Unwritable as error:
+            no_room(error, Path(self.config.hydra.sweep.dir))

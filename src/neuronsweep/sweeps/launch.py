@@ -1,6 +1,5 @@
 """What a sweep does before its first run and after each: all jobs composed and checked, results kept as runs end."""
 
-import contextlib
 import os
 import sys
 import traceback
@@ -118,8 +117,12 @@ def stopped(sweep: Path) -> None:
     rows = results.rows()
     done = sum(row["state"] == ledger.COMPLETE for row in rows)
     console.say(f"\nstopped with {done} of {results.jobs} runs complete; go on with: {console.resume_command(sweep)}")
-    with contextlib.suppress(Unwritable):  # what stopped it, perhaps
-        results.write(rows)
+    results.write(rows)
+
+
+def no_room(error: Unwritable, directory: Path) -> NoReturn:
+    """End a command whose files cannot be written: nothing failed, and all of it can go on."""
+    stop(f"{error}; when there is room, go on with: {console.resume_command(directory)}", status=1)
 
 
 def check_machine(accelerator: str, devices: int) -> None:
@@ -194,7 +197,7 @@ class Bookkeeper(Callback):
         name = f"#{config.hydra.job.num} {' '.join(config.hydra.overrides.task)}"
         failed = job_return.status is JobStatus.FAILED
         if failed and isinstance(job_return._return_value, Unwritable):
-            _no_room(job_return._return_value, results.sweep)
+            no_room(job_return._return_value, results.sweep)
         if failed:
             print(f"{name}  FAILED: {_tell(job_return._return_value)}", file=sys.stderr, flush=True)
         elif results.jobs <= TOLD:
@@ -207,7 +210,7 @@ class Bookkeeper(Callback):
                 again = f"{console.resume_command(results.sweep)} --retry-failed"
                 stop(f"stopped at the first failure, as fail_fast=true says; go on with: {again}", status=1)
         except Unwritable as error:
-            _no_room(error, results.sweep)
+            no_room(error, results.sweep)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         results = self._results(config)
@@ -218,7 +221,7 @@ class Bookkeeper(Callback):
             console.say(f"sweep directory: {console.directory_name(results.sweep)}")
             _illustrate(results)
         except Unwritable as error:
-            _no_room(error, results.sweep)
+            no_room(error, results.sweep)
         complete = {row["run"] for row in rows if row["state"] == ledger.COMPLETE}
         failed = [number for number in range(results.jobs) if number not in complete]
         if failed:
@@ -251,11 +254,6 @@ def _illustrate(results: Results) -> None:
         bar.close()
 
 
-def _no_room(error: Unwritable, directory: Path) -> NoReturn:
-    """End a command whose files cannot be written: nothing failed, and all of it can go on."""
-    stop(f"{error}; when there is room, go on with: {console.resume_command(directory)}", status=1)
-
-
 def _end_single(job_return: JobReturn, directory: Path) -> None:
     """End a single run that failed here, before Hydra adds lines of its own."""
     if job_return.status is JobStatus.FAILED:
@@ -263,7 +261,7 @@ def _end_single(job_return: JobReturn, directory: Path) -> None:
         if isinstance(error, UserError):
             stop(str(error))
         if isinstance(error, Unwritable):
-            _no_room(error, directory)
+            no_room(error, directory)
         stop(f"the run failed: {_tell(error)}", status=1)
 
 

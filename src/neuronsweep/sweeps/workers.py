@@ -162,8 +162,11 @@ def _work(
             _train(populations[index], index, device, snapshot_seconds, connection, should_stop)
         except (Interrupted, BrokenPipeError):
             return
-        except (Unwritable, OSError) as error:
+        except Unwritable as error:
             connection.send(Broken(str(error)))
+            return
+        except OSError as error:
+            connection.send(Broken(f"{error.filename or populations[index].snapshot}: {error.strerror}"))
             return
 
 
