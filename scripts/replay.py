@@ -10,9 +10,9 @@ from pathlib import Path
 
 from neuronsweep import console
 from neuronsweep.cli import Parser, command
-from neuronsweep.config import check_targets
 from neuronsweep.errors import Diverged, UserError
 from neuronsweep.sweeps import ledger
+from neuronsweep.targets import check_targets
 
 
 def main() -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from neuronsweep.cli import Parser, become, command
-from neuronsweep.config import check_targets
 from neuronsweep.errors import UserError
 from neuronsweep.record import differences
 from neuronsweep.sweeps import ledger, lock
+from neuronsweep.targets import check_targets
 
 
 def main() -> None:

@@ -88,4 +88,47 @@ def test_a_run_directory_is_not_written_twice(command):
     assert command("train.py", *words).returncode == 0
     done = command("train.py", *words)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "holds results already" in done.stderr
+    assert "it holds a run that is COMPLETE" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["data=null"], "data=null is not allowed: a group is chosen by a name"),
+        (["-m", "seed=0,1", "data=sine,null"], "data=sine,null is not allowed: a group is chosen by a name"),
+        (["=3"], "=3 is not allowed"),
+        (["~epochs"], "~epochs is not allowed: the config needs all of its keys"),
+        (["~trainer"], "~trainer is not allowed: the config needs all of its keys"),
+        (["data._target_=os.nope"], "data._target_=os.nope is not allowed: Error loading 'os.nope'"),
+        (["data=spirals", "data.classes=400"], "data.classes=400 is not allowed"),
+        (["data.low=2.4", "data.n=3"], "none of the 3 samples lies between them"),
+        (["model.norm=batch", "batch_size=479"], "the last batch has 1 sample"),
+    ],
+)
+def test_what_no_config_has_is_one_line_and_leaves_nothing(command, tmp_path, words, message):
+    done = command("train.py", *words)
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, ""), done.stderr
+    assert message in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("module._target_=os.path", "module._target_=os.path is not allowed: Located non-class"),
+        ("module._target_=neuronsweep.models.modules.ClassificationModule", "with this data it is a RegressionModule"),
+        ("optimizer._target_=torch.optim.Nope", "optimizer._target_=torch.optim.Nope is not allowed"),
+        ("scheduler._target_=x.y", "scheduler._target_=x.y is not allowed: Error loading 'x.y'"),
+    ],
+)
+def test_a_target_that_is_none_is_one_line(command, word, message):
+    done = command("train.py", word, "logger=none")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert message in done.stderr
+
+
+def test_a_job_whose_data_cannot_be_built_fails_by_its_number(command):
+    done = command("train.py", "-m", "data.n=3,100", "data.low=2.4", "epochs=2", "logger=none")
+    assert done.returncode == 1
+    assert "#0 data.n=3 data.low=2.4 epochs=2 logger=none  FAILED: data.low=2.4 data.high=2.5 is not" in done.stderr
+    assert "1 of 2 runs did not complete: 0" in done.stderr

@@ -11,7 +11,13 @@ from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+    ValidationError,
+)
 
 from neuronsweep.config import known_keys, nearest
 from neuronsweep.errors import Diverged, Unwritable, UserError, stop
@@ -44,6 +50,17 @@ def command() -> Iterator[None]:
         raise SystemExit(130) from None
     except Unwritable as error:
         stop(str(error), status=1)
+    except ValueError as error:
+        if TRACEBACK_WANTED or "Config group override" not in str(error):
+            raise
+        pairs = {word: word.lstrip("+").partition("=") for word in sys.argv[1:]}
+        named = re.compile(r"[A-Za-z_]\w*")
+        words = [
+            word
+            for word, (key, _, value) in pairs.items()
+            if key in ("", *SCHEMAS) and not all(named.fullmatch(one) and one != "null" for one in value.split(","))
+        ]
+        stop(f"{' '.join(words)} is not allowed: a group is chosen by a name, GROUP=NAME")
     except (UserError, Diverged, HydraException, OmegaConfBaseException) as error:
         if TRACEBACK_WANTED:
             raise
@@ -80,6 +97,9 @@ def _is_number(word: str) -> bool:
 
 def explain(error: Exception) -> str:
     """Hydra's or OmegaConf's error in one line that names the key, the value, what is allowed and the nearest key."""
+    removed = [word for word in sys.argv[1:] if word.startswith("~")]
+    if removed and isinstance(error, ConfigKeyError | MissingMandatoryValue):
+        return f"{removed[0]} is not allowed: the config needs all of its keys"
     cause: BaseException = error
     while isinstance(cause.__cause__, HydraException | OmegaConfBaseException):
         cause = cause.__cause__

@@ -1,7 +1,7 @@
 """Checks of a config before anything is trained or written. Imports neither torch nor lightning."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -10,9 +10,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from neuronsweep.errors import UserError
 from neuronsweep.schemas import BOOL, LBFGS, LOGGED, METRICS, SCHEMAS, Allowed, Config, Plateau
-
-# Packages whose classes may be built from a directory that somebody else wrote.
-TRUSTED = ("neuronsweep.", "torch.optim.", "torch.nn.", "lightning.")
 
 
 def register() -> None:
@@ -68,18 +65,6 @@ def plain(cfg: DictConfig, resolve: bool = True) -> dict[str, Any]:
     return container  # type: ignore[return-value]
 
 
-def check_targets(config: Mapping[str, Any]) -> None:
-    """Raise UserError when a config names a class or function that is not of the trusted packages."""
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            check_targets(value)
-        elif key == "_target_" and value and not str(value).startswith(TRUSTED):
-            raise UserError(
-                f"_target_={value} is not one of {', '.join(name + '*' for name in TRUSTED)}; "
-                "--trust runs it all the same: only with a directory whose author you trust"
-            )
-
-
 def _added(cfg: DictConfig, prefix: str = "") -> str | None:
     """A key that somebody added to a config with a schema, or None."""
     schema = OmegaConf.get_type(cfg)
@@ -113,6 +98,8 @@ def _check_together(cfg: DictConfig) -> None:
     data, optimizer, trainer = cfg.data, cfg.optimizer, cfg.trainer
     if "low" in data and not data.low < data.high:
         raise UserError(f"data.low={data.low} is not allowed: data.low is a number < data.high, which is {data.high}")
+    if "classes" in data and data.classes > min(data.n, data.n_val):
+        raise UserError(f"data.classes={data.classes} is not allowed: train and val have a sample of every class")
     if optimizer.get("nesterov") and not (optimizer.momentum > 0 and optimizer.dampening == 0):
         raise UserError("optimizer.nesterov=true is not allowed: it needs optimizer.momentum > 0 and dampening 0")
     if cfg.model.norm == "batch" and cfg.batch_size == 1:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -70,7 +71,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -
         grid.add_column(Text(column), justify="right", no_wrap=True)
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
-    CONSOLE.print(grid)
+    # as wide as it is: a terminal breaks long lines, and a file keeps them
+    wide = Measurement.get(CONSOLE, CONSOLE.options.update(max_width=10_000), grid).maximum
+    CONSOLE.print(grid, width=wide, crop=False, no_wrap=True, overflow="ignore")
 
 
 def number(value: float | None) -> str:

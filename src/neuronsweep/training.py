@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from hydra.utils import get_class, instantiate
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
@@ -23,14 +22,14 @@ from neuronsweep import console, events, figures, record
 from neuronsweep.analysis import analyse
 from neuronsweep.callbacks import Bar, Checkpoint, LogPoint
 from neuronsweep.config import plain
-from neuronsweep.data.batches import sizes
-from neuronsweep.data.build import build_dataset
+from neuronsweep.data.build import build_dataset, check_batches
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError
 from neuronsweep.models.checkpoint import model_bytes, module_arguments, readable
 from neuronsweep.models.modules import ClassificationModule, NetworkModule, RegressionModule
 from neuronsweep.sweeps import ledger
+from neuronsweep.targets import built, named_class
 
 # Lightning's advice and the products it names are no news to a user of a sweep.
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -69,10 +68,7 @@ def train_run(cfg: DictConfig, directory: Path, overrides: list[str], show: bool
     """
     torch.set_num_threads(cfg.threads)
     dataset = build_dataset(cfg.data)
-    if cfg.model.norm == "batch" and 1 in sizes(len(dataset.splits["train"].x), cfg.batch_size):
-        raise UserError(
-            f"model.norm=batch is not allowed with batch_size={cfg.batch_size}: the last batch has 1 sample"
-        )
+    check_batches(cfg, dataset)
     module = build_module(cfg, dataset)
     if cfg.trainer.precision == "64-true":
         module.double()  # now, because Lightning would do it after it has restored a checkpoint, rounded
@@ -88,6 +84,7 @@ def train_run(cfg: DictConfig, directory: Path, overrides: list[str], show: bool
         checkpoint = _checkpoint(directory)
         logger = build_logger(cfg, directory, checkpoint)
         if first and show:
+            console.say(f"if this stops: {console.resume_command(directory)}")
             console.parameters(module.network)
         if first and isinstance(logger, TensorBoardLogger):
             events.begin(logger.experiment, record.flatten(plain(cfg)), module.network)
@@ -140,12 +137,9 @@ def build_module(cfg: DictConfig, dataset: Dataset) -> NetworkModule:
     """The module for the data's task, or the user's own that ``module._target_`` names."""
     default = RegressionModule if dataset.task == "regression" else ClassificationModule
     target = cfg.module._target_
-    try:
-        kind = get_class(target) if target else default
-    except ImportError as error:
-        raise UserError(f"module._target_={target} is not allowed: {error}") from None
-    if not issubclass(kind, NetworkModule):
-        raise UserError(f"module._target_={target} is not allowed: it is a subclass of {default.__name__}")
+    kind = named_class("module", target) if target else default
+    if not issubclass(kind, default):
+        raise UserError(f"module._target_={target} is not allowed: with this data it is a {default.__name__}")
     return kind(**module_arguments(plain(cfg), dataset))
 
 
@@ -153,8 +147,8 @@ def build_logger(cfg: DictConfig, directory: Path, checkpoint: Path | None) -> L
     """The logger that cfg.logger names; TensorBoard's events lie in the run directory itself."""
     if not cfg.logger._target_:
         return None
-    if get_class(cfg.logger._target_) is not TensorBoardLogger:
-        return instantiate(cfg.logger)
+    if named_class("logger", cfg.logger._target_) is not TensorBoardLogger:
+        return built("logger", cfg.logger)
     # a resumed run writes the points after its checkpoint again: TensorBoard is told to forget the first ones
     purge = _last_epoch(checkpoint) + 1 if checkpoint else None
     return RunLogger(directory, name="", version="", default_hp_metric=False, purge_step=purge)

@@ -3,19 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
-
+from neuronsweep.data.batches import sizes
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.errors import UserError
+from neuronsweep.targets import built
 
 
 def build_dataset(config: Mapping[str, Any]) -> Dataset:
     """The data set that ``_target_`` and its arguments describe. Raises UserError where they describe none."""
-    try:
-        dataset = instantiate(config)
-    except InstantiationException as error:
-        raise error.__cause__ if isinstance(error.__cause__, UserError) else error from None
+    dataset = built("data", config)
     if not isinstance(dataset, Dataset):
         raise UserError(f"data._target_={config['_target_']} is not allowed: it returned no Dataset")
     return dataset
+
+
+def check_batches(config: Mapping[str, Any], dataset: Dataset) -> None:
+    """Raise UserError where a run cannot be trained on batches of the size that its config asks for."""
+    if config["model"]["norm"] == "batch" and 1 in sizes(len(dataset.splits["train"].x), config["batch_size"]):
+        raise UserError(
+            f"model.norm=batch is not allowed with batch_size={config['batch_size']}: the last batch has 1 sample"
+        )

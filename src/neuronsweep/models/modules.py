@@ -6,7 +6,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 import torchmetrics.functional as metrics
-from hydra.utils import instantiate
 from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
@@ -15,6 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from neuronsweep.data.dataset import Split
 from neuronsweep.data.module import Block
 from neuronsweep.models.mlp import MLP
+from neuronsweep.targets import built
 
 
 class NetworkModule(LightningModule):
@@ -62,10 +62,10 @@ class NetworkModule(LightningModule):
     def configure_optimizers(self) -> Any:
         if not self.hparams["optimizer"]:
             raise ValueError("this module was built without an optimizer, so it can predict but not train")
-        optimizer = instantiate(self.hparams["optimizer"], params=list(self.parameters()), _convert_="all")
+        optimizer = built("optimizer", self.hparams["optimizer"], params=list(self.parameters()), _convert_="all")
         if not self.hparams["scheduler"]:
             return optimizer
-        scheduler = instantiate(self.hparams["scheduler"], optimizer=optimizer, _convert_="all")
+        scheduler = built("scheduler", self.hparams["scheduler"], optimizer=optimizer, _convert_="all")
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def on_fit_start(self) -> None:

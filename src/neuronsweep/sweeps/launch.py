@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from neuronsweep import console, record
+from neuronsweep.cli import explain
 from neuronsweep.config import check, plain
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, WorkerError, stop
 from neuronsweep.sweeps import ledger, lock
@@ -49,6 +50,7 @@ def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Sequence[Sequenc
     configs = ((number, plain(_job(compose, jobs[number]))) for number in begun)
     prepare(directory, configs, sweeper.retry_failed, sweeper.accept_changes)
     describe(directory, config, {"swept": list(swept), "jobs": [list(job) for job in jobs]})
+    console.say(f"if this stops: {console.resume_command(directory)}")
 
 
 def check_jobs(compose: Composer, jobs: Sequence[Sequence[str]]) -> None:
@@ -157,6 +159,10 @@ def begin_single(config: DictConfig) -> None:
     directory = Path(config.hydra.run.dir)
     if (directory / ledger.SWEEP).exists():
         raise UserError(f"{directory} is not allowed as output directory: it holds a sweep")
+    from neuronsweep.data.build import build_dataset, check_batches  # late: the checks before need no torch
+
+    dataset = build_dataset(config.data)
+    check_batches(config, dataset)
     make_directory(directory)
     lock.take(directory)
     if not (directory / ledger.STATUS).exists():
@@ -164,11 +170,9 @@ def begin_single(config: DictConfig) -> None:
     state = ledger.proved(directory)["state"]
     if state != ledger.RUNNING:
         raise UserError(f"{directory} is not allowed as output directory: it holds a run that is {state}")
-    from neuronsweep.data.build import build_dataset  # late: only a run that goes on needs it here
-
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     begun, now = ledger.read_json(directory / ledger.RECORD), plain(own)
-    differences = record.differences(begun, now, build_dataset(config.data).digest)
+    differences = record.differences(begun, now, dataset.digest)
     if differences:
         raise UserError(f"{directory} is not allowed as output directory: it holds another run: {differences[0]}")
 
@@ -187,7 +191,7 @@ class Bookkeeper(Callback):
             if "LOCAL_RANK" not in os.environ:  # the further processes of a DDP run share the directory of the first
                 begin_single(config)
         except (UserError, OmegaConfBaseException) as error:
-            stop(str(error))
+            stop(str(error) if isinstance(error, UserError) else explain(error))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         if config.hydra.mode != RunMode.MULTIRUN:

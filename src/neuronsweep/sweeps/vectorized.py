@@ -15,6 +15,7 @@ from neuronsweep import console, record
 from neuronsweep.config import plain
 from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
+from neuronsweep.errors import UserError
 from neuronsweep.models.checkpoint import readable
 from neuronsweep.population.plan import Limits, member, outside, plan
 from neuronsweep.sweeps import ledger
@@ -118,8 +119,12 @@ class Sweep:
                 alone[number] = reason
                 continue
             key = json.dumps(config["data"], sort_keys=True)
-            if key not in datasets:
-                datasets[key] = build_dataset(config["data"])
+            try:
+                if key not in datasets:
+                    datasets[key] = build_dataset(config["data"])
+            except UserError as error:
+                self._end(overrides, Ended(number, None, str(error), diverged=True))
+                continue
             own = {
                 "overrides": {**hydra["overrides"], "task": overrides},
                 "job": {**hydra["job"], **{name: cfg.hydra.job[name] for name in ("id", "num", "override_dirname")}},
