@@ -53,6 +53,7 @@ class PrintRanking(Callback):
         console.table("rank", columns, lines)
         if len(ranked) > SHOWN:
             console.say(f"... and {len(ranked) - SHOWN} more in {ledger.RESULTS}")
+        console.say(f"sweep directory: {console.directory_name(sweep)}")
 
 
 def _mean(rows: Sequence[Row], metric: str) -> float:

@@ -222,7 +222,6 @@ class Bookkeeper(Callback):
         try:
             results.write(rows)
             end_sweep(results.sweep, rows)
-            console.say(f"sweep directory: {console.directory_name(results.sweep)}")
             _illustrate(results)
         except Unwritable as error:
             no_room(error, results.sweep)

@@ -1,0 +1,26 @@
+"""(Re)build the reports of sweeps, also of one that is still running; with two, put them side by side.
+
+python scripts/report.py SWEEP_DIR [SWEEP_DIR ...]
+"""
+
+from pathlib import Path
+
+from neuronsweep.cli import Parser, command
+from neuronsweep.report.build import build
+
+
+def main() -> None:
+    parser = Parser(description="(Re)build report.html, report.md and results.csv of sweeps.")
+    parser.add_argument("directories", nargs="+", type=Path, metavar="SWEEP_DIR")
+    arguments = parser.parse_args()
+    for directory in arguments.directories:
+        print(build(directory))
+    if len(arguments.directories) == 2:
+        from neuronsweep.report.compare import compare_sweeps
+
+        print(compare_sweeps(*arguments.directories))
+
+
+if __name__ == "__main__":
+    with command():
+        main()

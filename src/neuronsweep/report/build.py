@@ -1,0 +1,47 @@
+"""Writes the reports of a sweep: report.html, report.md with its pictures, results.csv; also at a sweep's end."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from neuronsweep import console
+from neuronsweep.report import markdown
+from neuronsweep.report.read import read
+from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps.results import Results
+
+PAGE, TEXT = "report.html", "report.md"
+
+
+def build(directory: Path) -> Path:
+    """Write all reports of a sweep, which may still be running, and return the page's path.
+
+    Raises UserError for a directory that is no sweep's.
+    """
+    from neuronsweep.report.page import page
+    from neuronsweep.report.pictures import gallery_png, metric_png
+
+    sweep = read(directory)
+    drawn = {markdown.GALLERY: gallery_png(sweep), markdown.METRIC: metric_png(sweep)}
+    pictures = {name: content for name, content in drawn.items() if content}
+    Results(directory).write()
+    for name, content in pictures.items():
+        ledger.write(directory / name, content)
+    ledger.write(directory / TEXT, markdown.markdown(sweep, pictures))
+    ledger.write(directory / PAGE, page(sweep, pictures))
+    return directory / PAGE
+
+
+class WriteReport(Callback):
+    """Writes the reports when a sweep has ended; ``~hydra.callbacks.report`` leaves them out."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        try:
+            path = build(Path(config.hydra.sweep.dir))
+        except Exception as error:  # all results are written: no report is worth a failed sweep
+            print(f"no report was written: {type(error).__name__}: {error}", file=sys.stderr)
+            return
+        console.say(f"report: {console.directory_name(path)}")

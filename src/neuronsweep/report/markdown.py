@@ -1,0 +1,82 @@
+"""report.md: the answer in text and tables, with pictures beside it; the same bytes while nothing changes."""
+
+import shlex
+from collections.abc import Iterable, Sequence
+
+from neuronsweep.report.answer import comparisons, failures, number, sentences
+from neuronsweep.report.read import Sweep
+
+# Pictures beside report.md.
+GALLERY, METRIC = "report-fits.png", "report-metric.png"
+SHOWN = 20
+
+
+def markdown(sweep: Sweep, pictures: Iterable[str]) -> str:
+    """The report as GitHub shows it.
+
+    Args:
+        pictures: those of GALLERY and METRIC that there are.
+    """
+    parts = [f"# {escaped(sweep.directory.resolve().name)}", " ".join(escaped(s) for s in sentences(sweep))]
+    have = set(pictures)
+    if GALLERY in have:
+        parts.append(f"![Fits, one panel a configuration]({GALLERY})")
+    parts.append(ranking(sweep))
+    if METRIC in have:
+        parts.append(f"![{escaped(sweep.metric)} against {escaped(sweep.keys[0])}]({METRIC})")
+    failed = failures(sweep)
+    if failed:
+        rows = [(run, asked, error.strip().splitlines()[-1]) for run, asked, error in failed[:SHOWN]]
+        parts += ["## Failures", table(["run", "asked", "error"], rows)]
+    parts += ["## Got by", f"```\n{sweep.description['command']}\n```", record(sweep)]
+    parts.append(f"Any run again: `python scripts/replay.py {shlex.quote(str(sweep.directory.name))} --sample 5`")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def ranking(sweep: Sweep) -> str:
+    """The best configurations with interval, best run and comparison with the first."""
+    if not sweep.configurations:
+        return ""
+    compared = [None, *comparisons(sweep)]
+    rows = []
+    for rank, configuration in enumerate(sweep.configurations[:SHOWN], start=1):
+        found, comparison = configuration.summary, compared[rank - 1] if rank <= len(compared) else None
+        interval = f"{number(found.low)} to {number(found.high)}" if found.n > 1 else ""
+        p = number(comparison.p) if comparison else ""
+        apart = "" if not p else "" if comparison and comparison.separable else "not separable"
+        values = [configuration.values[key] for key in sweep.keys]
+        best = f"{number(configuration.results[0])} (#{configuration.best['run']})"
+        rows.append([str(rank), *values, number(found.mean), interval, str(found.n), best, p, apart])
+    columns = ["rank", *sweep.keys, sweep.metric, "95% interval", "seeds", "best (run)", "p against rank 1", ""]
+    more = len(sweep.configurations) - SHOWN
+    return table(columns, rows) + (f"\n\n... and {more} more in results.csv" if more > 0 else "")
+
+
+def record(sweep: Sweep) -> str:
+    """Code, versions and data of the sweep, as a table."""
+    if not sweep.record:
+        return ""
+    environment = sweep.record["environment"]
+    seconds = sum(float(row["seconds"] or 0) for row in sweep.rows)
+    rows = [
+        ("commit", f"{sweep.record['git_sha']}{' with changes' if sweep.record['git_dirty'] else ''}"),
+        ("versions", ", ".join(f"{name} {version}" for name, version in environment["packages"].items())),
+        ("machine", f"{environment['cpu']}, {environment['device']}, {environment['threads']} thread(s) a run"),
+        ("data digest (first run)", sweep.record["data_digest"]),
+        ("training time of all runs", f"{seconds:.1f} s"),
+    ]
+    return table(["record", ""], rows)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of GitHub's Markdown; every text is shown as it is."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    shown = [[cell if cell == "---" else escaped(cell) for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in shown)
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is, in one line."""
+    for special in "\\`*_[]<>|#":
+        text = text.replace(special, {"<": "&lt;", ">": "&gt;"}.get(special, "\\" + special))
+    return " ".join(text.split())

@@ -1,0 +1,90 @@
+"""report.html: one file that opens offline, made of the sweep's tables, charts and pictures."""
+
+import base64
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from neuronsweep import record
+from neuronsweep.report import charts, markdown
+from neuronsweep.report.answer import comparisons, failures, number, sentences, states
+from neuronsweep.report.pictures import describe_gallery
+from neuronsweep.report.read import Sweep
+from neuronsweep.sweeps import ledger
+
+# Failures whose tracebacks the page shows.
+SHOWN = 20
+
+
+def page(sweep: Sweep, pictures: Mapping[str, bytes]) -> str:
+    """The page as HTML. All text of configs and files is escaped.
+
+    Args:
+        pictures: PNG files by their names in markdown.py.
+    """
+    templates = Environment(
+        loader=PackageLoader("neuronsweep.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        extensions=["jinja2.ext.loopcontrols"],
+    )
+    templates.filters["number"] = number
+    gallery = pictures.get(markdown.GALLERY)
+    return templates.get_template("report.html.jinja").render(
+        sweep=sweep,
+        name=sweep.directory.resolve().name,
+        sentences=sentences(sweep),
+        states=states(sweep),
+        gallery=base64.b64encode(gallery).decode() if gallery else None,
+        gallery_text=describe_gallery(sweep) if gallery else "",
+        ranking=_ranking(sweep),
+        replicated=any(configuration.summary.n > 1 for configuration in sweep.configurations),
+        failures=failures(sweep)[:SHOWN],
+        charts=charts.charts(sweep),
+        heat_maps=charts.heat_maps(sweep),
+        table=_table(sweep),
+        seconds=sum(float(row["seconds"] or 0) for row in sweep.rows),
+        config=record.flatten(sweep.record.get("config", {})),
+        patch=_patch(sweep),
+        plotly=_plotly(),
+    )
+
+
+def _ranking(sweep: Sweep) -> list[dict[str, Any]]:
+    """The configurations that the page compares, best first."""
+    compared = comparisons(sweep)
+    lines = []
+    for rank, configuration in enumerate(sweep.configurations[: len(compared) + 1], start=1):
+        comparison = compared[rank - 2] if rank > 1 else None
+        lines.append({"rank": rank, "configuration": configuration, "comparison": comparison})
+    return lines
+
+
+def _table(sweep: Sweep) -> dict[str, Any]:
+    """Columns and rows of results.csv, and the command that trains each run again."""
+    columns = ["run", "state", *sweep.swept, *sweep.metrics, "seconds", "directory"]
+    rows = [[row.get(column, "") for column in columns] for row in sweep.rows]
+    commands = [sweep.command(row) for row in sweep.rows]
+    return {"columns": columns, "rows": rows, "commands": commands, "directory": str(sweep.directory)}
+
+
+def _patch(sweep: Sweep) -> str:
+    """The uncommitted changes that the runs were trained with."""
+    if not sweep.record.get("git_dirty"):
+        return ""
+    paths = (sweep.path(row) / ledger.PATCH for row in sweep.rows)
+    found = next((path for path in paths if path.exists()), None)
+    return found.read_text() if found else ""
+
+
+def _plotly() -> str:
+    """plotly.js as plotly's package brings it; to import the package takes longer than all the rest of a report."""
+    found = importlib.util.find_spec("plotly")
+    assert found is not None
+    assert found.submodule_search_locations is not None
+    script = Path(found.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
+    return script.read_text(encoding="utf-8").replace("</script", "<\\/script")

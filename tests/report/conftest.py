@@ -1,0 +1,46 @@
+"""Sweeps to report of, trained once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope="session")
+def swept(tmp_path_factory):
+    """Train a sweep without a report of its own and return its directory: swept("moons", "data=moons", ...)."""
+    made: dict[tuple[str, ...], Path] = {}
+
+    def swept(name: str, *words: str) -> Path:
+        if (name, *words) not in made:
+            directory = tmp_path_factory.mktemp("swept") / name
+            command = [sys.executable, str(ROOT / "train.py"), "-m", *words, "logger=none", "~hydra.callbacks.report"]
+            done = subprocess.run([*command, f"hydra.sweep.dir='{directory}'"], capture_output=True, text=True)
+            assert done.returncode in (0, 1), done.stderr
+            made[name, *words] = directory
+        return made[name, *words]
+
+    return swept
+
+
+@pytest.fixture(scope="session")
+def sine(swept):
+    """Widths by activations by seeds on the sine."""
+    return swept("sine", "model.hidden=2,8", "model.act=relu,tanh", "seed=range(3)", "epochs=200", "log_points=10")
+
+
+@pytest.fixture(scope="session")
+def harmed(swept):
+    """A sweep with failures, words that are markup, and one damaged run."""
+    from neuronsweep.sweeps import ledger
+
+    words = ("data=moons", "optimizer=sgd", "optimizer.lr=0.1,1e30", "model.act=relu", "epochs=20", "seed=0,1,2")
+    directory = swept("harmed <img src=x onerror=alert(1)>", *words, "log_points=4")
+    (directory / "0001" / ledger.METRICS).write_text("{}")
+    status = ledger.status(directory / "0003")
+    assert status["state"] == ledger.FAILED
+    ledger.update(directory / "0003", error="Traceback: <script>document.title = 'broken'</script> & <b>bold</b>")
+    return directory

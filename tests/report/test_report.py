@@ -1,0 +1,98 @@
+"""report.md and report.html as text: numbers are those of results.csv, text is text."""
+
+import csv
+import json
+import re
+import shutil
+
+import pytest
+
+from neuronsweep.errors import UserError
+from neuronsweep.report.answer import sentences
+from neuronsweep.report.build import PAGE, TEXT, build
+from neuronsweep.report.compare import comparison
+from neuronsweep.report.read import in_order, read
+from neuronsweep.sweeps import ledger
+
+
+def table_of(page: str) -> dict:
+    return json.loads(re.search(r"table = (\{.*\});", page).group(1))
+
+
+def test_the_page_has_the_numbers_of_results_csv(sine):
+    page = build(sine).read_text()
+    table = table_of(page)
+    rows = list(csv.DictReader((sine / ledger.RESULTS).open()))
+    assert table["columns"] == list(rows[0])
+    assert [[str(value) for value in row] for row in table["rows"]] == [list(row.values()) for row in rows]
+    assert "src=" not in re.sub(r'src="data:[^"]*"', "", page.split("<script>")[0])
+    assert len(page) < 8e6
+
+
+def test_the_same_sweep_has_the_same_text(sine):
+    build(sine)
+    before = {path.name: path.read_bytes() for path in sine.glob("report*")}
+    build(sine)
+    assert {path.name: path.read_bytes() for path in sine.glob("report*")} == before
+    assert {"report.html", "report.md", "report-fits.png", "report-metric.png"} == set(before)
+
+
+def test_the_answer_names_the_best_and_what_seeds_cannot_tell(sine):
+    first, *then = sentences(read(sine))
+    assert first.startswith("On the sine, model.hidden=8 model.act=")
+    assert "is best of 4 configurations (model.hidden 2, 8; model.act relu, tanh): val/loss" in first
+    assert "95% interval" in first
+    assert any("separable" in sentence for sentence in then)
+
+
+def test_failures_and_damage_are_told_and_markup_is_text(harmed):
+    page = build(harmed).read_text()
+    assert "&lt;script&gt;document.title" in page
+    assert "<script>document.title" not in page
+    assert "<img src=x" not in page
+    assert "<b>bold" not in page
+    assert "2 COMPLETE, 1 DAMAGED, 3 FAILED" in " ".join(sentences(read(harmed)))
+    text = (harmed / TEXT).read_text()
+    assert "<script>" not in text
+    assert "0001" in text
+    states = [row[1] for row in table_of(page)["rows"]]
+    assert states == ["COMPLETE", "DAMAGED", "COMPLETE", "FAILED", "FAILED", "FAILED"]
+
+
+def test_a_running_sweep_and_one_without_results_have_a_report(sine, tmp_path):
+    copy = shutil.copytree(sine, tmp_path / "running")
+    for number in range(4, 12):
+        ledger.discard(copy / f"{number:04d}")
+    ledger.update(copy / "0003", state=ledger.RUNNING)
+    assert "Of 4 runs 3 COMPLETE, 1 RUNNING." in build(copy).read_text()
+    for number in range(4):
+        ledger.discard(copy / f"{number:04d}")
+    assert "No run is complete yet: none has begun." in build(copy).read_text()
+
+
+def test_two_sweeps_are_compared(sine, swept):
+    other = swept("other", "model.hidden=2,8", "model.act=relu,tanh", "seed=range(3)", "epochs=100", "log_points=10")
+    text = comparison(read(sine), read(other))
+    assert "| epochs | 200 | 100 |" in text
+    assert text.count("model.hidden=8 model.act=tanh") >= 1
+    assert "Command, config, code, data and versions are the same" in comparison(read(sine), read(sine))
+
+
+def test_what_is_no_sweep_is_refused(tmp_path, command, sine):
+    with pytest.raises(UserError, match="is not a sweep directory"):
+        read(tmp_path)
+    done = command("scripts/report.py", "nowhere")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    done = command("scripts/report.py", str(sine))
+    assert done.stdout.strip() == str(sine / PAGE)
+
+
+def test_a_sweep_ends_with_its_report(command, tmp_path):
+    done = command("train.py", "-m", "seed=0,1", "epochs=5", "logger=none", "hydra.sweep.dir=sweep")
+    assert done.stdout.splitlines()[-1] == "report: sweep/report.html"
+    assert (tmp_path / "sweep" / PAGE).exists()
+
+
+def test_values_stand_in_the_order_of_their_numbers():
+    assert in_order(["32", "2", "8", "2"]) == ["2", "8", "32"]
+    assert in_order(["tanh", "relu", "tanh"]) == ["tanh", "relu"]
