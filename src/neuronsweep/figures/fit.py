@@ -1,0 +1,126 @@
+"""The picture of one fit. Matplotlib is imported when the first picture is drawn, because that takes a while."""
+
+import io
+import textwrap
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from neuronsweep.data.dataset import Dataset
+from neuronsweep.figures.curve import curve
+from neuronsweep.figures.plane import heat_maps, regions
+from neuronsweep.figures.style import (
+    BLUE,
+    BOTTOM,
+    FEW,
+    FEW_STYLE,
+    FONT,
+    LEFT,
+    MANY_STYLE,
+    RIGHT,
+    SKY,
+    TOP,
+    Predict,
+    Update,
+    blank,
+    class_logits,
+    dress,
+    not_finite,
+    notice,
+    predictor,
+    samples_of,
+    span,
+    title_text,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def title(config: Mapping[str, Any], metric: str, value: float) -> str:
+    """What a picture shows, from a run's config with nested keys: data, network, seed and one metric."""
+    model = config["model"]
+    data = config["data"]["_target_"].rpartition(".")[2]
+    hidden = " - ".join([str(model["hidden"])] * model["depth"]) + f" {model['act']}" if model["depth"] else "linear"
+    out = "" if model["out_act"] == "identity" else f", output {model['out_act']}"
+    return f"{data}: {hidden}{out}, seed {config['seed']}, {metric} {value:.4g}"
+
+
+def fit_png(network: Callable[[Tensor], Tensor], dataset: Dataset, title: str) -> bytes:
+    """Draw what a network has learnt, as a PNG of 640 x 420 pixels; the same arguments give the same bytes.
+
+    One input: data, truth and prediction as curves, the training range shaded. Two inputs: decision regions with the
+    training points, or heat maps of truth and prediction. Else: val's predictions against its targets.
+    ``network`` maps x (N, D) to predictions or logits (N, 1), or to logits (N, classes). A Module is evaluated in its
+    own dtype, on its own device, in evaluation mode, and left as it was. ``title`` is literal text. Predictions that
+    are not finite are left out, and the picture says so.
+    """
+    return Painter(dataset).png(network, title)
+
+
+class Painter:
+    """Draws fits of one data set; what their pictures have in common is drawn once, which takes most of the time."""
+
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+        self.prepare = LIVE.get((dataset.task, dataset.inputs))
+        if self.prepare:
+            self.figure = blank()
+            self.update = self.prepare(self.figure, dataset)
+            self.title = title_text(self.figure)
+            self.figure.canvas.draw()
+            self.background = self.figure.canvas.copy_from_bbox(self.figure.bbox)  # type: ignore[attr-defined]
+
+    def png(self, network: Callable[[Tensor], Tensor], title: str) -> bytes:
+        """The picture of one fit; see ``fit_png``."""
+        from PIL import Image
+
+        predict = predictor(network)
+        line = textwrap.shorten(title, 80, placeholder=" …") or " "
+        if self.prepare:
+            self.figure.canvas.restore_region(self.background)  # type: ignore[attr-defined]
+            self.title.set_text(line)
+            for artist in (*self.update(predict), self.title):
+                self.figure.draw_artist(artist)
+            figure = self.figure
+        else:
+            figure = blank()
+            WHOLE.get((self.dataset.task, self.dataset.inputs), against_targets)(figure, predict, self.dataset)
+            title_text(figure).set(text=line, animated=False)
+            figure.canvas.draw()
+        buffer = io.BytesIO()
+        # not canvas.print_png: without the alpha channel the file is a quarter smaller
+        pixels = np.asarray(figure.canvas.buffer_rgba())[:, :, :3]  # type: ignore[attr-defined]
+        Image.fromarray(pixels).save(buffer, "png", compress_level=4)
+        return buffer.getvalue()
+
+
+def against_targets(figure: "Figure", predict: Predict, dataset: Dataset) -> None:
+    """Draw val's predictions against its targets."""
+    axes = figure.add_axes((LEFT, BOTTOM, RIGHT - LEFT, TOP - BOTTOM))
+    x, y_N = dataset.splits["val"].x, samples_of(dataset, "val")[1]
+    out_NK = predict(x.double().numpy())
+    limits = span(y_N, 0.1)
+    predicted_N = class_logits(out_NK).argmax(axis=1) if dataset.classes else np.clip(out_NK[:, 0], *limits)
+    pairs, counts = np.unique(np.stack([y_N, predicted_N], axis=1), axis=0, return_counts=True)
+    axes.plot(limits, limits, "--", color="black", linewidth=1.4, zorder=0)
+    if dataset.classes:  # many samples in few places: areas and numbers
+        axes.scatter(pairs[:, 0], pairs[:, 1], s=1500 * counts / counts.max(), color=SKY)
+        for pair, count in zip(pairs, counts, strict=True):
+            axes.text(pair[0], pair[1], str(count), ha="center", va="center", fontsize=FONT)
+        axes.set(xticks=range(dataset.classes), yticks=range(dataset.classes))
+    else:
+        axes.scatter(pairs[:, 0], pairs[:, 1], color=BLUE, **(FEW_STYLE if len(y_N) <= FEW else MANY_STYLE))
+    what = "class" if dataset.classes else "y"
+    dress(axes, f"{what} (val)", f"predicted {what}", limits + limits)
+    notice(axes).set(text=not_finite(out_NK), animated=False, visible=not np.isfinite(out_NK).all())
+
+
+# Pictures of which only the returned artists change from fit to fit, and pictures drawn as a whole.
+LIVE: dict[tuple[str, int], Callable[["Figure", Dataset], Update]] = {
+    ("regression", 1): curve,
+    ("classification", 2): regions,
+}
+WHOLE = {("regression", 2): heat_maps}
