@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: env sweep test check format bench soak clean
+.PHONY: env sweep reproduce gallery test check format bench soak clean
 
 env: .venv/.made
 
@@ -13,6 +13,12 @@ env: .venv/.made
 
 sweep: env  ## the headline sweep: what do 2, 8, 32 neurons with relu or tanh learn of a sine
 	$(BIN)/python train.py -m model.hidden=2,8,32 model.act=relu,tanh
+
+reproduce: env  ## which claims of the articles hold, and in how many of 20 seeds
+	$(BIN)/python scripts/reproduce.py
+
+gallery: env  ## docs/gallery.md from sweeps trained now
+	$(BIN)/python scripts/gallery.py
 
 test: env  ## all tests
 	$(BIN)/python -m pytest -n 2

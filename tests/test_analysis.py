@@ -114,17 +114,22 @@ def test_kinks_need_one_input_finite_weights_and_an_interval():
 
 
 def test_which_metrics_a_fit_has():
+    always, solved = {"params", "optimum/linear"}, {"optimum/loss", "optimum/ratio"}
     truth = {"truth/inside", "truth/outside", "truth/outside_over_inside"}
-    assert set(analyse(MLP(1, 1), SINE)) == {"params", "kinks", "dead"} | truth
-    assert set(analyse(MLP(1, 1, act="tanh"), SINE)) == {"params"} | truth
-    assert set(analyse(MLP(1, 1, depth=0), SINE)) == {"params", "kinks", "slope", "intercept"} | truth
-    assert set(analyse(MLP(1, 1, act="identity", depth=2), SINE)) == {"params", "kinks", "slope", "intercept"} | truth
-    assert set(analyse(MLP(1, 1, depth=0, out_act="relu"), SINE)) == {"params", "kinks", "dead"} | truth
-    assert set(analyse(MLP(1, 1, norm="batch"), SINE)) == {"params", "dead"} | truth
-    assert set(analyse(MLP(1, 1), curves.temperature())) == {"params", "kinks", "dead", "truth/inside"}
-    assert set(analyse(MLP(2, 1), planes.polynomial())) == {"params", "dead", "truth/inside"}
-    assert set(analyse(MLP(2, 1), planes.moons())) == {"params", "dead"}
-    assert set(analyse(MLP(2, 3, act="tanh"), planes.spirals())) == {"params"}
+    line = {"kinks", "slope", "intercept"}
+    assert set(analyse(MLP(1, 1), SINE)) == {*always, *solved, "kinks", "dead"} | truth
+    assert set(analyse(MLP(1, 1, act="tanh"), SINE)) == always | truth
+    assert set(analyse(MLP(1, 1, depth=0), SINE)) == always | solved | line | truth
+    assert set(analyse(MLP(1, 1, act="identity", depth=2), SINE)) == always | solved | line | truth
+    assert set(analyse(MLP(1, 1, depth=0, out_act="relu"), SINE)) == {*always, *solved, "kinks", "dead"} | truth
+    assert set(analyse(MLP(1, 1, depth=2), SINE)) == {*always, "kinks", "dead"} | truth
+    assert set(analyse(MLP(1, 1, norm="batch"), SINE)) == {*always, "dead"} | truth
+    # eight kinks pass through nine readings: there is no ratio to 0
+    assert set(analyse(MLP(1, 1), curves.temperature())) == {*always, "kinks", "dead", "truth/inside", "optimum/loss"}
+    assert set(analyse(MLP(2, 1), planes.polynomial())) == {*always, "dead", "truth/inside"}
+    assert set(analyse(MLP(2, 1), planes.moons())) == {*always, "dead"}
+    assert set(analyse(MLP(2, 1, depth=0), planes.moons())) == always | solved
+    assert set(analyse(MLP(2, 3, act="tanh"), planes.spirals())) == always
 
 
 def test_params_counts_what_is_trained():

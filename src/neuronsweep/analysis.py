@@ -1,4 +1,4 @@
-"""What a fit is: its size, its error against the truth inside and outside the training range, kinks and dead units."""
+"""What a fit is: its size, its errors against the truth and beside the best possible fit, kinks and dead units."""
 
 import copy
 import math
@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from neuronsweep import optima
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.models.mlp import ACTIVATIONS, MLP
 
@@ -18,6 +20,9 @@ Array = NDArray[np.float64]
 # A grid over all of a curve's inputs, by which errors against the truth are means over x and not over drawn samples.
 # 1600 steps are 0.005 on the sine's [-3.5, 4.5].
 GRID = 1601
+
+# The best fit with more kinks than this takes seconds, which a sweep would not like to spend (optima.kinks finds it).
+MOST_KINKS = 32
 
 # Breakpoints nearer to each other than this share of the interval are one.
 SAME_PLACE = 1e-9
@@ -66,6 +71,8 @@ def analyse(network: MLP, dataset: Dataset) -> dict[str, float]:
     ratio, for a curve on its range of samples (truth_errors), for more inputs on the train and the outer samples.
     ``slope``, ``intercept``: of a network with one input that is affine whatever its weights, from the weights.
     ``kinks``: how many kinks a piecewise-linear network with one input has in the range of all samples (kinks).
+    ``optimum/linear``: train loss of the best linear model. ``optimum/loss``: least train loss that any network of this
+    shape can have, where that is known (optimum). ``optimum/ratio``: this network's train loss over it.
     ``dead``: share of the hidden ReLU units that are 0 on every train sample; without hidden layers, of ReLU outputs.
     """
     found: dict[str, float] = {"params": sum(p.numel() for p in network.parameters() if p.requires_grad)}
@@ -76,9 +83,32 @@ def analyse(network: MLP, dataset: Dataset) -> dict[str, float]:
         found |= _against_truth(fixed, dataset)
     if _is_piecewise_linear(fixed):
         found |= _shape(fixed, *_range(dataset))
+    found |= _beside_the_best(fixed, dataset)
     # last, for it changes the copy
     found |= _dead(fixed, dataset.splits["train"].x.double())
     return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def optimum(network: MLP, dataset: Dataset) -> float | None:
+    """Least train loss that any network of this shape can have, or None where nobody has solved for it.
+
+    Known for linear models of any depth, a ReLU after a linear model of one input, and one hidden layer of units that
+    bend on one input, which cannot be better than as many kinks as its units can make (up to MOST_KINKS).
+    """
+    identity, relu = ACTIVATIONS["identity"], ACTIVATIONS["relu"]
+    if any(not isinstance(norm, nn.Identity) for norm in network.norms):
+        return None
+    is_linear = network.act is identity or len(network.layers) == 1
+    if is_linear and network.out_act is identity:
+        return optima.linear(dataset)
+    if dataset.classes or dataset.inputs > 1:
+        return None
+    if is_linear:
+        return optima.relu_neuron(dataset) if network.out_act is relu else None
+    if len(network.layers) > 2 or network.act not in BENDS or network.out_act is not identity:
+        return None
+    count = _linear(network)[0].out_features * len(BENDS[network.act].at)
+    return optima.kinks(dataset, count) if count <= MOST_KINKS else None
 
 
 def kinks(network: MLP, low: float, high: float) -> list[float]:
@@ -144,6 +174,23 @@ def _against_truth(network: MLP, dataset: Dataset) -> dict[str, float]:
         return {"truth/inside": inside}
     ratio = outside / inside if inside else math.nan
     return {"truth/inside": inside, "truth/outside": outside, "truth/outside_over_inside": ratio}
+
+
+@torch.no_grad()
+def _beside_the_best(network: MLP, dataset: Dataset) -> dict[str, float]:
+    found = {"optimum/linear": optima.linear(dataset)}
+    best = optimum(network, dataset)
+    if best is None:
+        return found
+    x, y = dataset.splits["train"]
+    out = network(x.double())
+    if not dataset.classes:
+        loss = F.mse_loss(out, y.double())
+    elif out.shape[1] == 1:
+        loss = F.binary_cross_entropy_with_logits(out[:, 0], y.double())
+    else:
+        loss = F.cross_entropy(out, y)
+    return {**found, "optimum/loss": best, "optimum/ratio": loss.item() / best if best else math.nan}
 
 
 @torch.no_grad()

@@ -37,9 +37,10 @@ class LogPoint(Callback):
         for name, value in row.items():
             if not math.isfinite(value):
                 raise Diverged(f"{name} is {value} after epoch {epoch}")
-        self.history.append((epoch, row))
+        seen = pl_module.diagnose(data.splits["train"]) if pl_module.diagnostics else {}
+        self.history.append((epoch, row | seen))
         if trainer.logger:
-            trainer.logger.log_metrics(row, step=epoch)
+            trainer.logger.log_metrics(row | seen, step=epoch)
         if self.metric not in row:
             return
         value = row[self.metric]

@@ -309,6 +309,8 @@ class Config:
     epochs: int = _key(2000, _int(1))
     batch_size: Any = _key("full", BATCH_SIZE)
     log_points: int = _key(100, _int(1))
+    # whether history.csv has gradients, updates, dead and saturated units of every layer; changes no other number
+    diagnostics: bool = False
     threads: int = _key(1, _int(1))
     # seconds after which a run that is trained by itself FAILs; null: never
     time_limit: float | None = _key(None, POSITIVE)

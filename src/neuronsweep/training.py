@@ -140,7 +140,9 @@ def build_module(cfg: DictConfig, dataset: Dataset) -> NetworkModule:
     kind = named_class("module", target) if target else default
     if not issubclass(kind, default):
         raise UserError(f"module._target_={target} is not allowed: with this data it is a {default.__name__}")
-    return kind(**module_arguments(plain(cfg), dataset))
+    module = kind(**module_arguments(plain(cfg), dataset))
+    module.diagnostics = cfg.diagnostics
+    return module
 
 
 def build_logger(cfg: DictConfig, directory: Path, checkpoint: Path | None) -> Logger | None:

@@ -11,7 +11,7 @@ from neuronsweep.models.checkpoint import load_network
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.illustrate import illustrate, unillustrated
 
-WORDS = ("data=moons", "epochs=20", "log_points=5", "model.hidden=2,8", "model.act=relu,tanh")
+WORDS = ("data=moons", "epochs=20", "log_points=5", "model.hidden=2,8", "model.act=relu,tanh", "diagnostics=true")
 
 
 @pytest.fixture
@@ -38,6 +38,7 @@ def test_members_have_the_events_of_lightning_runs(sweeps):
         ours, theirs = (events(ledger.run_directory(sweep, number)) for sweep in sweeps)
         assert ours[1:] == theirs[1:]
         assert ours[0].keys() == theirs[0].keys()
+        assert {"gradient/layers.0", "update/layers.1"} < ours[0].keys()
         for tag, points in ours[0].items():
             assert [step for step, _ in points] == [step for step, _ in theirs[0][tag]]
             assert [value for _, value in points] == pytest.approx([value for _, value in theirs[0][tag]], rel=1e-3)

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from neuronsweep.data.dataset import Split
 from neuronsweep.data.module import Block
+from neuronsweep.models.diagnostics import diagnose
 from neuronsweep.models.mlp import MLP
 from neuronsweep.targets import built
 
@@ -29,6 +30,9 @@ class NetworkModule(LightningModule):
         seed: of the initial weights and of dropout.
     """
 
+    # whether training remembers what ``diagnose`` needs
+    diagnostics = False
+
     def __init__(
         self,
         inputs: int = 1,
@@ -44,6 +48,7 @@ class NetworkModule(LightningModule):
         # A training step is a block of many optimiser steps, so the loop over them is ours.
         self.automatic_optimization = False
         self.network = MLP(inputs, outputs, **(model or {}), seed=seed)
+        self.before_last_step: dict[str, Tensor] = {}
 
     def forward(self, x_ND: Tensor) -> Tensor:
         return self.network(x_ND)
@@ -92,6 +97,8 @@ class NetworkModule(LightningModule):
                         clip_grad_norm_(parameters, clip)
                     return loss
 
+                if self.diagnostics and epoch == block.last:
+                    self.before_last_step = {name: p.detach().clone() for name, p in self.network.named_parameters()}
                 optimizer.step(closure)
             if scheduler and not isinstance(scheduler, ReduceLROnPlateau):
                 scheduler.step()
@@ -107,6 +114,10 @@ class NetworkModule(LightningModule):
                 values[f"{name}/{metric}"] = value.item()
         self.train()
         return values
+
+    def diagnose(self, train: Split) -> dict[str, float]:
+        """The values of ``models.diagnostics`` after a block of training."""
+        return diagnose(self.network, self.loss, train, self.before_last_step)
 
 
 class RegressionModule(NetworkModule):

@@ -78,7 +78,7 @@ def member_bytes(member: Member) -> int:
     shape = shape_of(member)
     states = len(state_names(variant(member), member.optimizer["_target_"]))
     # parameters, state and best weights, twice during compaction; gradients, scratch and what marks the padding
-    tensors = 2 * (1 + states + (member.keep == "best")) + 5
+    tensors = 2 * (1 + states + (member.keep == "best")) + 5 + 5 * member.diagnostics
     numbers = rows_per_member(shape) * (ROW * tensors + 12)
     train = len(member.dataset.splits["train"].x)
     samples = train if member.batch_size == "full" else min(int(member.batch_size), train)

@@ -66,6 +66,7 @@ class Member:
         metric, mode: the objective, such as ``val/loss`` and ``min``.
         keep: whose weights the result has, those of the ``last`` epoch or of the ``best`` log epoch.
         dtype: float32 or float64.
+        diagnostics: whether its history has the values of ``models.diagnostics``.
     """
 
     dataset: Dataset
@@ -83,6 +84,7 @@ class Member:
     mode: str = "min"
     keep: str = "last"
     dtype: torch.dtype = torch.float32
+    diagnostics: bool = False
 
     def option(self, name: str) -> Any:
         """An argument of the network, its default included."""

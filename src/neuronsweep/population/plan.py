@@ -70,6 +70,7 @@ def member(config: Mapping[str, Any], dataset: Dataset) -> Member:
         mode=objective["mode"],
         keep=trainer["keep"],
         dtype=DTYPES[trainer["precision"]],
+        diagnostics=config["diagnostics"],
     )
 
 

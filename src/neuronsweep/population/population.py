@@ -11,6 +11,7 @@ from torch import Tensor
 
 from neuronsweep.data.batches import log_epochs
 from neuronsweep.models.mlp import MLP
+from neuronsweep.population.diagnose import Diagnoser
 from neuronsweep.population.evaluate import Evaluator
 from neuronsweep.population.layout import Layout
 from neuronsweep.population.member import Member, group_key, unsupported
@@ -92,7 +93,7 @@ class Population:
         due = min(self.progress[i].pending[-1] for i in self.alive)
         target = min(due, self.epoch + self._stretch)
         start = time.monotonic()
-        self.stepper.advance(self.epoch + 1, target, self.schedule)
+        self.stepper.advance(self.epoch + 1, target, self.schedule, self.before if target == due else None)
         seconds = (time.monotonic() - start) / (target - self.epoch)
         self._stretch = max(1, min(int(LOOK / max(seconds, 1e-9)), 2 * self._stretch))
         self.epoch = target
@@ -154,12 +155,17 @@ class Population:
         self.placed = placed
         self.stepper = Stepper(self.layout, self.samples, placed, optimizer)
         self.evaluator: Evaluator | None = None
+        # parameters before the last step, for members with diagnostics
+        diagnosed = any(self.members[i].diagnostics for i in placed)
+        self.before = torch.empty_like(optimizer.params) if diagnosed else None
+        self.diagnoser: tuple[list[int], Tensor, Diagnoser] | None = None
         self._failed: dict[int, str] = {}
         self._stopped: set[int] = set()
 
     def _log(self) -> dict[int, Metrics]:
         due = [i for i in self.alive if self.progress[i].pending[-1] == self.epoch]
         improved, logged = [], {}
+        diagnoses = self._diagnose([i for i in due if self.members[i].diagnostics])
         for i, metrics in zip(due, self._evaluate(due), strict=True):
             member, progress = self.members[i], self.progress[i]
             progress.pending.pop()
@@ -168,7 +174,7 @@ class Population:
                 self._failed[i] = f"{error} after epoch {self.epoch}"
                 continue
             logged[i] = metrics
-            progress.history.append((self.epoch, metrics))
+            progress.history.append((self.epoch, metrics | diagnoses.get(i, {})))
             if member.metric not in metrics:
                 continue
             value = metrics[member.metric]
@@ -192,6 +198,17 @@ class Population:
             self.evaluator = Evaluator(self.layout, self.samples, self.placed, self.optimizer.params)
         metrics = dict(zip(self.placed, self.evaluator(final=False), strict=True))
         return [metrics[i] for i in due]
+
+    def _diagnose(self, ids: list[int]) -> dict[int, Metrics]:
+        """Diagnostics of these members; no number that training depends on."""
+        if not ids or self.before is None:
+            return {}
+        if self.diagnoser is None or self.diagnoser[0] != ids:
+            layout, rows = self._sublayout(ids)
+            self.diagnoser = ids, rows, Diagnoser(layout, self.samples, ids)
+        _, rows, diagnoser = self.diagnoser
+        found = diagnoser(self.optimizer.params.index_select(0, rows), self.before.index_select(0, rows))
+        return dict(zip(ids, found, strict=True))
 
     def _finish(self, states: Mapping[int, str]) -> None:
         leaving = list(states)

@@ -112,14 +112,22 @@ class Stepper:
             self.places = torch.from_numpy(np.concatenate(places))
         self.pieces = pieces(layout, self.batch_PNC, table.inputs, optimizer.params, optimizer.gradients)
 
-    def advance(self, first: int, last: int, schedule: Schedule) -> None:
-        """Train epochs first..last (counted from 1), stepping the schedule after each."""
+    def advance(self, first: int, last: int, schedule: Schedule, before: Tensor | None = None) -> None:
+        """Train epochs first..last (counted from 1), stepping the schedule after each.
+
+        ``before`` is overwritten by the flat parameters as they are before the very last step.
+        """
         for epoch in range(first, last + 1):
             self.optimizer.set_rates(schedule.rates[self.positions], len(self.lengths))
+            keep_at = len(self.lengths) - 1 if before is not None and epoch == last else None
             if self.full:
+                if before is not None and keep_at == 0:
+                    before.copy_(self.optimizer.params)
                 self._step(self.scales[0])
             else:
-                for index_B, scale in zip(self._orders(epoch), self.scales, strict=True):
+                for step, (index_B, scale) in enumerate(zip(self._orders(epoch), self.scales, strict=True)):
+                    if before is not None and keep_at == step:
+                        before.copy_(self.optimizer.params)
                     torch.index_select(self.flat, 0, index_B, out=self.batch_SNC.flatten(0, 1))
                     if self.batch_PNC is not self.batch_SNC:
                         torch.index_select(self.batch_SNC, 0, self.stream_P, out=self.batch_PNC)

@@ -1,0 +1,64 @@
+"""The runs of a finished sweep, read back: settings, metrics, histories, networks."""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from neuronsweep.data.build import build_dataset
+from neuronsweep.data.dataset import Dataset
+from neuronsweep.models.checkpoint import load_network
+from neuronsweep.models.mlp import MLP
+from neuronsweep.sweeps import ledger
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One run of a sweep that has ended.
+
+    Attributes:
+        values: what the command line set, by key, as it was written.
+        metrics: final metrics by name; empty unless ``state`` is COMPLETE.
+    """
+
+    number: int
+    state: str
+    values: Mapping[str, str]
+    metrics: Mapping[str, float]
+    directory: Path
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The resolved config."""
+        return ledger.read_json(self.directory / ledger.RECORD)["config"]
+
+    @cached_property
+    def network(self) -> MLP:
+        """The trained network."""
+        return load_network(self.directory / ledger.MODEL)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data it was trained on, built anew."""
+        return build_dataset(self.config["data"])
+
+    @cached_property
+    def history(self) -> list[dict[str, float]]:
+        """One row a log point, its epoch among the names."""
+        rows = csv.DictReader(io.StringIO((self.directory / ledger.HISTORY).read_text()))
+        return [{name: float(value) for name, value in row.items()} for row in rows]
+
+
+def read(sweep: Path) -> list[Finished]:
+    """The runs of a sweep in their order, from its run directories."""
+    runs = []
+    for number, overrides in enumerate(ledger.read_json(sweep / ledger.SWEEP)["jobs"]):
+        directory = ledger.run_directory(sweep, number)
+        state = ledger.status(directory)["state"]
+        values = dict(override.lstrip("+").split("=", 1) for override in overrides)
+        metrics = ledger.read_json(directory / ledger.METRICS) if state == ledger.COMPLETE else {}
+        runs.append(Finished(number, state, values, metrics, directory))
+    return runs
