@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 # Inches of a panel, of the margins around all of them and of the gaps between.
 PANEL, MARGIN, GAP = (2.5, 1.95), (0.66, 0.12, 0.42, 0.46), (0.16, 0.56)
+# Inches of an entry of the legend, and of a line of it.
+ENTRY, LINE = 1.05, 0.2
 TICKS = 0.34  # what a gap grows by where a panel has a scale of its own
 LARGE = 100_000  # bytes of a PNG
 CELLS = 120  # of decision regions, from left to right
@@ -73,7 +75,11 @@ def small_multiples(panels: Sequence[Panel], columns: int = 4) -> bytes:
     columns = min(columns, len(panels))
     rows = ceil(len(panels) / columns)
     alike = share_a_scale([panel.dataset for panel in panels])
-    figure, places = panel_grid(rows, columns, GAP[0] if alike else GAP[0] + TICKS)
+    handles, labels = legend_entries(panels)
+    # a narrow figure has its legend in several lines
+    in_line = min(len(labels), int((MARGIN[0] + columns * PANEL[0]) / ENTRY))
+    lines = ceil(len(labels) / in_line)
+    figure, places = panel_grid(rows, columns, GAP[0] if alike else GAP[0] + TICKS, LINE * (lines - 1))
     for i, panel in enumerate(panels):
         axes = figure.add_axes(places[i])
         (curve_panel if panel.dataset.inputs == 1 else region_panel)(axes, panel)
@@ -84,9 +90,8 @@ def small_multiples(panels: Sequence[Panel], columns: int = 4) -> bytes:
         if i + columns < len(panels):
             axes.set_xlabel("")
             axes.tick_params(labelbottom=False)
-    handles, labels = legend_entries(panels)
     style: Style = {"fontsize": FONT - 1, "frameon": False, "handletextpad": 0.5, "columnspacing": 1.4}
-    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 1.0), ncols=len(labels), **style)
+    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 1.0), ncols=in_line, **style)
     return png(figure)
 
 
@@ -99,14 +104,16 @@ def share_a_scale(datasets: Sequence[Dataset]) -> bool:
     return all(abs(a - low) < tolerance and abs(b - high) < tolerance for a, b in spans)
 
 
-def panel_grid(rows: int, columns: int, gap: float) -> tuple["Figure", list[tuple[float, float, float, float]]]:
-    """A figure and the places of its panels, from the upper left one, as shares of it."""
+def panel_grid(
+    rows: int, columns: int, gap: float, more: float = 0
+) -> tuple["Figure", list[tuple[float, float, float, float]]]:
+    """A figure and the places of its panels, from the upper left one, as shares of it; ``more`` inches above."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     left, right, bottom, top = MARGIN
     # two lines of a title, above each row
-    top += 0.22
+    top += 0.22 + more
     width = left + right + columns * PANEL[0] + (columns - 1) * gap
     height = bottom + top + rows * PANEL[1] + (rows - 1) * GAP[1]
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
