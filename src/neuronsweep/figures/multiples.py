@@ -50,6 +50,8 @@ CELLS = 120  # of decision regions, from left to right
 BEYOND = 0.35
 THIN: Style = {"color": VERMILION, "linewidth": 0.7, "alpha": 0.35}
 
+# Left, bottom, width and height as shares of a figure.
+Place = tuple[float, float, float, float]
 Network = Callable[[Tensor], Tensor]
 
 
