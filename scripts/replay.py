@@ -4,6 +4,7 @@ python scripts/replay.py RUN_DIR [RUN_DIR ...] [--tolerance 1e-6]
 python scripts/replay.py SWEEP_DIR --sample 5
 """
 
+import math
 import random
 import tempfile
 from pathlib import Path
@@ -25,6 +26,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.sample is not None and arguments.sample < 1:
         raise UserError(f"--sample={arguments.sample} is not allowed: it is a whole number >= 1")
+    if not 0 <= arguments.tolerance < math.inf:
+        raise UserError(f"--tolerance={arguments.tolerance} is not allowed: it is a number >= 0")
     runs = [run for directory in arguments.directories for run in chosen(directory, arguments.sample)]
     for run in runs:
         if ledger.proved(run)["state"] != ledger.COMPLETE:

@@ -3,17 +3,17 @@
 python scripts/resume.py DIR [--retry-failed] [--accept-changes]
 """
 
-import os
 import shutil
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from neuronsweep import console
 from neuronsweep.cli import Parser, become, command
 from neuronsweep.errors import UserError
-from neuronsweep.record import differences
+from neuronsweep.record import HIDDEN, differences
 from neuronsweep.sweeps import ledger, lock
-from neuronsweep.targets import check_targets
+from neuronsweep.targets import check_targets, check_words
 
 
 def main() -> None:
@@ -25,27 +25,34 @@ def main() -> None:
     parser.add_argument("--trust", action="store_true", help="build classes that are not neuronsweep's or torch's, too")
     arguments = parser.parse_args()
     if (arguments.directory / ledger.SWEEP).exists():
-        resume_sweep(arguments.directory, arguments.retry_failed, arguments.accept_changes)
+        resume_sweep(arguments.directory, arguments.retry_failed, arguments.accept_changes, arguments.trust)
     else:
         resume_single(arguments.directory, arguments.retry_failed, arguments.accept_changes, arguments.trust)
 
 
 def resume_single(directory: Path, retry_failed: bool, accept_changes: bool, trust: bool) -> None:
     """Go on with one run in this process."""
-    ledger.status(directory)
-    if "LOCAL_RANK" not in os.environ:  # the first process of a DDP run owns the directory for the others
+    sweep = directory.resolve().parent
+    if (sweep / ledger.SWEEP).exists():
+        whole = console.resume_command(sweep)
+        raise UserError(f"{directory} is a run of a sweep, which goes on as a whole: {whole}")
+    if not (directory / ledger.RECORD).exists():
+        raise UserError(f"{directory} is not a run directory: it has no {ledger.RECORD}, and no {ledger.SWEEP} either")
+    if not lock.further_process():
         lock.take(directory)
     record = ledger.read_json(directory / ledger.RECORD)
     if not trust:
         check_targets(record["config"])
     config = OmegaConf.create(record["config"])
+    state, error = ledger.RUNNING, ""
     try:
-        state, error = (ledger.proved(directory)[key] for key in ("state", "error"))
+        if (directory / ledger.STATUS).exists():
+            state, error = (ledger.proved(directory)[key] for key in ("state", "error"))
     except ledger.Damaged as damaged:
         if damaged.path.name == ledger.RECORD:
             raise
         print(f"{damaged}: the run is trained again")
-        state = begin_anew(directory)
+        begin_anew(directory)
 
     from neuronsweep.data.build import build_dataset  # late: the errors above need no torch
 
@@ -54,7 +61,7 @@ def resume_single(directory: Path, retry_failed: bool, accept_changes: bool, tru
         raise UserError(f"{directory} cannot go on: {'; '.join(changes)}; to train it again: --accept-changes")
     if changes:
         print(f"{'; '.join(changes)}: the run is trained again")
-        state = begin_anew(directory)
+        begin_anew(directory)
     elif state == ledger.COMPLETE:
         print(f"{directory} is {ledger.COMPLETE}: nothing to do")
         return
@@ -68,23 +75,30 @@ def resume_single(directory: Path, retry_failed: bool, accept_changes: bool, tru
     train_run(config, directory, record["overrides"])
 
 
-def begin_anew(directory: Path) -> str:
-    """Remove what a run has written, but for Hydra's files."""
+def begin_anew(directory: Path) -> None:
+    """Remove what a run has written, but for Hydra's files and, until it is written again, its record."""
     (directory / ledger.STATUS).unlink()
     for path in directory.iterdir():
-        if path.name not in (".hydra", lock.LOCK):
+        if path.name not in (".hydra", lock.LOCK, ledger.RECORD):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return ledger.RUNNING
 
 
-def resume_sweep(directory: Path, retry_failed: bool, accept_changes: bool) -> None:
+def resume_sweep(directory: Path, retry_failed: bool, accept_changes: bool, trust: bool) -> None:
     """Run the sweep's command again in its directory: what is complete there is read, not trained."""
     sweep = ledger.read_json(directory / ledger.SWEEP)
+    by_hand = f"run its command again with hydra.sweep.dir={directory}"
+    if not {"overrides", "hydra_overrides", "config_words"} <= sweep.keys():
+        raise UserError(f"{directory / ledger.SWEEP} is damaged: {by_hand}")
+    words = [*sweep["overrides"], *sweep["hydra_overrides"]]
+    if not trust:
+        check_words(words)
+    if any(HIDDEN in word for word in words):
+        raise UserError(f"{directory} keeps no secrets: {by_hand}")
     asked = {"retry_failed": retry_failed, "accept_changes": accept_changes}
-    words = [f"hydra.sweeper.{name}=true" for name, wanted in asked.items() if wanted]
+    words += [f"hydra.sweeper.{name}=true" for name, wanted in asked.items() if wanted]
     quoted = str(directory).replace("'", "\\'")
     train = Path(__file__).resolve().parents[1] / "train.py"
-    become([str(train), "-m", *sweep["overrides"], *sweep["hydra_overrides"], *words, f"hydra.sweep.dir='{quoted}'"])
+    become([str(train), *sweep["config_words"], "-m", *words, f"hydra.sweep.dir='{quoted}'"])
 
 
 if __name__ == "__main__":

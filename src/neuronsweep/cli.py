@@ -20,7 +20,7 @@ from omegaconf.errors import (
 )
 
 from neuronsweep.config import known_keys, nearest
-from neuronsweep.errors import Diverged, Unwritable, UserError, stop
+from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, stop
 from neuronsweep.schemas import SCHEMAS
 
 TRACEBACK_WANTED = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -61,10 +61,10 @@ def command() -> Iterator[None]:
             if key in ("", *SCHEMAS) and not all(named.fullmatch(one) and one != "null" for one in value.split(","))
         ]
         stop(f"{' '.join(words)} is not allowed: a group is chosen by a name, GROUP=NAME")
-    except (UserError, Diverged, HydraException, OmegaConfBaseException) as error:
+    except (UserError, Diverged, TookTooLong, HydraException, OmegaConfBaseException) as error:
         if TRACEBACK_WANTED:
             raise
-        if isinstance(error, Diverged):
+        if isinstance(error, Diverged | TookTooLong):
             stop(f"the run failed: {error}", status=1)
         stop(str(error) if isinstance(error, UserError) else explain(error))
 

@@ -1,6 +1,7 @@
 """Where a number comes from: command, config, code, data and environment of a run, and its fingerprint."""
 
 import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -19,10 +20,13 @@ PACKAGES = ("neuronsweep", "torch", "lightning", "hydra-core", "omegaconf", "tor
 # Keys that change how a run is kept or shown, never a number of it.
 BOOKKEEPING = ("logger", "population", "trainer.checkpoint_seconds", "time_limit", "fail_fast")
 
+# Packages whose versions or sources a record has anyway.
+KNOWN = ("neuronsweep.", "torch.", "lightning.")
+
 # What looks like a secret: the name of a key, such a key with its value in a word, a password in a URL.
 SECRET = re.compile(r"passw|secret|token|api_?key|credential", re.IGNORECASE)
-ASSIGNED = re.compile(rf"((?:{SECRET.pattern})\w*=)\S+", re.IGNORECASE)
-PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
+ASSIGNED = re.compile(rf"(?s)((?:{SECRET.pattern})\w*=).*", re.IGNORECASE)
+PASSWORD = re.compile(r"(://)[^/@\s]+@")
 HIDDEN = "***"
 
 SOURCE = Path(__file__).parent
@@ -31,7 +35,7 @@ SOURCE = Path(__file__).parent
 def fingerprint(config: Mapping[str, Any], data_digest: str) -> str:
     """SHA-256 of the resolved config without bookkeeping keys, of the package's source and of the data."""
     kept = {key: value for key, value in flatten(config).items() if not _bookkeeping(key)}
-    parts = [json.dumps(kept, sort_keys=True, default=str), source_digest(), data_digest]
+    parts = [json.dumps(kept, sort_keys=True, default=str), source_digest(), data_digest, *_others_sources(kept)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -159,6 +163,25 @@ def cpu_model() -> str:
     except OSError:
         return platform.processor()
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _others_sources(config: Mapping[str, Any]) -> list[str]:
+    """Digests of the files of classes and functions that are neither ours nor a library's that the record names."""
+    targets = [str(value) for key, value in config.items() if key.rpartition(".")[2] == "_target_" and value]
+    return [_source_of(target) for target in targets if not target.startswith(KNOWN)]
+
+
+@cache
+def _source_of(target: str) -> str:
+    parts = target.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        try:
+            found = importlib.util.find_spec(".".join(parts[:length]))
+        except (ImportError, ValueError):
+            continue
+        if found and found.origin and Path(found.origin).is_file():
+            return _file_digest(Path(found.origin)) or ""
+    return ""
 
 
 def _bookkeeping(key: str) -> bool:

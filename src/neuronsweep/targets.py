@@ -1,7 +1,9 @@
 """What ``_target_`` in a config names: found and called with errors of one line, and only where it may be."""
 
 import logging
-from collections.abc import Mapping
+import re
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -10,6 +12,7 @@ from hydra.utils import get_class, instantiate
 from neuronsweep.errors import UserError
 
 # Packages whose classes may be built from a directory that somebody else wrote.
+TRUST = "--trust runs it all the same: only with a directory whose author you trust"
 TRUSTED = ("neuronsweep.", "torch.optim.", "torch.nn.", "lightning.")
 
 # get_class logs what it raises
@@ -34,13 +37,36 @@ def named_class(key: str, target: str) -> type:
         raise UserError(f"{key}._target_={target} is not allowed: {error}") from error
 
 
-def check_targets(config: Mapping[str, Any]) -> None:
-    """Raise UserError when a config names a class or function that is not of the trusted packages."""
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            check_targets(value)
-        elif key == "_target_" and value and not str(value).startswith(TRUSTED):
-            raise UserError(
-                f"_target_={value} is not one of {', '.join(name + '*' for name in TRUSTED)}; "
-                "--trust runs it all the same: only with a directory whose author you trust"
-            )
+def check_targets(value: Any) -> None:
+    """Raise UserError when plain values of a config name what is not of the trusted packages, wherever they do."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if key == "_target_" and item and not _trusted(str(item)):
+                raise UserError(f"_target_={item} is not one of {', '.join(name + '*' for name in TRUSTED)}; {TRUST}")
+            check_targets(item)
+    elif isinstance(value, list):
+        for item in value:
+            check_targets(item)
+    elif isinstance(value, str) and "${" in value:
+        raise UserError(f"{value} is an interpolation, which a recorded config does not have; {TRUST}")
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Raise UserError when recorded overrides do more than a sweep needs: name a ``_target_``, or change Hydra."""
+    for word in words:
+        if word.startswith("~"):
+            continue
+        key, _, value = word.lstrip("+~").partition("=")
+        own = key.startswith(("hydra.sweeper", "hydra.launcher", "hydra.sweep.", "hydra/sweeper", "hydra/launcher"))
+        if "${" in value or (key.startswith("hydra") and not own and key != "hydra.mode"):
+            raise UserError(f"{word} is not run from a directory unasked; {TRUST}")
+        targets = value.split(",") if key.endswith("_target_") else re.findall(r"_target_\s*:\s*([^,}\s]+)", value)
+        for target in targets:
+            if not _trusted(target.strip("'\" ")):
+                raise UserError(f"{word} is not one of {', '.join(name + '*' for name in TRUSTED)}; {TRUST}")
+
+
+def _trusted(target: str) -> bool:
+    """Whether a name is of a trusted package and does not lead out of it, as in neuronsweep.record.subprocess.run."""
+    parts = target.split(".")
+    return target.startswith(TRUSTED) and not any(part in sys.stdlib_module_names for part in parts[1:-1])

@@ -27,7 +27,10 @@ def unillustrated(directories: Sequence[Path]) -> list[Path]:
     def lacks(directory: Path) -> bool:
         if (directory / ledger.FIGURE).exists() or not (directory / ledger.STATUS).exists():
             return False
-        return ledger.status(directory)["state"] == ledger.COMPLETE
+        try:
+            return ledger.status(directory)["state"] == ledger.COMPLETE
+        except ledger.Damaged:
+            return False
 
     return [directory for directory in directories if lacks(directory)]
 

@@ -27,8 +27,6 @@ from neuronsweep.sweeps.resume import difference, prepare
 TOLD = 20
 # Words that say how this command goes on, not what the sweep is.
 OF_THIS_COMMAND = ("hydra.sweep.dir=", "hydra.sweeper.retry_failed=", "hydra.sweeper.accept_changes=")
-# A file that is made and removed to see whether that is possible.
-PROBE = f".probe{ledger.TEMPORARY}"
 
 
 def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Sequence[Sequence[str]], swept: Sequence[str]) -> None:
@@ -39,6 +37,8 @@ def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Sequence[Sequenc
     compose = Composer(loader, config)
     check_jobs(compose, jobs)
     directory = Path(config.hydra.sweep.dir)
+    if (directory / ledger.STATUS).exists():
+        raise UserError(f"{directory} is not allowed as output directory: it holds a single run")
     make_directory(directory)
     lock.take(directory)
     before = _jobs(directory)
@@ -74,7 +74,8 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
     """Write sweep.json: what was asked for, and ``jobs``, what that means."""
     choices, overrides = config.hydra.runtime.choices, config.hydra.overrides
     description = {
-        **jobs,
+        **record.without_secrets(jobs),
+        "config_words": _config_words(),
         "state": ledger.RUNNING,
         "objective": OmegaConf.to_container(config.objective),
         "overrides": record.without_secrets(list(overrides.task)),
@@ -86,6 +87,16 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
         **record.origin(config.threads, config.trainer.accelerator),
     }
     ledger.write_json(directory / ledger.SWEEP, description)
+
+
+def _config_words() -> list[str]:
+    """Hydra's flags that say where the config is, as they were given."""
+    words, found = sys.argv[1:], []
+    for i, word in enumerate(words):
+        flag, equals, _ = word.partition("=")
+        if flag in ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"):
+            found += [word] if equals else words[i : i + 2]
+    return found
 
 
 def _jobs(directory: Path) -> list[list[str]] | None:
@@ -145,8 +156,6 @@ def make_directory(directory: Path) -> None:
     """Make an output directory. Raises UserError where it cannot be written."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / PROBE).touch()
-        (directory / PROBE).unlink()
     except OSError as error:
         raise UserError(f"{directory} is not allowed as output directory: {error.strerror}") from None
 
@@ -188,10 +197,13 @@ class Bookkeeper(Callback):
         try:
             check(config)
             check_machine(config.trainer.accelerator, config.trainer.devices)
-            if "LOCAL_RANK" not in os.environ:  # the further processes of a DDP run share the directory of the first
+            if not lock.further_process():
                 begin_single(config)
         except (UserError, OmegaConfBaseException) as error:
             stop(str(error) if isinstance(error, UserError) else explain(error))
+        except Exception as error:  # what nobody expected must not become a run without checks
+            traceback.print_exc()
+            stop(f"the run was not begun: {error}", status=1)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         if config.hydra.mode != RunMode.MULTIRUN:
@@ -225,6 +237,13 @@ class Bookkeeper(Callback):
             _illustrate(results)
         except Unwritable as error:
             no_room(error, results.sweep)
+        except KeyboardInterrupt:
+            again = console.resume_command(results.sweep)
+            console.say(f"\nstopped while pictures were drawn; all results are there; for the pictures: {again}")
+            raise KeyboardInterrupt("told") from None
+        except Exception as error:  # Hydra would make a warning of it, and a success of the sweep
+            traceback.print_exc()
+            stop(f"the sweep did not end well: {error}", status=1)
         complete = {row["run"] for row in rows if row["state"] == ledger.COMPLETE}
         failed = [number for number in range(results.jobs) if number not in complete]
         if failed:

@@ -89,7 +89,10 @@ def clean(directory: Path) -> None:
 def discard(directory: Path) -> None:
     """Remove a run, so that it is begun anew; killed in the middle it reads as not begun."""
     (directory / STATUS).unlink(missing_ok=True)
-    shutil.rmtree(directory)
+    if directory.is_symlink():
+        directory.unlink()
+    else:
+        shutil.rmtree(directory)
 
 
 def begin(directory: Path, engine: str, fingerprint: str, record: Mapping[str, Any], patch: str) -> None:
@@ -102,9 +105,12 @@ def begin(directory: Path, engine: str, fingerprint: str, record: Mapping[str, A
     now = _now()
     if (directory / STATUS).exists():
         before = status(directory)
+        if before["state"] != RUNNING or before["fingerprint"] != fingerprint:
+            raise UserError(f"{directory} holds another run, or one that is {before['state']}: it is not overwritten")
         again = {"at": now, **{key: record.get(key) for key in ("command", "git_sha", "environment")}}
         before["continued"] = [*before["continued"], again]
     else:
+        _remove_results(directory)  # of a run whose status is lost: they must not pass for this one's
         if patch:
             write(directory / PATCH, patch)
         write_json(directory / RECORD, record)
@@ -112,6 +118,13 @@ def begin(directory: Path, engine: str, fingerprint: str, record: Mapping[str, A
     owner = {"host": socket.gethostname(), "pid": os.getpid(), "engine": engine, "fingerprint": fingerprint}
     running = {"state": RUNNING, "ended": None, "heartbeat": now, "error": None, "files": _digests(directory, BEGUN)}
     _write_status(directory, {**before, **running, **owner})
+
+
+def _remove_results(directory: Path) -> None:
+    for name in (CHECKPOINT, PATCH, FIGURE, *ENDED):
+        (directory / name).unlink(missing_ok=True)
+    for path in directory.glob("events.out.tfevents.*"):
+        path.unlink()
 
 
 def update(directory: Path, **changes: Any) -> None:

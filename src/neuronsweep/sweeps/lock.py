@@ -28,6 +28,11 @@ class Owned(UserError):
     """Somebody else owns the directory; the message names the owner."""
 
 
+def further_process() -> bool:
+    """Whether this is a further process of a DDP run, whose first process owns the directory for all."""
+    return int(os.environ.get("LOCAL_RANK", "0")) > 0
+
+
 def take(directory: Path) -> None:
     """Own a directory until this process and the workers forked from it have ended; to take it twice is no error.
 
@@ -82,7 +87,10 @@ def _open(directory: Path) -> int:
     """The lock file, locked; the workers of an owner that was killed are waited for."""
     patience = time.monotonic() + SECONDS_OF_ORPHANS
     while True:
-        handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise UserError(f"{directory} is not allowed as output directory: {LOCK}: {error.strerror}") from None
         if _lock(handle, fcntl.LOCK_EX):
             if _is_at(handle, directory / LOCK):
                 return handle

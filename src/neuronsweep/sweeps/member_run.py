@@ -45,7 +45,16 @@ class MemberRun:
             (hydra / f"{name}.yaml").write_text(yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False))
         digest, patch = self.member.dataset.digest, record.git_state()[1]
         asked = record.record(self.overrides, self.config, digest)
-        ledger.begin(self.directory, "population", record.fingerprint(self.config, digest), asked, patch)
+        ledger.begin(self.directory, "population", self.fingerprint(), asked, patch)
+
+    def fingerprint(self) -> str:
+        return record.fingerprint(self.config, self.member.dataset.digest)
+
+    def objective(self) -> float | None:
+        """The result that the directory already holds, or None."""
+        if not (self.directory / ledger.STATUS).exists() or ledger.status(self.directory)["state"] != ledger.COMPLETE:
+            return None
+        return ledger.metrics(self.directory)[self.member.metric]
 
     def end(self, result: Result, seconds: float) -> float:
         """Write a member's results and return its objective. Raises Diverged for one that did not end well."""

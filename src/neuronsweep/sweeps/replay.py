@@ -38,13 +38,14 @@ def train_again(directory: Path, into: Path) -> None:
     A member of a population is trained alone, which gives the same bits. Raises Diverged as the run itself would.
     """
     status, asked = ledger.status(directory), ledger.read_json(directory / ledger.RECORD)
-    config = asked["config"]
+    config = {**asked["config"], "time_limit": None}
     dataset = build_dataset(config["data"])
     torch.set_num_threads(config["threads"])
     if status["engine"] == "population":
         run = MemberRun(0, into, asked["overrides"], config, config, {}, member(config, dataset))
         run.begin()
-        run.end(train([run.member])[0], 0.0)
+        device = "cuda" if config["trainer"]["accelerator"] == "gpu" else "cpu"
+        run.end(train([run.member], device=device)[0], 0.0)
     elif config["trainer"]["devices"] > 1:  # its processes are copies of a command
         again = record.record(asked["overrides"], config, dataset.digest)
         ledger.begin(into, "lightning", record.fingerprint(config, dataset.digest), again, "")
@@ -63,7 +64,7 @@ def compare(directory: Path, again: Path, tolerance: float) -> list[Difference]:
     Args:
         tolerance: numbers are equal when they differ by at most so much of the larger one; 0 asks for the same bits.
     """
-    found = list(_digest(directory, again))
+    found = [*_digest(directory, again), *_config(directory)]
     histories = [ledger.read_history(run) for run in (directory, again)]
     epochs = [[epoch for epoch, _ in history] for history in histories]
     if epochs[0] != epochs[1]:
@@ -90,6 +91,14 @@ def surroundings(asked: Mapping[str, Any]) -> list[Difference]:
     now |= {name: origin[name] for name in ("git_sha", "source_digest", "constraints_digest")}
     keys = [key for key in {**was, **now} if was.get(key) != now.get(key)]
     return [Difference(key, str(was.get(key)), str(now.get(key))) for key in keys]
+
+
+def _config(directory: Path) -> Iterator[Difference]:
+    """Whether the config that is recorded is the one that the run was begun with, as far as the source still is."""
+    asked, begun = ledger.read_json(directory / ledger.RECORD), ledger.status(directory)["fingerprint"]
+    now = record.fingerprint(asked["config"], asked["data_digest"])
+    if asked["source_digest"] == record.source_digest() and begun != now:
+        yield Difference("config (fingerprint)", begun[:12], now[:12])
 
 
 def _digest(directory: Path, again: Path) -> Iterator[Difference]:

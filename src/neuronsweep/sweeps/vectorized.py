@@ -165,7 +165,7 @@ class Sweep:
     def _population(self, runs: Sequence[MemberRun]) -> Population:
         """What is to be trained of a population: all of it from a snapshot, else the runs that have not ended."""
         pending = [run for run in runs if not run.before]
-        snapshot = ledger.population_snapshot(self.directory, " ".join(str(run.number) for run in runs))
+        snapshot = ledger.population_snapshot(self.directory, " ".join(run.fingerprint() for run in runs))
         if pending and snapshot.exists() and not readable(snapshot):
             console.say(f"{snapshot} is damaged: its runs begin anew")
             snapshot.unlink()

@@ -132,9 +132,12 @@ class Worker:
             return
         error = f"the worker process died with exit status {self.process.exitcode}"
         for run in populations[self.population].runs:
-            if run.number not in self.ended:
+            if run.before or run.number in self.ended:
+                continue
+            objective = run.objective()
+            if objective is None:  # else it had written all, and died before it could say so
                 _fail(run, error)
-                yield Ended(run.number, None, error)
+            yield Ended(run.number, objective, None if objective is not None else error)
 
 
 def _work(
@@ -200,6 +203,12 @@ def _train(
             connection.send(Ended(runs[i].number, runs[i].end(result, share)))
         except Diverged as error:
             connection.send(Ended(runs[i].number, None, str(error), diverged=True))
+        except (Unwritable, OSError):
+            raise
+        except Exception:  # of this run alone: the others go on
+            trace = traceback.format_exc()
+            _fail(runs[i], trace)
+            connection.send(Ended(runs[i].number, None, trace))
 
     try:
         for run in runs:
@@ -227,5 +236,5 @@ def _train(
 
 def _fail(run: MemberRun, error: str) -> None:
     """Mark a run as FAILED as far as its directory can still be written."""
-    if (run.directory / ledger.STATUS).exists():
+    if (run.directory / ledger.STATUS).exists() and ledger.status(run.directory)["state"] == ledger.RUNNING:
         ledger.end(run.directory, ledger.FAILED, 0.0, error)
