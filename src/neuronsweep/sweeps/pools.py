@@ -1,6 +1,7 @@
 """What trains chunks of jobs: submitit (Slurm, or this machine), Ray, joblib. Each is imported when it is used."""
 
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -60,6 +61,8 @@ def ray(
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     library = _needed("ray", "ray")
     own = None if address else tempfile.mkdtemp(prefix="ray-")  # short: sockets lie in it
+    if own:  # a cluster of this command's only, with a word of its own in no file of the user's
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     keys: dict[str, Any] = {"address": address} if address else {"_temp_dir": own, "include_dashboard": False}
     library.init(log_to_driver=False, logging_level="error", **keys)
     try:
