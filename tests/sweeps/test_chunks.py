@@ -97,13 +97,16 @@ def test_a_library_that_is_not_there_is_named_with_its_extra():
 
 def test_a_machine_of_a_ray_cluster_dies_and_the_sweep_completes(command, tmp_path, monkeypatch):
     pytest.importorskip("ray", reason="Ray is not installed: pip install -c constraints.txt -e '.[ray]'")
+    # nothing is told to anybody, nothing is written in the home directory, all machines are 127.0.0.1
+    environment = {"USAGE_STATS_ENABLED": "0", "AUTH_TOKEN": "0" * 64, "ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    for name, value in environment.items():
+        monkeypatch.setenv(f"RAY_{name}", value)
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
-    words = (*HEADLINE, "epochs=1500", "batch_size=50", "population.snapshot_seconds=0.5")
+    words = (*HEADLINE, "epochs=2500", "batch_size=50", "population.snapshot_seconds=0.05")
     node = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80_000_000}
-    cluster = Cluster(initialize_head=True, head_node_args={**node, "node_ip_address": "127.0.0.1"})
+    process = None
+    cluster = Cluster(initialize_head=True, head_node_args=node)
     try:
         other = cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
         launcher = ("hydra/launcher=ray", f"hydra.launcher.address={cluster.address}", "hydra.launcher.chunks=4")
@@ -118,6 +121,8 @@ def test_a_machine_of_a_ray_cluster_dies_and_the_sweep_completes(command, tmp_pa
         cluster.remove_node(other, allow_graceful=False)
         _, err = process.communicate(timeout=240)
     finally:
+        if process:
+            process.kill()
         cluster.shutdown()
     assert process.returncode == 0, err
     assert command("train.py", "-m", *words, "hydra.sweep.dir=whole").returncode == 0

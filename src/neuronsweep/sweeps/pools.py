@@ -58,11 +58,11 @@ def ray(
         retries: how often that may happen to a chunk.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nobody is told of this
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    library = _needed("ray", "ray")
     own = None if address else tempfile.mkdtemp(prefix="ray-")  # short: sockets lie in it
-    if own:  # a cluster of this command's only, with a word of its own in no file of the user's
+    if own:  # a cluster of this command's only: on the loopback device, its password in no file of the user's
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    library = _needed("ray", "ray")
     keys: dict[str, Any] = {"address": address} if address else {"_temp_dir": own, "include_dashboard": False}
     library.init(log_to_driver=False, logging_level="error", **keys)
     try:
