@@ -53,7 +53,10 @@ MISTAKES = {
     "-m model.hiden=2,4": ("did you mean model.hidden?",),
     "-m model.hidden=2,x": ("model.hidden=x", "a whole number >= 1"),
     "-m optimizer.lr=interval(0.1,1)": ("interval", "a grid"),
-    "-m seed=0,1 trainer=ddp_cpu trainer.devices=2": ("single run",),
+    "-m seed=0,1 trainer=ddp_cpu trainer.devices=2 hydra/launcher=basic": (
+        "trainer.devices=2",
+        "vectorized or process",
+    ),
     "-m hydra.sweep.dir=/proc/nowhere seed=0,1": ("/proc/nowhere", "output directory"),
 }
 

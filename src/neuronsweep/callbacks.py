@@ -11,8 +11,26 @@ from lightning.pytorch import callbacks as lightning_callbacks
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from neuronsweep import console
-from neuronsweep.errors import Diverged, Unwritable
+from neuronsweep.errors import Diverged, Unwritable, UserError
 from neuronsweep.sweeps import ledger, lock
+
+
+class SameConfig(Callback):
+    """Refuses to train where the processes of a DDP run do not have the same config, source and data.
+
+    Args:
+        fingerprint: of this process's.
+    """
+
+    def __init__(self, fingerprint: str):
+        self.fingerprint = fingerprint
+
+    def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
+        if trainer.world_size == 1:
+            return
+        same = trainer.strategy.broadcast(self.fingerprint) == self.fingerprint
+        if not trainer.strategy.reduce_boolean_decision(same, all=True):
+            raise UserError("the processes of this run do not have the same config, package source and data")
 
 
 class LogPoint(Callback):

@@ -7,6 +7,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -15,12 +16,13 @@ from hydra.types import RunMode
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 
 from neuronsweep import console, events, figures, record
 from neuronsweep.analysis import analyse
-from neuronsweep.callbacks import Bar, Checkpoint, LogPoint
+from neuronsweep.callbacks import Bar, Checkpoint, LogPoint, SameConfig
 from neuronsweep.config import plain
 from neuronsweep.data.build import build_dataset, check_batches
 from neuronsweep.data.dataset import Dataset
@@ -29,11 +31,17 @@ from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError
 from neuronsweep.models.checkpoint import model_bytes, module_arguments, readable
 from neuronsweep.models.modules import ClassificationModule, NetworkModule, RegressionModule
 from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps.bound import die_with_parent
 from neuronsweep.targets import built, named_class
 
 # Lightning's advice and the products it names are no news to a user of a sweep.
-logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+for name in ("lightning.pytorch", "lightning.fabric"):
+    logging.getLogger(name).setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", module=r"lightning\..*")
+
+# How long a process of a DDP run waits for the others before the run fails. One that dies is noticed at once, or by
+# Lightning within 5 seconds; this is for one that hangs, and more than starting Python takes on a busy machine.
+PATIENCE = timedelta(minutes=2)
 
 
 def fit(module: NetworkModule, data: TensorDataModule, trainer: Trainer, checkpoint: Path | None = None) -> None:
@@ -77,6 +85,9 @@ def train_run(cfg: DictConfig, directory: Path, overrides: list[str], show: bool
     keeper = Checkpoint(directory, cfg.trainer.checkpoint_seconds, log_point)
     # of several processes that train one run, the first writes and prints
     first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
+    trainer = None
+    if not first:
+        die_with_parent()
     if first:
         _begin(cfg, directory, overrides, dataset)
         keeper.earlier = ledger.status(directory)["seconds"]
@@ -89,8 +100,9 @@ def train_run(cfg: DictConfig, directory: Path, overrides: list[str], show: bool
         if first and isinstance(logger, TensorBoardLogger):
             events.begin(logger.experiment, record.flatten(plain(cfg)), module.network)
         bars = [Bar(log_point)] if first and show else []
-        trainer = build_trainer(cfg, data, logger, [log_point, keeper, *bars])
-        with time_limit(cfg.time_limit):
+        same = SameConfig(record.fingerprint(plain(cfg), dataset.digest))
+        trainer = build_trainer(cfg, data, logger, [same, log_point, keeper, *bars])
+        with time_limit(cfg.time_limit if first else None):
             fit(module, data, trainer, checkpoint)
         metrics = final_metrics(module, data)
         objective = _objective(cfg, metrics)
@@ -99,11 +111,14 @@ def train_run(cfg: DictConfig, directory: Path, overrides: list[str], show: bool
     except Unwritable:  # no fault of the run's: it goes on when there is room
         raise
     except Exception as error:
+        told = isinstance(error, Diverged | TookTooLong | UserError)
         if first:
-            told = isinstance(error, Diverged | TookTooLong | UserError)
             text = str(error) if told else traceback.format_exc()
             ledger.write_history(directory, log_point.history)
             ledger.end(directory, ledger.FAILED, keeper.spent(), text)
+            _end_ranks(trainer)
+        elif told:  # on all processes: the first one says it, and an exit status of 0 leaves it the time to
+            raise SystemExit(0) from None
         raise
     except KeyboardInterrupt:
         if first and show:
@@ -183,7 +198,7 @@ def build_trainer(cfg: DictConfig, data: TensorDataModule, logger: Logger | None
     return Trainer(
         accelerator=keys.accelerator,
         devices=keys.devices,
-        strategy=keys.strategy,
+        strategy=DDPStrategy(timeout=PATIENCE) if keys.strategy == "ddp" else keys.strategy,
         precision=keys.precision,
         max_epochs=len(data.log_epochs),
         logger=logger or False,
@@ -193,6 +208,13 @@ def build_trainer(cfg: DictConfig, data: TensorDataModule, logger: Logger | None
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
+
+
+def _end_ranks(trainer: Trainer | None) -> None:
+    """End the further processes of a run that failed, which would say that the first one is gone."""
+    launcher = trainer.strategy.launcher if trainer else None
+    if launcher:
+        launcher.kill(signal.SIGKILL)
 
 
 def final_metrics(module: NetworkModule, data: TensorDataModule) -> dict[str, float]:

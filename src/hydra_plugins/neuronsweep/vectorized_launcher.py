@@ -13,6 +13,7 @@ ConfigStore.instance().store(
 
 class VectorizedLauncher(BasicLauncher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        from neuronsweep.sweeps.processes import Processes
         from neuronsweep.sweeps.vectorized import Sweep
 
         def one_by_one(overrides: Sequence[str], number: int) -> JobReturn:
@@ -23,5 +24,6 @@ class VectorizedLauncher(BasicLauncher):
         assert self.hydra_context is not None
         assert self.config is not None
         assert self.task_function is not None
-        sweep = Sweep(self.hydra_context, self.config, self.task_function, one_by_one)
+        given = self.hydra_context, self.config, self.task_function
+        sweep = Sweep(*given, one_by_one, Processes(*given).launch)
         return sweep.launch(job_overrides, initial_job_idx)

@@ -3,13 +3,14 @@
 import itertools
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from neuronsweep.errors import UserError
@@ -69,6 +70,15 @@ class Composer:
             [override for _, override in parsed], names.exclude_keys, names.item_sep, names.kv_sep
         )
         return self.cfg
+
+    def job(self, number: int, overrides: Sequence[str], directory: Path) -> DictConfig:
+        """The config of a job as Hydra's callbacks see it, with its number and directory."""
+        cfg = self(overrides)
+        with open_dict(cfg.hydra):
+            cfg.hydra.job.id = str(number)
+            cfg.hydra.job.num = number
+            cfg.hydra.runtime.output_dir = str(directory.absolute())
+        return cfg
 
     def _is_value(self, override: Override) -> bool:
         """Whether an override does no more than set a key to a plain value."""

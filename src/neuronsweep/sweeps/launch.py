@@ -27,6 +27,8 @@ from neuronsweep.sweeps.resume import difference, prepare
 TOLD = 20
 # Words that say how this command goes on, not what the sweep is.
 OF_THIS_COMMAND = ("hydra.sweep.dir=", "hydra.sweeper.retry_failed=", "hydra.sweeper.accept_changes=")
+# Launchers that train a run in processes of its own where it wants several devices.
+OF_SEVERAL_DEVICES = ("vectorized", "process")
 
 
 def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Sequence[Sequence[str]], swept: Sequence[str]) -> None:
@@ -35,7 +37,7 @@ def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Sequence[Sequenc
     Raises UserError before anything is written, and for a directory that cannot go on.
     """
     compose = Composer(loader, config)
-    check_jobs(compose, jobs)
+    check_jobs(compose, jobs, config.hydra.runtime.choices["hydra/launcher"])
     directory = Path(config.hydra.sweep.dir)
     if (directory / ledger.STATUS).exists():
         raise UserError(f"{directory} is not allowed as output directory: it holds a single run")
@@ -53,7 +55,7 @@ def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Sequence[Sequenc
     console.say(f"if this stops: {console.resume_command(directory)}")
 
 
-def check_jobs(compose: Composer, jobs: Sequence[Sequence[str]]) -> None:
+def check_jobs(compose: Composer, jobs: Sequence[Sequence[str]], launcher: str) -> None:
     """Raise UserError for the first job whose config is not allowed or wants another machine; it is named."""
     machines = set()
     for number, job in enumerate(jobs):
@@ -64,8 +66,11 @@ def check_jobs(compose: Composer, jobs: Sequence[Sequence[str]]) -> None:
             if machine not in machines:
                 check_machine(*machine)
                 machines.add(machine)
-            if cfg.trainer.devices > 1:
-                raise UserError("several devices are for a single run: under -m each of their processes would sweep")
+            if cfg.trainer.devices > 1 and launcher not in OF_SEVERAL_DEVICES:
+                raise UserError(
+                    f"trainer.devices={cfg.trainer.devices} is not allowed with hydra/launcher={launcher}, where each "
+                    f"process of a run would sweep: hydra/launcher is {' or '.join(OF_SEVERAL_DEVICES)}"
+                )
         except UserError as error:
             raise UserError(f"job {number} ({' '.join(job)}): {error}") from None
 

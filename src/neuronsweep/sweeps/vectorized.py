@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from neuronsweep import console, record
 from neuronsweep.config import plain
@@ -64,6 +64,7 @@ class Sweep:
     Args:
         context, config, task: what Hydra gives a launcher.
         one_by_one: runs a single job as Hydra's basic launcher does, with its number.
+        processes: runs jobs by number as the process launcher does; those that want several devices.
     """
 
     def __init__(
@@ -72,8 +73,10 @@ class Sweep:
         config: DictConfig,
         task: TaskFunction,
         one_by_one: Callable[[Sequence[str], int], JobReturn],
+        processes: Callable[[dict[int, list[str]]], dict[int, JobReturn]],
     ):
         self.callbacks, self.task, self.one_by_one = context.callbacks, task, one_by_one
+        self.processes = processes
         self.compose = Composer(context.config_loader, config)
         self.directory = Path(config.hydra.sweep.dir)
         self.options = config.population
@@ -96,10 +99,14 @@ class Sweep:
             pending = [population for population in pending if population.runs]
             if pending:
                 self._train(pending, devices, jobs)
+        apart = {number: jobs[number] for number in sorted(alone) if self.compose(jobs[number]).trainer.devices > 1}
         for number, reason in sorted(alone.items()):
-            console.say(f"#{number} {' '.join(jobs[number])} is trained by Lightning: {reason}")
-        for number in sorted(alone):
+            where = " in processes of its own" if number in apart else ""
+            console.say(f"#{number} {' '.join(jobs[number])} is trained by Lightning{where}: {reason}")
+        for number in sorted(alone.keys() - apart.keys()):
             self.returns[number] = self.one_by_one(jobs[number], number)
+        if apart:
+            self.returns |= self.processes(apart)
         return [self.returns[number] for number in jobs]
 
     def _sort(self, jobs: dict[int, list[str]]) -> tuple[dict[int, MemberRun], dict[int, str]]:
@@ -146,12 +153,7 @@ class Sweep:
         return runs, alone
 
     def _config(self, number: int, overrides: Sequence[str]) -> DictConfig:
-        cfg = self.compose(overrides)
-        with open_dict(cfg.hydra):
-            cfg.hydra.job.id = str(number)
-            cfg.hydra.job.num = number
-            cfg.hydra.runtime.output_dir = str(ledger.run_directory(self.directory, number).absolute())
-        return cfg
+        return self.compose.job(number, overrides, ledger.run_directory(self.directory, number))
 
     def _devices(self, accelerator: str) -> list[str]:
         """One device for each worker process."""

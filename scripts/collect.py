@@ -1,0 +1,26 @@
+"""Collect the runs of one sweep that several machines trained, each on a file system of its own.
+
+python scripts/collect.py SWEEP_DIR SOURCE_DIR...
+"""
+
+from pathlib import Path
+
+from neuronsweep.cli import Parser, command
+from neuronsweep.sweeps.collect import collect
+from neuronsweep.sweeps.results import Results
+
+
+def main() -> None:
+    parser = Parser(description="Copy the ended runs of sweep directories into one, proved, and nothing overwritten.")
+    parser.add_argument("sweep", type=Path, metavar="SWEEP_DIR")
+    parser.add_argument("sources", type=Path, nargs="+", metavar="SOURCE_DIR")
+    arguments = parser.parse_args()
+    copied, kept = collect(arguments.sources, arguments.sweep)
+    results = Results(arguments.sweep)
+    results.write()
+    print(f"{copied} runs copied, {kept} were there; {copied + kept} of {results.jobs} runs in {arguments.sweep}")
+
+
+if __name__ == "__main__":
+    with command():
+        main()

@@ -1,0 +1,59 @@
+"""hydra/launcher=submitit_slurm, submitit_local, ray, joblib: a sweep in chunks, on whatever runs commands."""
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class ChunkLauncher(Launcher):
+    """Trains the jobs of a sweep in chunks; what is not said here is in conf/hydra/launcher.
+
+    Args:
+        chunks: how many; null: one a core of this machine.
+        cpus: worker processes of a chunk.
+        keys: of the pool that trains them.
+    """
+
+    def __init__(self, chunks: int | None, cpus: int, **keys: Any):
+        self.chunks, self.cpus, self.keys = chunks or len(os.sched_getaffinity(0)), cpus, keys
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.given = hydra_context, config, task_function
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        from neuronsweep.sweeps.chunks import Chunks
+
+        return Chunks(*self.given, self.pool(), self.chunks, self.cpus).launch(job_overrides, initial_job_idx)
+
+    def pool(self) -> Any:
+        raise NotImplementedError
+
+
+class SubmititLauncher(ChunkLauncher):
+    def pool(self) -> Any:
+        from neuronsweep.sweeps.pools import submitit
+
+        folder = Path(self.given[1].hydra.sweep.dir).absolute() / ".submitit"
+        parameters = {"cpus_per_task": self.cpus, **self.keys["parameters"]}
+        return partial(submitit, cluster=self.keys["cluster"], folder=folder, parameters=parameters)
+
+
+class RayLauncher(ChunkLauncher):
+    def pool(self) -> Any:
+        from neuronsweep.sweeps.pools import ray
+
+        return partial(ray, cpus=self.cpus, **self.keys)
+
+
+class JoblibLauncher(ChunkLauncher):
+    def pool(self) -> Any:
+        from neuronsweep.sweeps.pools import joblib
+
+        return partial(joblib, processes=self.chunks)

@@ -1,0 +1,65 @@
+"""scripts/collect.py: the parts of a sweep that several machines trained become one, or nothing is changed."""
+
+import shutil
+
+import pytest
+
+from neuronsweep.sweeps import ledger
+
+WORDS = ("-m", "data=line", "seed=range(4)", "epochs=5", "log_points=2", "logger=none")
+
+
+@pytest.fixture
+def parts(command, tmp_path):
+    """A sweep, and two directories with the runs 0, 1, 2 and 2, 3 of it."""
+    assert command("train.py", *WORDS, "hydra.sweep.dir=whole").returncode == 0
+    for name, missing in {"a": ["0003"], "b": ["0000", "0001"]}.items():
+        shutil.copytree(tmp_path / "whole", tmp_path / name)
+        for run in missing:
+            shutil.rmtree(tmp_path / name / run)
+    return tmp_path
+
+
+def test_parts_become_the_whole_and_twice_changes_nothing(command, parts):
+    done = command("scripts/collect.py", "one", "a", "b")
+    assert (done.returncode, done.stdout) == (0, "4 runs copied, 0 were there; 4 of 4 runs in one\n"), done.stderr
+    assert (parts / "one" / ledger.RESULTS).read_bytes() == (parts / "whole" / ledger.RESULTS).read_bytes()
+    assert ledger.read_json(parts / "one" / ledger.SWEEP)["state"] == ledger.COMPLETE
+    done = command("scripts/collect.py", "one", "a")
+    assert done.stdout == "0 runs copied, 4 were there; 4 of 4 runs in one\n"
+    resumed = command("scripts/resume.py", "one")
+    assert resumed.returncode == 0, resumed.stderr
+
+
+def test_what_does_not_fit_is_one_line_and_nothing_is_copied(command, parts):
+    def refused(*words: str) -> str:
+        done = command("scripts/collect.py", "one", *words)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert not (parts / "one").exists()
+        return done.stderr
+
+    assert "a/0000 is not a sweep directory" in refused("a", "a/0000")
+    assert command("train.py", *WORDS, "optimizer.lr=0.1", "hydra.sweep.dir=other").returncode == 0
+    assert "are not of one sweep: their jobs differ" in refused("a", "other")
+    metrics = parts / "b" / "0002" / ledger.METRICS
+    kept = metrics.read_text()
+    metrics.write_text(kept.replace("1", "2"))
+    assert "is damaged" in refused("a", "b")
+    ledger.end(parts / "b" / "0002", ledger.COMPLETE, 1.0)
+    assert "are two runs #2 whose" in refused("a", "b")
+    metrics.write_text(kept)
+    ledger.end(parts / "b" / "0002", ledger.COMPLETE, 1.0)
+    ledger.update(parts / "b" / "0002", fingerprint="another")
+    assert "their fingerprints differ" in refused("a", "b")
+
+
+def test_a_complete_run_goes_before_a_failed_one_but_overwrites_none(command, parts):
+    failed = parts / "a" / "0002"
+    ledger.end(failed, ledger.FAILED, 1.0, "the machine was lost")
+    assert command("scripts/collect.py", "first", "a").returncode == 0
+    done = command("scripts/collect.py", "first", "b")
+    assert done.returncode == 2
+    assert "first/0002 is not overwritten: its run is FAILED" in done.stderr
+    assert not (parts / "first" / "0003").exists()
+    assert command("scripts/collect.py", "both", "a", "b").returncode == 0
+    assert ledger.status(parts / "both" / "0002")["state"] == ledger.COMPLETE
