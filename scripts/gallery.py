@@ -5,8 +5,6 @@ python scripts/gallery.py --only sine optimum --output outputs/gallery.md
 """
 
 import shlex
-import subprocess
-import sys
 import textwrap
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +15,7 @@ from neuronsweep import console
 from neuronsweep.cli import Parser, command
 from neuronsweep.config import nearest
 from neuronsweep.errors import UserError
-from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps import bare, ledger
 
 if TYPE_CHECKING:
     from neuronsweep.gallery.entry import Entry
@@ -77,11 +75,7 @@ def answered(entry: "Entry", directory: Path) -> tuple[bytes, str]:
     runs = []
     for i, words in enumerate(entry.sweeps):
         sweep = directory / f"{entry.name}-{i}"
-        # what is of no use here: the ranking, TensorBoard's events
-        keys = ["logger=none", "~hydra.callbacks.ranking", f"hydra.sweep.dir={sweep}"]
-        done = subprocess.run([sys.executable, str(ROOT / "train.py"), "-m", *words, *keys])
-        if done.returncode not in (0, 1):  # 1: some run diverged, which an answer may be about
-            raise UserError(f"the sweep in {console.directory_name(sweep)} did not end")
+        bare.run(ROOT, sweep, words)
         runs.append(read(sweep))
     return entry.answer(runs)
 

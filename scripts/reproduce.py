@@ -9,8 +9,6 @@ python scripts/reproduce.py --output docs/reproduce.md
 import itertools
 import math
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +21,7 @@ from neuronsweep.claims import CLAIMS, Claim, Metrics, verdict
 from neuronsweep.cli import Parser, command
 from neuronsweep.config import nearest
 from neuronsweep.errors import UserError
-from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps import bare, ledger
 
 if TYPE_CHECKING:
     from neuronsweep.figures.multiples import Panel
@@ -120,17 +118,8 @@ def train(claims: Iterable[Claim], seeds: range, directory: Path) -> list[tuple[
 
 
 def sweep(directory: Path, words: Sequence[str], seeds: range, may_fail: bool = False) -> Path:
-    """Run one sweep of train.py; where runs ``may_fail`` nothing is said of those that do."""
-    seed = f"seed=range({seeds.start},{seeds.stop})"
-    # no ranking, for experiments are no rivals
-    words = [*words, seed, "logger=none", "~hydra.callbacks.ranking", f"hydra.sweep.dir={directory}"]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), "-m", *words],
-        stderr=subprocess.PIPE if may_fail else None,
-        text=True,
-    )
-    if done.returncode not in ((0, 1) if may_fail else (0,)):
-        raise UserError(f"the sweep in {directory} did not end: {(done.stderr or '').strip() or 'see above'}")
+    """Train one sweep over the seeds and return its directory."""
+    bare.run(ROOT, directory, [*words, f"seed=range({seeds.start},{seeds.stop})"], may_fail)
     return directory
 
 
