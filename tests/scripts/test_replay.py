@@ -63,6 +63,7 @@ def test_what_cannot_be_replayed_is_one_line(command, run, tmp_path):
 
     refused("nowhere is not a run directory", "nowhere")
     refused("--sample=0 is not allowed", "run", "--sample", "0")
+    refused("--tolerance=nan is not allowed", "run", "--tolerance", "nan")
     asked = json.loads((run / ledger.RECORD).read_text())
     asked["config"]["module"]["_target_"] = "os.system"
     ledger.write_json(run / ledger.RECORD, asked)

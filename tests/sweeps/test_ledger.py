@@ -147,3 +147,20 @@ def test_what_is_no_status_is_told(tmp_path, content, message):
         (tmp_path / ledger.STATUS).write_text(content)
     with pytest.raises(UserError, match=message):
         ledger.status(tmp_path)
+
+
+def test_results_without_a_status_are_not_those_of_the_run_that_begins(run):
+    complete(run)
+    (run / ledger.CHECKPOINT).write_text("of another run")
+    (run / ledger.STATUS).unlink()
+    ledger.begin(run, "lightning", "other", {"command": "train"}, "")
+    left = {path.name for path in run.iterdir()}
+    assert left == {ledger.STATUS, ledger.RECORD}
+
+
+def test_a_run_that_has_ended_or_is_another_is_not_begun_over(run):
+    with pytest.raises(UserError, match="holds another run"):
+        ledger.begin(run, "lightning", "other", {}, "")
+    complete(run)
+    with pytest.raises(UserError, match="COMPLETE: it is not overwritten"):
+        ledger.begin(run, "lightning", "abc", {}, "")

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -306,3 +307,50 @@ def test_a_single_run_that_is_harmed_failed_or_changed(command, tmp_path):
     assert command("scripts/resume.py", "run", "--accept-changes").returncode == 0
     assert (run / ledger.METRICS).read_bytes() == metrics
     assert ledger.status(run)["state"] == ledger.COMPLETE
+
+
+def test_runs_and_sweeps_do_not_share_a_directory(command, sweep):
+    inside = command("scripts/resume.py", "sweep/0000")
+    assert (inside.returncode, inside.stderr.count("\n")) == (2, 1)
+    assert "is a run of a sweep, which goes on as a whole: python scripts/resume.py sweep" in inside.stderr
+    over = command("train.py", "hydra.run.dir=sweep")
+    assert "it holds a sweep" in over.stderr
+    within = command("train.py", "-m", "seed=0,1", "hydra.sweep.dir=sweep/0000")
+    assert (within.returncode, within.stderr.count("\n")) == (2, 1)
+    assert "it holds a single run" in within.stderr
+
+
+def test_a_worker_that_dies_after_a_resume_fails_no_run_that_was_complete(command, tmp_path):
+    words = ("-m", "seed=0,1", "epochs=50,3000000", "log_points=50", "logger=none", "population.workers=1")
+    words = (*words, "population.snapshot_seconds=0.2", "hydra.sweep.dir=sweep")
+    states = [tmp_path / "sweep" / f"{number:04d}" / ledger.STATUS for number in range(4)]
+
+    def complete() -> int:
+        return sum(path.exists() and '"COMPLETE"' in path.read_text() for path in states)
+
+    first = start(tmp_path, *words)
+    wait_until(lambda: complete() == 2 and list(tmp_path.glob("sweep/.population-*")))
+    first.kill()
+    first.communicate()
+    second = start(tmp_path, *words)
+    wait_until(lambda: sum('continued": []' not in path.read_text() for path in states) >= 2)
+    children = Path(f"/proc/{second.pid}/task/{second.pid}/children")
+    wait_until(lambda: children.read_text().split())
+    for child in children.read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    _, error = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert "2 of 4 runs did not complete" in error
+    assert sorted(row["state"] for row in results(tmp_path / "sweep")) == ["COMPLETE"] * 2 + ["FAILED"] * 2
+
+
+def test_what_is_no_directory_of_ours_is_one_line(command, tmp_path, sweep):
+    (sweep / ledger.SWEEP).write_text("{}")
+    damaged = command("scripts/resume.py", "sweep")
+    assert (damaged.returncode, damaged.stderr.count("\n")) == (2, 1)
+    assert "sweep.json is damaged: run its command again with hydra.sweep.dir=sweep" in damaged.stderr
+    (tmp_path / "single").mkdir()
+    (tmp_path / "single" / ".lock").mkdir()
+    locked = command("train.py", "hydra.run.dir=single")
+    assert (locked.returncode, locked.stderr.count("\n")) == (2, 1)
+    assert "single is not allowed as output directory: .lock: Is a directory" in locked.stderr
