@@ -24,4 +24,4 @@ class VectorizedLauncher(BasicLauncher):
         assert self.config is not None
         assert self.task_function is not None
         sweep = Sweep(self.hydra_context, self.config, self.task_function, one_by_one)
-        return sweep.launch(job_overrides, initial_job_idx)
+        return sweep.launch({initial_job_idx + i: overrides for i, overrides in enumerate(job_overrides)})
