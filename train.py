@@ -15,7 +15,7 @@ register()
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 @trains_runs
-def main(cfg: DictConfig) -> float:
+def main(cfg: DictConfig) -> float | None:
     from neuronsweep.training import train  # late: help and errors in the config answer without importing torch
 
     return train(cfg)

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from neuronsweep import console
 from neuronsweep.errors import Diverged, Unwritable, UserError
 from neuronsweep.sweeps import ledger, lock
+from neuronsweep.sweeps.pruning import Pruning
 
 
 class SameConfig(Callback):
@@ -81,6 +82,27 @@ class LogPoint(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.history = [(epoch, row) for epoch, row in state_dict["history"]]
         self.best, self.best_weights = state_dict["best"], state_dict["best_weights"]
+
+
+class Pruner(Callback):
+    """Reports the metric that is pruned on at every log point, and stops the run when it is told to.
+
+    It stands after the run's LogPoint. A run that goes on from a checkpoint reports the log points before it again.
+    """
+
+    def __init__(self, pruning: Pruning, number: int):
+        self.pruning, self.number = pruning, number
+        self.reported = 0
+        self.stopped = False
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+        (log_point,) = (one for one in trainer.callbacks if isinstance(one, LogPoint))  # type: ignore[attr-defined]
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        for epoch, row in log_point.history[self.reported :]:
+            stop = self.pruning.report(self.number, epoch, row[self.pruning.metric])
+        self.reported = len(log_point.history)
+        if stop and self.reported < len(data.log_epochs):
+            self.stopped = trainer.should_stop = True
 
 
 class Checkpoint(lightning_callbacks.Checkpoint):

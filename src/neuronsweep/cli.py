@@ -8,7 +8,9 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import unquote
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import (
@@ -22,8 +24,15 @@ from omegaconf.errors import (
 from neuronsweep.config import known_keys, nearest
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, stop
 from neuronsweep.schemas import SCHEMAS
+from neuronsweep.sweeps.options import Search
 
-TRACEBACK_WANTED = os.environ.get("HYDRA_FULL_ERROR") == "1"
+# A storage's password, where its URL has none. One that is typed goes there before anything is written.
+STORAGE_PASSWORD = "NEURONSWEEP_STORAGE_PASSWORD"
+
+# Tells a command that another one starts that HYDRA_FULL_ERROR was not the user's.
+SET_HERE = "NEURONSWEEP_SHORT_ERRORS"
+
+TRACEBACK_WANTED = os.environ.get("HYDRA_FULL_ERROR") == "1" and SET_HERE not in os.environ
 
 Task = TypeVar("Task", bound=Callable[..., Any])
 
@@ -41,7 +50,10 @@ def command() -> Iterator[None]:
     With HYDRA_FULL_ERROR=1 in the environment every error shows its traceback.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, where it would print six lines and exit
+    if not TRACEBACK_WANTED:
+        os.environ[SET_HERE] = "1"
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _hide_password(sys.argv)
     try:
         yield
     except KeyboardInterrupt as stopped:
@@ -71,9 +83,16 @@ def command() -> Iterator[None]:
 
 def become(words: Sequence[str]) -> NoReturn:
     """Go on as another Python command, in the environment that this one was started in."""
-    if not TRACEBACK_WANTED:
-        os.environ.pop("HYDRA_FULL_ERROR", None)
     os.execv(sys.executable, [sys.executable, *words])
+
+
+def _hide_password(words: list[str]) -> None:
+    """Take the password out of the storage's URL: Hydra and the record write down every word of the command line."""
+    for i, word in enumerate(words):
+        found = re.match(r"(hydra\.sweeper\.storage=.*?://[^:/@]*):([^@]*)(@.*)", word)
+        if found:
+            words[i] = found.group(1) + found.group(3)
+            os.environ[STORAGE_PASSWORD] = unquote(found.group(2))
 
 
 class Parser(argparse.ArgumentParser):
@@ -123,6 +142,7 @@ def unknown_key(key: str) -> str:
     """What to say of a key that the config does not have."""
     parent, _, name = key.rpartition(".")
     known = {known for known, _, _ in known_keys()} | set(SCHEMAS)
+    known |= {f"hydra.sweeper.{item.name}" for item in fields(Search)}
     siblings = sorted(other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == parent)
     near = [f"{parent}.{match}" if parent else match for match in difflib.get_close_matches(name, siblings, n=1)]
     near += sorted(other for other in known if other.rpartition(".")[2] == name and other != key)

@@ -27,11 +27,16 @@ def check(cfg: DictConfig) -> None:
     added = _added(cfg)
     if added:
         raise UserError(f"+{added} is not allowed: the config has no key {added}, and nothing would read it")
-    for key, value, allowed in _constrained(cfg):
+    check_values(cfg)
+    _check_together(cfg)
+
+
+def check_values(cfg: DictConfig, prefix: str = "") -> None:
+    """Raise UserError for the first value that its schema does not allow; ``prefix`` is where ``cfg`` lies."""
+    for key, value, allowed in _constrained(cfg, prefix):
         if value is not None and not allowed.test(value):
             near = nearest(str(value), allowed.choices)
             raise UserError(f"{key}={value} is not allowed: {key} is {allowed.words}{near}")
-    _check_together(cfg)
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -1,5 +1,6 @@
 """What a run shows on the terminal: the network, a live bar, the metrics."""
 
+import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -84,6 +85,12 @@ def number(value: float | None) -> str:
 def resume_command(directory: Path) -> str:
     """The command line that goes on with a run or sweep."""
     return shlex.join(["python", "scripts/resume.py", directory_name(directory)])
+
+
+def brief(value: Any) -> str:
+    """A plain value in one line that is not too long to read."""
+    text = json.dumps(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def directory_name(directory: Path) -> str:

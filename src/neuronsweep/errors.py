@@ -1,5 +1,6 @@
 """The two ways a command ends badly: what the user can mend (exit status 2), and a run that failed (1)."""
 
+import re
 import sys
 from typing import NoReturn
 
@@ -26,5 +27,10 @@ class WorkerError(Exception):
 
 def stop(message: str, status: int = 2) -> NoReturn:
     """Print one line on stderr and end the process."""
-    print("error: " + " ".join(message.split()), file=sys.stderr, flush=True)
+    print("error: " + mask(" ".join(message.split())), file=sys.stderr, flush=True)
     raise SystemExit(status)
+
+
+def mask(text: str) -> str:
+    """A text without the passwords of the URLs in it."""
+    return re.sub(r"(://[^:/@\s]*):[^@/\s]*@", r"\1:***@", text)

@@ -10,6 +10,8 @@ from omegaconf import MISSING
 ACTIVATIONS = ("identity", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid", "tanh", "hardtanh")
 LOGGED = ("loss", "acc")  # computed at log points, not only at the end
 METRICS = {"regression": ("loss", "mae", "r2"), "classification": ("loss", "acc", "auroc")}
+# what analysis.analyse may find of a trained network
+FOUND = ("params", "truth/inside", "truth/outside", "truth/outside_over_inside", "slope", "intercept", "kinks", "dead")
 
 
 @dataclass(frozen=True)

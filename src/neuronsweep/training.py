@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 
 from neuronsweep import console, events, figures, record
 from neuronsweep.analysis import analyse
-from neuronsweep.callbacks import Bar, Checkpoint, LogPoint, SameConfig
+from neuronsweep.callbacks import Bar, Checkpoint, LogPoint, Pruner, SameConfig
 from neuronsweep.config import plain
 from neuronsweep.data.build import build_dataset, check_batches
 from neuronsweep.data.dataset import Dataset
@@ -30,7 +30,7 @@ from neuronsweep.data.module import TensorDataModule
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError
 from neuronsweep.models.checkpoint import model_bytes, module_arguments, readable
 from neuronsweep.models.modules import ClassificationModule, NetworkModule, RegressionModule
-from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps import ledger, pruning
 from neuronsweep.sweeps.bound import die_with_parent
 from neuronsweep.targets import built, named_class
 
@@ -55,8 +55,11 @@ def fit(module: NetworkModule, data: TensorDataModule, trainer: Trainer, checkpo
         raise KeyboardInterrupt from None
 
 
-def train(cfg: DictConfig) -> float:
-    """Train the run that a Hydra job describes, in the job's output directory; returns its objective."""
+def train(cfg: DictConfig) -> float | None:
+    """Train the run that a Hydra job describes, in the job's output directory.
+
+    Returns its objective, None when it was PRUNED.
+    """
     hydra = HydraConfig.get()
     directory, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
     if hydra.mode == RunMode.RUN:
@@ -64,15 +67,22 @@ def train(cfg: DictConfig) -> float:
     before = ledger.ended(directory, record.fingerprint(plain(cfg), build_dataset(cfg.data).digest))
     if before and before["state"] == ledger.FAILED:
         raise Diverged(before["error"].splitlines()[-1])
+    if before and before["state"] == ledger.PRUNED:
+        return None
     if before:
         return ledger.metrics(directory)[cfg.objective.metric]
-    return train_run(cfg, directory, overrides, show=False)
+    found = pruning.of(hydra)
+    pruner = Pruner(found, hydra.job.num) if found else None
+    return train_run(cfg, directory, overrides, show=False, pruner=pruner)
 
 
-def train_run(cfg: DictConfig, directory: Path, overrides: list[str], show: bool = True) -> float:
+def train_run(
+    cfg: DictConfig, directory: Path, overrides: list[str], show: bool = True, pruner: Pruner | None = None
+) -> float | None:
     """Train one run in its directory, from its checkpoint where one is left, and return its objective.
 
-    ``show`` prints the network, a bar and the metrics. A run that fails is FAILED in status.json and raises.
+    ``show`` prints the network, a bar and the metrics. A run that fails is FAILED in status.json and raises; one that
+    ``pruner`` stops is PRUNED and returns None.
     """
     torch.set_num_threads(cfg.threads)
     dataset = build_dataset(cfg.data)
@@ -101,9 +111,13 @@ def train_run(cfg: DictConfig, directory: Path, overrides: list[str], show: bool
             events.begin(logger.experiment, record.flatten(plain(cfg)), module.network)
         bars = [Bar(log_point)] if first and show else []
         same = SameConfig(record.fingerprint(plain(cfg), dataset.digest))
-        trainer = build_trainer(cfg, data, logger, [same, log_point, keeper, *bars])
+        callbacks = [same, log_point, *([pruner] if pruner else []), keeper, *bars]
+        trainer = build_trainer(cfg, data, logger, callbacks)
         with time_limit(cfg.time_limit if first else None):
             fit(module, data, trainer, checkpoint)
+        if pruner and pruner.stopped:
+            _prune(directory, log_point, logger, keeper.spent())
+            return None
         metrics = final_metrics(module, data)
         objective = _objective(cfg, metrics)
         if first:
@@ -260,6 +274,14 @@ def _complete(
         logger.finalize("success")
     model = model_bytes(module.state_dict(), module.hparams, epoch, epoch * data.steps_per_epoch)
     ledger.complete(directory, log_point.history, metrics, model, png, seconds)
+
+
+def _prune(directory: Path, log_point: LogPoint, logger: Logger | None, seconds: float) -> None:
+    if logger:
+        logger.finalize("success")
+    ledger.write_history(directory, log_point.history)
+    ledger.end(directory, ledger.PRUNED, seconds)
+    (directory / ledger.CHECKPOINT).unlink(missing_ok=True)
 
 
 def _checkpoint(directory: Path) -> Path | None:

@@ -26,4 +26,4 @@ class VectorizedLauncher(BasicLauncher):
         assert self.task_function is not None
         given = self.hydra_context, self.config, self.task_function
         sweep = Sweep(*given, one_by_one, Processes(*given).launch)
-        return sweep.launch(job_overrides, initial_job_idx)
+        return sweep.launch({initial_job_idx + i: overrides for i, overrides in enumerate(job_overrides)})

@@ -37,7 +37,8 @@ def train(
     Args:
         members: of one ``group_key``, none of them ``unsupported``.
         on_log: called after each log epoch with the epoch and the metrics of the members (by index) that logged; may
-            return members to stop, which are PRUNED unless that epoch was their last.
+            return members to stop, which are PRUNED unless that epoch was their last. After a restart it is called
+            for the log epochs before it again; what it returns then has had its effect already.
         on_result: called once for every member, with its index and result, as soon as it is done; after a restart
             also for the members that were done before.
         snapshot: a file from which training goes on if it exists, rewritten every ``snapshot_seconds`` and before
@@ -49,6 +50,8 @@ def train(
     population = Population(members, device)
     if snapshot is not None and snapshot.exists():
         population.load(torch.load(snapshot, weights_only=True, map_location="cpu"))
+        for epoch, logged in population.logged() if on_log else ():
+            on_log(epoch, logged)  # type: ignore[misc]
     told: set[int] = set()
 
     def tell() -> None:

@@ -117,6 +117,14 @@ class Population:
         if self.alive and len(self.alive) < KEEP * len(self.placed):
             self._compact()
 
+    def logged(self) -> list[tuple[int, dict[int, Metrics]]]:
+        """What ``advance`` has returned until now, log epoch by log epoch."""
+        epochs: dict[int, dict[int, Metrics]] = {}
+        for i, progress in enumerate(self.progress):
+            for epoch, metrics in progress.history:
+                epochs.setdefault(epoch, {})[i] = metrics
+        return sorted(epochs.items())
+
     def state(self) -> dict[str, Any]:
         """Everything training goes on from, as tensors and plain values, between ``close`` and ``advance``."""
         return {

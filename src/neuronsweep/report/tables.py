@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
@@ -36,6 +37,9 @@ class PrintRanking(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         sweep = Path(config.hydra.sweep.dir)
         description = ledger.read_json(sweep / ledger.SWEEP)
+        if "search" in description:
+            _print_search(yaml.safe_load((sweep / ledger.SEARCH).read_text()), description["swept"])
+            return
         metric, mode = description["objective"]["metric"], description["objective"]["mode"]
         replicated = "seed" in description["swept"]
         keys = [key for key in description["swept"] if key != "seed"]
@@ -54,6 +58,36 @@ class PrintRanking(Callback):
         if len(ranked) > SHOWN:
             console.say(f"... and {len(ranked) - SHOWN} more in {ledger.RESULTS}")
         console.say(f"sweep directory: {console.directory_name(sweep)}")
+
+
+def _print_search(found: Mapping[str, Any], keys: Sequence[str]) -> None:
+    """The best trials of a search or its front, what became of all of them, and how the best is trained again."""
+    objectives = [objective["metric"] for objective in found["objectives"]]
+    several = len(objectives) > 1
+    entries = found.get("front" if several else "ranking", [])
+    lines = [
+        (
+            f"#{entry['trial']}",
+            *(_cell(entry["params"].get(key, "")) for key in keys),
+            *(console.number(entry["values"][metric]) for metric in objectives),
+        )
+        for entry in entries
+    ]
+    console.table("front" if several else "trial", [*keys, *objectives], lines)
+    states = ", ".join(f"{count} {state}" for state, count in found["states"].items())
+    again = f"; {found['duplicates']} told again" if found["duplicates"] else ""
+    console.say(f"{found['n_trials']} trials: {states}{again}")
+    if not entries:
+        console.say("none of them is COMPLETE and satisfies the constraints")
+    elif several:
+        console.say(f"the front has {len(entries)} trials; how to train each again is in {ledger.SEARCH}")
+    else:
+        console.say(f"best: #{found['best_trial']}, {objectives[0]} {console.number(found['best_value'])}")
+        console.say(f"train it again: {found['command']}")
+
+
+def _cell(value: Any) -> str:
+    return console.number(value) if isinstance(value, float) else str(value)
 
 
 def _mean(rows: Sequence[Row], metric: str) -> float:

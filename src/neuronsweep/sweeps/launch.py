@@ -3,7 +3,8 @@
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -57,22 +58,22 @@ def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Sequence[Sequenc
 
 def check_jobs(compose: Composer, jobs: Sequence[Sequence[str]], launcher: str) -> None:
     """Raise UserError for the first job whose config is not allowed or wants another machine; it is named."""
-    machines = set()
     for number, job in enumerate(jobs):
         try:
-            cfg = compose(job)
-            check(cfg)
-            machine = (cfg.trainer.accelerator, cfg.trainer.devices)
-            if machine not in machines:
-                check_machine(*machine)
-                machines.add(machine)
-            if cfg.trainer.devices > 1 and launcher not in OF_SEVERAL_DEVICES:
-                raise UserError(
-                    f"trainer.devices={cfg.trainer.devices} is not allowed with hydra/launcher={launcher}, where each "
-                    f"process of a run would sweep: hydra/launcher is {' or '.join(OF_SEVERAL_DEVICES)}"
-                )
+            check_job(compose(job), launcher)
         except UserError as error:
             raise UserError(f"job {number} ({' '.join(job)}): {error}") from None
+
+
+def check_job(cfg: DictConfig, launcher: str) -> None:
+    """Raise UserError for a job whose config is not allowed or wants another machine."""
+    check(cfg)
+    check_machine(cfg.trainer.accelerator, cfg.trainer.devices)
+    if cfg.trainer.devices > 1 and launcher not in OF_SEVERAL_DEVICES:
+        raise UserError(
+            f"trainer.devices={cfg.trainer.devices} is not allowed with hydra/launcher={launcher}, where each "
+            f"process of a run would sweep: hydra/launcher is {' or '.join(OF_SEVERAL_DEVICES)}"
+        )
 
 
 def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
@@ -109,7 +110,10 @@ def _jobs(directory: Path) -> list[list[str]] | None:
     if not (directory / ledger.SWEEP).exists():
         return None
     try:
-        return ledger.read_json(directory / ledger.SWEEP)["jobs"]
+        description = ledger.read_json(directory / ledger.SWEEP)
+        if "trials" in description:
+            raise UserError(f"{directory} is not allowed as output directory: it holds a search")
+        return description["jobs"]
     except (ledger.Damaged, KeyError):
         console.say(f"{directory / ledger.SWEEP} is damaged: it is written anew")
         return None
@@ -121,11 +125,10 @@ def _job(compose: Composer, job: Sequence[str]) -> DictConfig:
     return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
 
 
-def end_sweep(sweep: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def end_sweep(sweep: Path, failed: Sequence[int]) -> None:
     """Mark a sweep whose runs have all been tried: COMPLETE where they all are, else FAILED."""
     description = ledger.read_json(sweep / ledger.SWEEP)
-    complete = sum(row["state"] == ledger.COMPLETE for row in rows) == len(description["jobs"])
-    ledger.write_json(sweep / ledger.SWEEP, {**description, "state": ledger.COMPLETE if complete else ledger.FAILED})
+    ledger.write_json(sweep / ledger.SWEEP, {**description, "state": ledger.FAILED if failed else ledger.COMPLETE})
     ledger.forget_populations(sweep)
 
 
@@ -133,7 +136,7 @@ def stopped(sweep: Path) -> None:
     """Say how a sweep that somebody interrupted goes on."""
     results = Results(sweep)
     rows = results.rows()
-    done = sum(row["state"] == ledger.COMPLETE for row in rows)
+    done = sum(row["state"] in (ledger.COMPLETE, ledger.PRUNED) for row in rows)
     console.say(f"\nstopped with {done} of {results.jobs} runs complete; go on with: {console.resume_command(sweep)}")
     results.write(rows)
 
@@ -143,6 +146,7 @@ def no_room(error: Unwritable, directory: Path) -> NoReturn:
     stop(f"{error}; when there is room, go on with: {console.resume_command(directory)}", status=1)
 
 
+@cache
 def check_machine(accelerator: str, devices: int) -> None:
     """Raise UserError for a trainer that this machine cannot give."""
     if accelerator == "cpu":
@@ -221,6 +225,8 @@ class Bookkeeper(Callback):
             no_room(job_return._return_value, results.sweep)
         if failed:
             print(f"{name}  FAILED: {_tell(job_return._return_value)}", file=sys.stderr, flush=True)
+        elif results.jobs <= TOLD and job_return.return_value is None:
+            console.say(f"{name}  {ledger.PRUNED}")
         elif results.jobs <= TOLD:
             console.say(f"{name}  {config.objective.metric} {console.number(job_return.return_value)}")
         lock.beat()
@@ -236,9 +242,10 @@ class Bookkeeper(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         results = self._results(config)
         rows = results.rows()
+        failed = results.failed(rows)
         try:
             results.write(rows)
-            end_sweep(results.sweep, rows)
+            end_sweep(results.sweep, failed)
             _illustrate(results)
         except Unwritable as error:
             no_room(error, results.sweep)
@@ -249,13 +256,13 @@ class Bookkeeper(Callback):
         except Exception as error:  # Hydra would make a warning of it, and a success of the sweep
             traceback.print_exc()
             stop(f"the sweep did not end well: {error}", status=1)
-        complete = {row["run"] for row in rows if row["state"] == ledger.COMPLETE}
-        failed = [number for number in range(results.jobs) if number not in complete]
         if failed:
             numbers = ", ".join(map(str, failed[:20])) + (", ..." if len(failed) > 20 else "")
-            again = f"{console.resume_command(results.sweep)} --retry-failed"
+            again = f"; to try them again: {console.resume_command(results.sweep)} --retry-failed"
+            # a search has told its sampler of them
             stop(
-                f"{len(failed)} of {results.jobs} runs did not complete: {numbers}; to try them again: {again}",
+                f"{len(failed)} of {results.jobs} runs did not complete: {numbers}"
+                f"{again if results.overrides is not None else ''}",
                 status=1,
             )
 

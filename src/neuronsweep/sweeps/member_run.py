@@ -56,12 +56,16 @@ class MemberRun:
             return None
         return ledger.metrics(self.directory)[self.member.metric]
 
-    def end(self, result: Result, seconds: float) -> float:
-        """Write a member's results and return its objective. Raises Diverged for one that did not end well."""
+    def end(self, result: Result, seconds: float) -> float | None:
+        """Write a member's results and return its objective, None when PRUNED. Raises Diverged when it FAILED."""
         if result.error:
             ledger.write_history(self.directory, result.history)
             ledger.end(self.directory, ledger.FAILED, seconds, result.error)
             raise Diverged(result.error)
+        if result.state == ledger.PRUNED:
+            ledger.write_history(self.directory, result.history)
+            ledger.end(self.directory, ledger.PRUNED, seconds)
+            return None
         dataset = self.member.dataset
         arguments = module_arguments(self.config, dataset)
         network = MLP(arguments["inputs"], arguments["outputs"], **arguments["model"])

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from neuronsweep.errors import UserError
 from neuronsweep.sweeps import ledger
 
 
@@ -18,9 +19,10 @@ class Results:
     def __init__(self, sweep: Path):
         self.sweep = sweep
         description = ledger.read_json(sweep / ledger.SWEEP)
-        self.overrides: list[list[str]] = description["jobs"]
+        # a search does not know its jobs before: its runs say themselves what they were asked
+        self.overrides: list[list[str]] | None = description.get("jobs")
         self.swept: list[str] = description["swept"]
-        self.jobs = len(self.overrides)
+        self.jobs: int = description["trials"] if self.overrides is None else len(self.overrides)
         self.ended: dict[int, dict[str, Any]] = {}
         self.due = 0.0
 
@@ -43,16 +45,30 @@ class Results:
         columns = [*fixed, *metrics, "seconds", "directory"]
         ledger.write_csv(self.sweep / ledger.RESULTS, columns, rows)
 
+    def failed(self, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Numbers of the runs that did not end well; of a search, of those that began."""
+        well = {row["run"] for row in rows if row["state"] in (ledger.COMPLETE, ledger.PRUNED)}
+        expected = range(self.jobs) if self.overrides is not None else [row["run"] for row in rows]
+        return [number for number in expected if number not in well]
+
     def _read(self, number: int) -> dict[str, Any] | None:
         if number in self.ended:
             return self.ended[number]
         directory = ledger.run_directory(self.sweep, number)
         if not (directory / ledger.STATUS).exists():
             return None
-        row = _row(directory, number, self.overrides[number], self.swept)
+        overrides = self.overrides[number] if self.overrides is not None else _asked(directory)
+        row = _row(directory, number, overrides, self.swept)
         if row["state"] != ledger.RUNNING:
             self.ended[number] = row
         return row
+
+
+def _asked(directory: Path) -> list[str]:
+    try:
+        return ledger.read_json(directory / ledger.RECORD)["overrides"]
+    except (UserError, KeyError):  # the row says that it is DAMAGED
+        return []
 
 
 def _row(directory: Path, number: int, overrides: Sequence[str], swept: Sequence[str]) -> dict[str, Any]:

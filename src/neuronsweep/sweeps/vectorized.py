@@ -21,6 +21,8 @@ from neuronsweep.population.plan import Limits, member, outside, plan
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.compose import Composer
 from neuronsweep.sweeps.member_run import MemberRun
+from neuronsweep.sweeps.pruning import Pruning
+from neuronsweep.sweeps.rounds import Rounds
 from neuronsweep.sweeps.workers import Ended, Message, Population, train_populations
 
 
@@ -65,6 +67,7 @@ class Sweep:
         context, config, task: what Hydra gives a launcher.
         one_by_one: runs a single job as Hydra's basic launcher does, with its number.
         processes: runs jobs by number as the process launcher does; those that want several devices.
+        quiet: does not tell how the jobs are trained.
     """
 
     def __init__(
@@ -74,17 +77,18 @@ class Sweep:
         task: TaskFunction,
         one_by_one: Callable[[Sequence[str], int], JobReturn],
         processes: Callable[[dict[int, list[str]]], dict[int, JobReturn]],
+        quiet: bool = False,
     ):
         self.callbacks, self.task, self.one_by_one = context.callbacks, task, one_by_one
         self.processes = processes
         self.compose = Composer(context.config_loader, config)
         self.directory = Path(config.hydra.sweep.dir)
-        self.options = config.population
+        self.options, self.quiet = config.population, quiet
         self.returns: dict[int, JobReturn] = {}
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
-        """Train the jobs, numbered from ``first``, and return what Hydra's sweepers expect, in their order."""
-        jobs = {first + i: list(overrides) for i, overrides in enumerate(job_overrides)}
+    def launch(self, numbered: Mapping[int, Sequence[str]], pruning: Pruning | None = None) -> list[JobReturn]:
+        """Train jobs by their numbers, and return what Hydra's sweepers expect, in their order."""
+        jobs = {number: list(overrides) for number, overrides in numbered.items()}
         runs, alone = self._sort(jobs)
         for device, numbers in _by_device(runs).items():
             members = {number: runs[number].member for number in numbers}
@@ -97,8 +101,13 @@ class Sweep:
                     self._return(number, jobs[number], _ended_before(runs[number]))
             pending = [self._population([runs[number] for number in population]) for population in populations]
             pending = [population for population in pending if population.runs]
+            rounds = self._rounds(pruning, pending, {number: runs[number] for number in numbers})
             if pending:
-                self._train(pending, devices, jobs)
+                self._train(pending, devices, jobs, rounds)
+            elif rounds:
+                rounds.end()
+        if pruning:
+            pruning.publish()
         apart = {number: jobs[number] for number in sorted(alone) if self.compose(jobs[number]).trainer.devices > 1}
         for number, reason in sorted(alone.items()):
             where = " in processes of its own" if number in apart else ""
@@ -173,11 +182,31 @@ class Sweep:
             snapshot.unlink()
         return Population(runs if pending and snapshot.exists() else pending, snapshot)
 
-    def _train(self, populations: Sequence[Population], devices: list[str], jobs: dict[int, list[str]]) -> None:
+    def _rounds(
+        self, pruning: Pruning | None, populations: Sequence[Population], runs: Mapping[int, MemberRun]
+    ) -> Rounds | None:
+        if pruning is None:
+            return None
+        training = {run.number for population in populations for run in population.runs}
+        past = {
+            number: [(epoch, row[pruning.metric]) for epoch, row in ledger.read_history(run.directory)]
+            for number, run in runs.items()
+            if run.before and number not in training
+        }
+        return Rounds(pruning, len(populations), past)
+
+    def _train(
+        self,
+        populations: Sequence[Population],
+        devices: list[str],
+        jobs: dict[int, list[str]],
+        rounds: Rounds | None,
+    ) -> None:
         count = sum(len(population.runs) for population in populations)
-        console.say(_sentence(count, len(populations), min(len(devices), len(populations))))
+        if not self.quiet:
+            console.say(_sentence(count, len(populations), min(len(devices), len(populations))))
         with Progress(populations) as progress:
-            for message in train_populations(populations, devices, self.options.snapshot_seconds):
+            for message in train_populations(populations, devices, self.options.snapshot_seconds, rounds):
                 if isinstance(message, Ended):
                     self._end(jobs[message.number], message)
                 progress.show(message)
@@ -190,7 +219,7 @@ class Sweep:
         self.callbacks.on_job_end(config=cfg, job_return=self.returns[ended.number])
 
     def _return(self, number: int, overrides: list[str], ended: Ended) -> None:
-        ended_well = ended.objective is not None
+        ended_well = ended.error is None
         job_return = JobReturn(overrides=overrides, working_dir=os.getcwd(), task_name=self.compose.cfg.hydra.job.name)
         job_return.status = JobStatus.COMPLETED if ended_well else JobStatus.FAILED
         job_return.return_value = ended.objective if ended_well else ended.exception()
@@ -202,6 +231,8 @@ def _ended_before(run: MemberRun) -> Ended:
     assert run.before is not None
     if run.before["state"] == ledger.FAILED:
         return Ended(run.number, None, run.before["error"], diverged=True)
+    if run.before["state"] == ledger.PRUNED:
+        return Ended(run.number, None)
     return Ended(run.number, ledger.metrics(run.directory)[run.member.metric])
 
 

@@ -1,5 +1,6 @@
 """Worker processes that train populations: one thread each, so that a member's bits do not depend on their number."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -18,6 +19,7 @@ from neuronsweep.errors import Diverged, Unwritable, WorkerError
 from neuronsweep.population.engine import Interrupted, Metrics, Result, train
 from neuronsweep.sweeps import ledger, lock
 from neuronsweep.sweeps.member_run import MemberRun
+from neuronsweep.sweeps.rounds import Rounds
 
 # Messages of one population's progress are not sent more often than this.
 SECONDS_BETWEEN_NEWS = 0.2
@@ -35,8 +37,17 @@ class Logged:
 
 
 @dataclass(frozen=True)
+class Waits:
+    """A population waits after an epoch until it is told which of its runs to stop; ``values`` are for the pruner."""
+
+    population: int
+    epoch: int
+    values: dict[int, float]
+
+
+@dataclass(frozen=True)
 class Ended:
-    """A member's run has ended, with an objective or an error."""
+    """A member's run has ended: with an objective, with an error, or with neither, because it was PRUNED."""
 
     number: int
     objective: float | None
@@ -71,24 +82,38 @@ class Population:
 
 
 def train_populations(
-    populations: Sequence[Population], devices: Sequence[str], snapshot_seconds: float
+    populations: Sequence[Population], devices: Sequence[str], snapshot_seconds: float, rounds: Rounds | None = None
 ) -> Iterator[Message]:
     """Train populations in one process a device and yield what they report; the workers write the run directories.
 
     A worker that dies takes the unfinished runs of its population with it, as FAILED, and no other. When the caller
     is interrupted the workers write snapshots and end.
+
+    With ``rounds`` a pruner is asked at every log epoch. Then all populations are in training at the same time, in a
+    process each, and there may be more of these than devices.
     """
+    if rounds:
+        devices = [devices[i % len(devices)] for i in range(len(populations))]
+    metric = rounds.pruning.metric if rounds else None
     context = multiprocessing.get_context("fork")
     stop = context.Event()
     workers: dict[Connection, Worker] = {}
     waiting = list(range(len(populations)))
     for device in devices[: len(populations)]:
         here, there = context.Pipe()
-        arguments = (populations, device, snapshot_seconds, there, stop, os.getpid())
+        arguments = (populations, device, snapshot_seconds, metric, there, stop, os.getpid())
         process = context.Process(target=_work, args=arguments, daemon=True)
         process.start()
         there.close()
         workers[here] = Worker(process)
+
+    def go_on(decided: Iterator[tuple[int, list[int]]]) -> None:
+        for index, stopped in decided:
+            for connection, worker in workers.items():
+                if worker.population == index:
+                    with contextlib.suppress(BrokenPipeError):  # it died: that is heard next
+                        connection.send(stopped)
+
     try:
         while workers:
             lock.beat()
@@ -101,8 +126,16 @@ def train_populations(
                     worker.process.join()
                     del workers[connection]
                     yield from worker.abandon(populations)
+                    if rounds and worker.population is not None:
+                        go_on(rounds.finish(worker.population))
+                    continue
+                if isinstance(message, Waits):
+                    assert rounds
+                    go_on(rounds.reach(message.population, message.epoch, message.values))
                     continue
                 if isinstance(message, Done):
+                    if rounds and worker.population is not None:
+                        go_on(rounds.finish(worker.population))
                     worker.population = waiting.pop(0) if waiting else None
                     connection.send(worker.population)
                     continue
@@ -144,6 +177,7 @@ def _work(
     populations: Sequence[Population],
     device: str,
     snapshot_seconds: float,
+    metric: str | None,
     connection: Connection,
     stop: Any,
     parent: int,
@@ -157,13 +191,13 @@ def _work(
         return stop.is_set() or os.getppid() != parent
 
     while not should_stop():
-        connection.send(Done())
-        index = connection.recv()
-        if index is None:
-            return
         try:
-            _train(populations[index], index, device, snapshot_seconds, connection, should_stop)
-        except (Interrupted, BrokenPipeError):
+            connection.send(Done())
+            index = _receive(connection, should_stop)
+            if index is None:
+                return
+            _train(populations[index], index, device, snapshot_seconds, metric, connection, should_stop)
+        except (Interrupted, BrokenPipeError, EOFError):
             return
         except Unwritable as error:
             connection.send(Broken(str(error)))
@@ -173,11 +207,20 @@ def _work(
             return
 
 
+def _receive(connection: Connection, should_stop: Any) -> Any:
+    """The parent's answer. Raises Interrupted when there will be none: a forked pipe does not tell that it is dead."""
+    while not connection.poll(SECONDS_BETWEEN_NEWS):
+        if should_stop():
+            raise Interrupted("stopped while waiting")
+    return connection.recv()
+
+
 def _train(
     population: Population,
     index: int,
     device: str,
     snapshot_seconds: float,
+    metric: str | None,
     connection: Connection,
     should_stop: Any,
 ) -> None:
@@ -187,12 +230,18 @@ def _train(
     told = 0.0
     latest: dict[int, float] = {}
 
-    def on_log(epoch: int, metrics: Mapping[int, Metrics]) -> None:
+    def on_log(epoch: int, metrics: Mapping[int, Metrics]) -> list[int]:
         nonlocal told
         latest.update((i, row[runs[i].member.metric]) for i, row in metrics.items() if runs[i].member.metric in row)
         if time.monotonic() - told >= SECONDS_BETWEEN_NEWS:
             told = time.monotonic()
             connection.send(Logged(index, epoch, list(latest.values())))
+        if metric is None:
+            return []
+        connection.send(Waits(index, epoch, {runs[i].number: row[metric] for i, row in metrics.items()}))
+        # interrupted here, it leaves the snapshot of an earlier epoch, and this one's decision is made again
+        stopped = set(_receive(connection, should_stop))
+        return [i for i in metrics if runs[i].number in stopped]
 
     def on_result(i: int, result: Result) -> None:
         ended.add(i)
@@ -224,7 +273,7 @@ def _train(
             device=device,
         )
         population.snapshot.unlink(missing_ok=True)
-    except (Interrupted, Unwritable, OSError):  # OSError: a closed pipe, or a full disk below the snapshot
+    except (Interrupted, Unwritable, EOFError, OSError):  # OSError: a closed pipe, or a full disk below the snapshot
         raise
     except Exception:
         error = traceback.format_exc()

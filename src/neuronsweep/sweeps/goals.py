@@ -1,0 +1,124 @@
+"""What a search looks for: its objectives, constraints and the metric it prunes on, all of them names of metrics."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from neuronsweep.config import nearest
+from neuronsweep.errors import UserError
+from neuronsweep.schemas import FOUND, LOGGED, METRICS
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """``metric <= bound``, or ``>=`` where ``sign`` is -1."""
+
+    text: str
+    metric: str
+    sign: int
+    bound: float
+
+    def violation(self, metrics: Mapping[str, float]) -> float:
+        """How far a run is from satisfying it; 0 or less when it does."""
+        return self.sign * (metrics[self.metric] - self.bound)
+
+
+@dataclass(frozen=True)
+class Goals:
+    """What a search looks for.
+
+    Attributes:
+        objectives: metric and mode (min, max) of each.
+        prune_on: metric and mode that a pruner reads at log points, or None where nothing is pruned.
+    """
+
+    objectives: tuple[tuple[str, str], ...]
+    constraints: tuple[Constraint, ...] = ()
+    prune_on: tuple[str, str] | None = None
+
+    @property
+    def directions(self) -> list[str]:
+        return ["minimize" if mode == "min" else "maximize" for _, mode in self.objectives]
+
+    def values(self, metrics: Mapping[str, float]) -> list[float]:
+        """The objectives of a run. Raises ValueError for one that the run does not have or that is not finite."""
+        for metric in [metric for metric, _ in self.objectives] + [c.metric for c in self.constraints]:
+            if metric not in metrics:
+                raise ValueError(f"the run has no {metric}")
+            if not math.isfinite(metrics[metric]):
+                raise ValueError(f"{metric} is {metrics[metric]}")
+        return [metrics[metric] for metric, _ in self.objectives]
+
+
+def read(config: DictConfig) -> Goals:
+    """The goals of a config's search. Raises UserError for what cannot be one."""
+    options = config.hydra.sweeper
+    listed: Any = OmegaConf.to_container(options.objectives) or [OmegaConf.to_container(config.objective)]
+    objectives = tuple((one["metric"], one["mode"]) for one in listed)
+    for metric, mode in objectives:
+        if mode not in ("min", "max"):
+            raise UserError(f"hydra.sweeper.objectives is not allowed: the mode of {metric} is min or max, not {mode}")
+    names = [metric for metric, _ in objectives]
+    if len(set(names)) < len(names):
+        raise UserError(f"hydra.sweeper.objectives is not allowed: {max(names, key=names.count)} is in it twice")
+    return Goals(objectives, tuple(map(_constraint, options.constraints)), _prune_on(options, objectives, config))
+
+
+def check(goals: Goals, cfg: DictConfig) -> None:
+    """Raise UserError for a metric that the runs of this config do not have, as far as is known before the first."""
+    schema = OmegaConf.get_type(cfg.data)
+    if not isinstance(schema, type) or not hasattr(schema, "task"):  # a user's own data
+        return
+    logged = [f"{split}/{metric}" for split in schema.splits for metric in METRICS[schema.task]]
+    known = [*logged, *FOUND]
+    named = {metric: "hydra.sweeper.objectives" for metric, _ in goals.objectives}
+    named |= {constraint.metric: "hydra.sweeper.constraints" for constraint in goals.constraints}
+    if goals.prune_on:
+        named[goals.prune_on[0]] = "hydra.sweeper.prune_on"
+    for metric, key in named.items():
+        if metric not in known:
+            raise UserError(
+                f"{key} is not allowed with the metric {metric}: with this data there are "
+                f"{', '.join(known)}{nearest(metric, known)}"
+            )
+
+
+def _constraint(text: str) -> Constraint:
+    found = re.fullmatch(r"\s*(\S+?)\s*(<=|>=)\s*(\S+)\s*", text)
+    try:
+        if not found:
+            raise ValueError
+        metric, sign, bound = found.groups()
+        return Constraint(text, metric, 1 if sign == "<=" else -1, _finite(bound))
+    except ValueError:
+        raise UserError(f"hydra.sweeper.constraints={text} is not allowed: it is METRIC <= NUMBER or >=") from None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+def _prune_on(options: Any, objectives: Sequence[tuple[str, str]], config: DictConfig) -> tuple[str, str] | None:
+    if options.pruner == "none":
+        return None
+    known = {config.objective.metric: config.objective.mode, **dict(objectives)}
+    if options.prune_on is None and len(objectives) > 1:
+        raise UserError(
+            f"hydra.sweeper.pruner={options.pruner} is not allowed with several objectives: "
+            "hydra.sweeper.prune_on must name the metric to prune on"
+        )
+    metric = options.prune_on or objectives[0][0]
+    name = metric.rpartition("/")[2]
+    if name not in LOGGED:
+        raise UserError(
+            f"hydra.sweeper.pruner={options.pruner} is not allowed with {metric}, which it would read at every log "
+            f"point: computed there are {' and '.join(LOGGED)}; hydra.sweeper.prune_on may name one"
+        )
+    return metric, known.get(metric, "min" if name == "loss" else "max")

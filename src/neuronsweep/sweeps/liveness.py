@@ -1,0 +1,70 @@
+"""Who is alive: processes that hold trials say so, and others can tell when they are gone."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+# Seconds between two signs of life, and without one until a process on another machine is taken for dead.
+BEAT, GRACE = 10.0, 60.0
+KEY = "alive:"
+
+
+def identity() -> str:
+    """This process, as nobody else is called: machine, process id and when it started."""
+    return f"{_machine()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def is_alive(process: str, study_attrs: Mapping[str, Any]) -> bool:
+    """Whether a process still runs: on this machine for certain, elsewhere by its last sign of life."""
+    machine, pid, started = process.rsplit(":", 2)
+    if machine == _machine():
+        return _started(int(pid)) == started
+    return time.time() - study_attrs.get(KEY + process, 0.0) < GRACE
+
+
+class Heart:
+    """Writes a sign of life to a study every BEAT seconds, in a thread while the block runs; calls ``besides`` too."""
+
+    def __init__(self, study: Any, besides: Callable[[], object] = lambda: None):
+        self.study, self.besides = study, besides
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> "Heart":
+        self.study.set_user_attr(KEY + identity(), time.time())
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self.thread.join()
+
+    def _beat(self) -> None:
+        while not self.stop.wait(BEAT):
+            self.besides()
+            try:
+                self.study.set_user_attr(KEY + identity(), time.time())
+            except Exception:  # a database that is away for a moment: the next beat tells
+                continue
+
+
+def _machine() -> str:
+    """Host and space of process ids: containers may share a host's name."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        space = ""
+    return f"{socket.gethostname()}/{space}"
+
+
+def _started(pid: int) -> str | None:
+    """When a process started, in clock ticks, or None where there is none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]

@@ -1,0 +1,55 @@
+"""What can be said of a search under hydra.sweeper: its keys, their defaults and which values they may have."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from neuronsweep.schemas import SEED, Allowed, Objective
+
+SAMPLERS = ("tpe", "random", "cmaes", "gp", "nsgaii", "qmc", "grid", "brute")
+PRUNERS = ("none", "median", "percentile", "halving", "hyperband", "wilcoxon", "patient")
+
+AT_LEAST_ONE = Allowed(lambda value: value >= 1, "a whole number >= 1")
+
+
+def _one_of(choices: tuple[str, ...]) -> Allowed:
+    return Allowed(lambda value: value in choices, "one of " + ", ".join(choices), choices)
+
+
+def _key(default: Any, allowed: Allowed) -> Any:
+    return field(default=default, metadata={"allowed": allowed})
+
+
+@dataclass
+class Search:
+    """hydra/sweeper=optuna."""
+
+    _target_: str = "hydra_plugins.neuronsweep.optuna_sweeper.OptunaSweeper"
+    # the study's total, trials of earlier commands included
+    n_trials: int = _key(100, AT_LEAST_ONE)
+    # trials asked for at once, trained together and told in order; null: 32, one with hydra/launcher=basic
+    batch: int | None = _key(None, AT_LEAST_ONE)
+    # key -> choice(...), range(...), interval(...); the command line adds to it and goes before it
+    params: dict[str, Any] = field(default_factory=dict)
+    # package.function(trial), which asks trial.suggest_* for further keys, some perhaps only where others have a value
+    space: str | None = None
+    # first guesses: [{model.hidden: 8, optimizer.lr: 0.01}, ...]
+    enqueue: list[Any] = field(default_factory=list)
+    sampler: str = _key("tpe", _one_of(SAMPLERS))
+    sampler_options: dict[str, Any] = field(default_factory=dict)
+    seed: int = _key(0, SEED)
+    pruner: str = _key("none", _one_of(PRUNERS))
+    pruner_options: dict[str, Any] = field(default_factory=dict)
+    # the metric that the pruner reads at log points; null: the objective, where there is one
+    prune_on: str | None = None
+    # what is searched for; empty: the objective of the config
+    objectives: list[Objective] = field(default_factory=list)
+    # what the best must satisfy besides: ["params <= 200", "dead <= 0.5"]
+    constraints: list[str] = field(default_factory=list)
+    # an Optuna URL or the path of a journal; null: optuna.journal in the sweep directory
+    storage: str | None = None
+    study_name: str = "sweep"
+    # of a search that goes on in its directory: train runs of another config, source or data again
+    accept_changes: bool = False
+    retry_failed: bool = False
+    # processes that share the study, started by the launcher
+    workers: int = _key(1, AT_LEAST_ONE)

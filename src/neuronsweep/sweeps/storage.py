@@ -1,0 +1,84 @@
+"""Where a study is kept: a journal file, or a database that Optuna has a URL for."""
+
+import fcntl
+import logging
+import os
+import re
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import BaseJournalFileLock
+
+from neuronsweep.cli import STORAGE_PASSWORD
+from neuronsweep.errors import UserError, mask
+
+JOURNAL = "optuna.journal"
+# Seconds within which a server must answer.
+TIMEOUT = 5
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+logging.getLogger("alembic").setLevel(logging.ERROR)
+warnings.filterwarnings("ignore", module=r"optuna\..*")
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+class FileLock(BaseJournalFileLock):
+    """The kernel's lock on the journal itself: it is gone the moment its process is, and leaves no file behind."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.file: Any = None
+
+    def acquire(self) -> bool:
+        file = open(self.path, "ab")  # noqa: SIM115
+        fcntl.flock(file, fcntl.LOCK_EX)
+        self.file = file
+        return True
+
+    def release(self) -> None:
+        file, self.file = self.file, None
+        file.close()
+
+
+@cache
+def open_storage(where: str) -> BaseStorage:
+    """The storage at an Optuna URL or, without ``://``, in a journal file; one object a process.
+
+    The password of a URL without one is taken from the environment (STORAGE_PASSWORD).
+    Raises UserError, without the password, for a storage that cannot be reached.
+    """
+    try:
+        if "://" not in where:
+            return JournalStorage(JournalFileBackend(where, lock_obj=FileLock(Path(where))))
+        connect = {"connect_timeout": TIMEOUT} if where.startswith(("postgresql", "mysql")) else {}
+        return RDBStorage(_with_password(where), engine_kwargs={"connect_args": connect, "pool_pre_ping": True})
+    except ImportError as error:
+        needs = ": pip install 'neuronsweep[postgres]'" if where.startswith("postgresql") else ""
+        raise UserError(f"hydra.sweeper.storage={mask(where)} needs a package: {error.name}{needs}") from None
+    except Exception as error:
+        raise UserError(f"hydra.sweeper.storage={mask(where)} cannot be reached: {_reason(error)}") from None
+
+
+def place(storage: str | None, sweep: Path) -> str:
+    """What ``open_storage`` is given: hydra.sweeper.storage, or the journal of the sweep directory."""
+    return storage or str((sweep / JOURNAL).absolute())
+
+
+def _with_password(url: str) -> str:
+    password = os.environ.get(STORAGE_PASSWORD)
+    if not password:
+        return url
+    return re.sub(r"^([^:]+://[^:/@]+)@", lambda found: f"{found.group(1)}:{quote(password, safe='')}@", url)
+
+
+def _reason(error: Exception) -> str:
+    lines = [line for line in str(getattr(error, "orig", None) or error).strip().splitlines() if line.strip()]
+    text = mask(" ".join(lines[:2])) or type(error).__name__
+    password = os.environ.get(STORAGE_PASSWORD)
+    return text.replace(password, "***") if password else text

@@ -1,0 +1,237 @@
+"""A study outlives its processes: exact totals, trials given back, samplers that do not repeat themselves."""
+
+import os
+import subprocess
+import sys
+import time
+from urllib.parse import quote
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from neuronsweep.cli import STORAGE_PASSWORD, _hide_password
+from neuronsweep.errors import UserError, mask
+from neuronsweep.sweeps import liveness, samplers, study
+from neuronsweep.sweeps.goals import Goals
+from neuronsweep.sweeps.space import Choice, Numbers, Space
+from neuronsweep.sweeps.storage import open_storage
+from neuronsweep.sweeps.study import MOST_TRIES, OWNER, Outcome
+
+GOALS = Goals((("val/loss", "min"),))
+SPACE = Space(
+    (
+        Numbers("model.hidden", 2, 9, 1, False, True),
+        Numbers("optimizer.lr", 1e-3, 1.0, None, True, False),
+        Choice("model.act", ("relu", "tanh"), ("relu", "tanh")),
+    ),
+    None,
+    None,
+    ("model.hidden", "optimizer.lr", "model.act"),
+)
+FINITE = Space(SPACE.dimensions[::2], None, None, ("model.hidden", "model.act"))
+SEARCH = {"space": SPACE.describe(), "objectives": [["val/loss", "min"]], "config": []}
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """begun(total): the study in tmp_path/journal, as a new process finds it."""
+
+    def begun(total=10, guesses=(), directions=("minimize",), name="journal"):
+        open_storage.cache_clear()
+        storage = open_storage(str(tmp_path / name))
+        return study.begin(storage, "sweep", total, SEARCH, directions, guesses)
+
+    return begun
+
+
+def value(params):
+    return params["model.hidden"] * 0.1 + abs(params["optimizer.lr"] - 0.05)
+
+
+def train(found, batch, sampler="tpe", seed=0, most=1000):
+    """Train trials of a study in batches until there are no more; returns all parameters."""
+    sampling = samplers.sampling(sampler, {}, seed, SPACE, GOALS)
+    for _ in range(most):
+        numbers = found.claim(batch)
+        if not numbers:
+            break
+        params = {number: found.suggest(number, sampling(number), SPACE.suggest) for number in numbers}
+        for number in numbers:
+            found.tell(number, Outcome(TrialState.COMPLETE, [value(params[number])]))
+    return [trial.params for trial in found.trials() if trial.params]
+
+
+def test_a_study_has_its_total_and_no_more(begun):
+    found = begun(10)
+    assert [trial.number for trial in found.trials(TrialState.WAITING)] == list(range(10))
+    train(found, 4)
+    assert (found.unfinished(), len(begun(10).trials())) == (0, 10)
+    larger = begun(13)
+    assert larger.unfinished() == 3
+    train(larger, 4)
+    assert [trial.number for trial in larger.trials(TrialState.COMPLETE)] == list(range(13))
+    assert begun(5).claim(4) == []
+
+
+def test_batches_end_at_their_multiples(begun):
+    found = begun(10)
+    assert found.claim(4) == [0, 1, 2, 3]
+    for number in (1, 2):
+        found.release(number)
+    assert found.claim(4) == [1, 2]
+    assert found.claim(4) == [4, 5, 6, 7]
+    assert found.claim(4) == [8, 9]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "cmaes", "nsgaii", "qmc"])
+def test_equal_searches_ask_for_equal_parameters_and_an_interrupted_one_for_no_other(begun, sampler):
+    whole = train(begun(12, name="whole"), 4, sampler)
+    assert len({tuple(params.values()) for params in whole}) == 12
+    stopped = begun(12)
+    train(stopped, 4, sampler, most=1)
+    numbers = stopped.claim(4)
+    sampling = samplers.sampling(sampler, {}, 0, SPACE, GOALS)
+    asked = [stopped.suggest(number, sampling(number), SPACE.suggest) for number in numbers[:2]]
+    for number in numbers:  # the process dies with four trials claimed and two of them asked
+        stopped.release(number)
+    again = begun(12)
+    assert train(again, 4, sampler) == whole
+    assert asked == whole[4:6]
+    assert train(begun(12, name="other"), 4, sampler, seed=1) != whole or sampler == "qmc"
+
+
+def test_gp_asks_for_equal_parameters(begun):
+    runs = [train(begun(12, name=name), 6, "gp") for name in ("one", "other")]
+    assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize("sampler", ["grid", "brute"])
+def test_exhaustive_samplers_try_everything_once(begun, sampler):
+    size = FINITE.size(1000)
+    found = begun(size)
+    sampling = samplers.sampling(sampler, {}, 0, FINITE, GOALS)
+    seen = []
+    while numbers := found.claim(5):
+        for number in numbers:
+            seen.append(tuple(found.suggest(number, sampling(number), FINITE.suggest).values()))
+        for number in numbers:
+            found.tell(number, Outcome(TrialState.COMPLETE, [1.0]))
+    assert len(set(seen)) == len(seen) == size == 16
+
+
+def test_first_guesses_come_first(begun):
+    guess = {"model.hidden": 5, "optimizer.lr": 0.5, "model.act": "tanh"}
+    found = begun(4, [guess])
+    assert train(found, 2)[0] == guess
+    assert begun(6, [guess]).unfinished() == 2
+
+
+def test_trials_of_dead_processes_are_given_back_with_their_parameters(begun):
+    found = begun(4)
+    sampling = samplers.sampling("tpe", {}, 0, SPACE, GOALS)
+    (number,) = found.claim(1)
+    params = found.suggest(number, sampling(number), SPACE.suggest)
+    assert found.reclaim() == 0  # its owner lives
+    dead = subprocess.run(
+        [sys.executable, "-c", "from neuronsweep.sweeps import liveness; print(liveness.identity())"],
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+    found.storage.set_trial_user_attr(found._trial_id(number), OWNER, dead)
+    assert found.reclaim() == 1
+    assert found.claim(1) == [number]
+    assert found.suggest(number, sampling(number), SPACE.suggest) == params
+
+
+def test_a_trial_whose_processes_die_ends(begun):
+    found = begun(1)
+    for _ in range(MOST_TRIES):
+        assert found.claim(1) == [0]
+        found.release(0)
+    (trial,) = found.trials()
+    assert trial.state == TrialState.FAIL
+    assert "died" in trial.user_attrs["error"]
+    found.release(0)
+    found.tell(0, Outcome(TrialState.COMPLETE, [1.0]))
+    assert found.trials()[0].state == TrialState.FAIL
+
+
+def test_who_is_alive():
+    me = liveness.identity()
+    machine, pid, started = me.rsplit(":", 2)
+    assert liveness.is_alive(me, {})
+    assert not liveness.is_alive(f"{machine}:{pid}:{int(started) - 1}", {})  # a number that was given again
+    elsewhere = "other/pid:1:1"
+    assert not liveness.is_alive(elsewhere, {})
+    assert liveness.is_alive(elsewhere, {liveness.KEY + elsewhere: time.time() - 5})
+    assert not liveness.is_alive(elsewhere, {liveness.KEY + elsewhere: time.time() - 2 * liveness.GRACE})
+
+
+def test_another_search_under_the_same_name_is_refused(begun, tmp_path):
+    storage = begun(3).storage
+    assert study.check_search(storage, "sweep", SEARCH)
+    assert not study.check_search(storage, "other", SEARCH)
+    for key, other in [("space", FINITE.describe()), ("objectives", [["val/loss", "max"]]), ("config", ["epochs=9"])]:
+        with pytest.raises(UserError, match=f"another {key}"):
+            study.check_search(storage, "sweep", {**SEARCH, key: other})
+    optuna.create_study(storage=storage, study_name="theirs").add_trial(optuna.create_trial(value=1.0))
+    with pytest.raises(UserError, match="another program's"):
+        study.check_search(storage, "theirs", SEARCH)
+
+
+def test_a_process_killed_with_the_journal_locked_stops_nobody(begun, tmp_path):
+    found = begun(3)
+    code = (
+        "import fcntl, os, signal\n"
+        f"file = open({str(tmp_path / 'journal')!r}, 'ab'); fcntl.flock(file, fcntl.LOCK_EX)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -9
+    assert found.claim(1) == [0]
+    assert sorted(os.listdir(tmp_path)) == ["journal"]
+
+
+def test_passwords_leave_the_command_line_and_no_message_has_them(monkeypatch):
+    monkeypatch.delenv(STORAGE_PASSWORD, raising=False)
+    secret = "s3cr/t:w@rd"
+    words = ["-m", f"hydra.sweeper.storage=postgresql+psycopg://me:{quote(secret, safe='')}@localhost:1/db"]
+    _hide_password(words)
+    assert words[1] == "hydra.sweeper.storage=postgresql+psycopg://me@localhost:1/db"
+    assert os.environ[STORAGE_PASSWORD] == secret
+    assert mask("at postgresql://me:abc@host/db") == "at postgresql://me:***@host/db"
+    monkeypatch.delenv(STORAGE_PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("/nowhere/journal", "No such file"),
+        ("nosuchdb://host/db", "nosuchdb"),
+        ("sqlite:////nowhere/study.db", "unable to open"),
+    ],
+)
+def test_a_storage_that_cannot_be_reached_is_named(where, message):
+    with pytest.raises(UserError, match=message) as error:
+        open_storage(where)
+    assert f"hydra.sweeper.storage={where}" in str(error.value)
+
+
+def test_unknown_and_impossible_options_are_refused():
+    for name, options, message in [
+        ("tpe", {"n_startup_trial": 3}, "did you mean n_startup_trials"),
+        ("nsgaii", {"population_size": 1}, "population_size"),
+        ("grid", {}, "choices and ranges only"),
+        ("brute", {}, "choices and ranges only"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            samplers.sampling(name, options, 0, SPACE, GOALS)
+    with pytest.raises(UserError, match="several objectives"):
+        samplers.sampling("cmaes", {}, 0, SPACE, Goals((("val/loss", "min"), ("params", "min"))))
+    for name, options, message in [
+        ("hyperband", {"reduction_facto": 3}, "did you mean reduction_factor"),
+        ("percentile", {"percentile": 101.0}, "between 0 and 100"),
+        ("patient", {"wrapped": "patient"}, "names another pruner"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            samplers.pruner(name, options, 100)
