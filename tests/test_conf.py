@@ -16,8 +16,9 @@ from neuronsweep.models import mlp
 from neuronsweep.schemas import SCHEMAS
 
 CONF = Path(__file__).parents[1] / "conf"
-GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir())
-FILES = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))
+# hydra/ holds files of Hydra's own groups, which have no schema of ours
+GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name != "hydra")
+FILES = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml") if CONF / "hydra" not in path.parents)
 CHOICES = [(str(path.parent), path.stem) for path in FILES if path.parent.name]
 EXPERIMENTS = [name for group, name in CHOICES if group == "experiment"]
 
