@@ -1,14 +1,17 @@
 """Sweeps in chunks: on submitit, joblib and Ray, with machines that are wanted back and machines that die."""
 
 import csv
+import inspect
 import os
 import signal
 import subprocess
 import sys
 
 import pytest
+from hydra.utils import instantiate
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from neuronsweep.errors import UserError
 from neuronsweep.sweeps import ledger, pools
@@ -88,6 +91,14 @@ def leaf(pid: int) -> bool:
     with open(f"/proc/{pid}/task/{pid}/children") as file:
         children = map(int, file.read().split())
     return not any(child in processes_of("submitit.core._submit") for child in children)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "conf/hydra/launcher").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_launcher_file_names_a_launcher_and_keys_that_its_pool_takes(path, tmp_path):
+    launcher = instantiate(OmegaConf.load(path))
+    launcher.given = (None, OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}}), None)
+    pool = launcher.pool()
+    inspect.signature(pool.func).bind([], *pool.args, **pool.keywords)  # raises TypeError
 
 
 def test_a_library_that_is_not_there_is_named_with_its_extra():
