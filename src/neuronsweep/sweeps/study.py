@@ -186,19 +186,20 @@ def begin(
         _wait_for_search(storage, name)
         check_search(storage, name, search)
     study = Study(storage, name, total)
-    study.optuna.set_user_attr(SEARCH, dict(search))
     if len(study.trials()) < total:
         for guess in guesses:
             study.optuna.enqueue_trial(dict(guess), skip_if_exists=True)
     for _ in range(total - len(study.trials())):
         study.optuna.add_trial(create_trial(state=TrialState.WAITING))
+    # last, because who joins waits for it: two that fill a study at once would make too many trials
+    study.optuna.set_user_attr(SEARCH, dict(search))
     return study
 
 
 def _wait_for_search(storage: BaseStorage, name: str) -> None:
-    """Whoever makes a study says a moment later what it searches."""
+    """Whoever makes a study says what it searches when all of its trials are there."""
     study_id = storage.get_study_id_from_name(name)
-    for _ in range(20):
+    for _ in range(300):
         if SEARCH in storage.get_study_user_attrs(study_id):
             return
         time.sleep(0.1)
