@@ -1,0 +1,120 @@
+"""A search by Optuna as a command, against study.optimize over a bare loop and against the basic launcher.
+
+python benchmarks/optuna_sweep.py [--seeds 5]
+
+256 TPE trials in batches of 64 on moons, batch 32, 200 epochs. The basic launcher trains 16 of them, and its time is
+scaled. Then hyperband against the same search without a pruner: its best value, and its share of the member-epochs.
+"""
+
+import argparse
+import csv
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+from neuronsweep import console
+from neuronsweep.sweeps import ledger
+
+ROOT = Path(__file__).resolve().parents[1]
+TRIALS, BATCH, EPOCHS = 256, 64, 200
+WORDS = ("sweep=optuna", "data=moons", "batch_size=32", f"epochs={EPOCHS}", "logger=none", "~hydra.callbacks.report")
+
+# The same search as anybody would write it.
+PLAIN = """
+import optuna, torch
+from sklearn.datasets import make_moons
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+torch.set_num_threads(1)
+def data(n, seed):
+    x, y = make_moons(n, noise=.2, random_state=seed)
+    return torch.tensor(x, dtype=torch.float32), torch.tensor(y, dtype=torch.float32)[:, None]
+(x, y), (x_val, y_val) = data(200, 42), data(1000, 7)
+acts = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh, "gelu": torch.nn.GELU, "silu": torch.nn.SiLU}
+loss = torch.nn.functional.binary_cross_entropy_with_logits
+def objective(trial):
+    hidden, depth = trial.suggest_int("hidden", 2, 64, log=True), trial.suggest_int("depth", 1, 3)
+    act = acts[trial.suggest_categorical("act", list(acts))]
+    lr = trial.suggest_float("lr", 1e-4, 1e-1, log=True)
+    torch.manual_seed(0)
+    layers, width = [], 2
+    for _ in range(depth):
+        layers += [torch.nn.Linear(width, hidden), act()]
+        width = hidden
+    network = torch.nn.Sequential(*layers, torch.nn.Linear(width, 1))
+    optimizer = torch.optim.Adam(network.parameters(), lr=lr)
+    for _ in range(EPOCHS):
+        for part in torch.randperm(200).split(32):
+            optimizer.zero_grad()
+            loss(network(x[part]), y[part]).backward()
+            optimizer.step()
+    with torch.no_grad():
+        return loss(network(x_val), y_val).item()
+study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))
+study.optimize(objective, n_trials=TRIALS)
+"""
+
+
+def search(*words: str) -> tuple[float, Path, tempfile.TemporaryDirectory]:
+    """Seconds of a search, and its directory as long as the last is kept."""
+    keep = tempfile.TemporaryDirectory()
+    directory = Path(keep.name) / "sweep"
+    start = time.perf_counter()
+    command = [sys.executable, str(ROOT / "train.py"), "-m", *WORDS, *words, f"hydra.sweep.dir={directory}"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start, directory, keep
+
+
+def found(directory: Path) -> tuple[float, int]:
+    """The best value of a search, and the epochs that its members were trained."""
+    best = yaml.safe_load((directory / ledger.SEARCH).read_text())["best_value"]
+    histories = [ledger.read_history(path.parent) for path in directory.glob(f"*/{ledger.HISTORY}")]
+    return best, sum(history[-1][0] for history in histories)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seeds", type=int, default=5)
+    seeds = parser.parse_args().seeds
+    rows = []
+
+    ours, directory, keep = search(f"hydra.sweeper.n_trials={TRIALS}", f"hydra.sweeper.batch={BATCH}")
+    with (directory / ledger.RESULTS).open() as file:
+        training = sum(float(row["seconds"]) for row in csv.DictReader(file))
+    keep.cleanup()
+    with tempfile.TemporaryDirectory() as empty:
+        start = time.perf_counter()
+        code = f"TRIALS, EPOCHS = {TRIALS}, {EPOCHS}\n{PLAIN}"
+        subprocess.run([sys.executable, "-c", code], cwd=empty, check=True)
+        plain = time.perf_counter() - start
+    few = [search("hydra/launcher=basic", f"hydra.sweeper.n_trials={n}")[0] for n in (2, 18)]
+    basic = few[0] + (few[1] - few[0]) / 16 * (TRIALS - 2)
+    rows.append(("256 trials | study.optimize, a bare loop each", ours, plain, f"{plain / ours:.1f}x", ">= 10x"))
+    rows.append(("256 trials | basic launcher, 16 scaled", ours, basic, f"{basic / ours:.0f}x", ">= 50x"))
+    told = f"{training:.1f} s of it in populations"
+    rows.append(("the search itself", ours, 0.0, told, ""))
+
+    shares, ratios = [], []
+    for seed in range(seeds):
+        words = (f"hydra.sweeper.n_trials={TRIALS}", f"hydra.sweeper.batch={BATCH}", f"hydra.sweeper.seed={seed}")
+        results = []
+        for pruner in ("none", "hyperband"):
+            _, directory, keep = search(*words, f"hydra.sweeper.pruner={pruner}")
+            results.append(found(directory))
+            keep.cleanup()
+        (best, epochs), (pruned_best, pruned_epochs) = results
+        shares.append(pruned_epochs / epochs)
+        ratios.append(pruned_best / best - 1)
+    share, ratio = statistics.median(shares), statistics.median(ratios)
+    rows.append((f"hyperband, median of {seeds} seeds: member-epochs", 0.0, 0.0, f"{share:.0%}", "<= 40%"))
+    rows.append(("hyperband: best value above the unpruned one's", 0.0, 0.0, f"{ratio:+.1%}", "<= 1%"))
+    lines = [(what, *(f"{s:.1f}" if s else "" for s in (a, b)), figure, target) for what, a, b, figure, target in rows]
+    console.table("search | against", ["seconds", "against", "figure", "target"], lines)
+
+
+if __name__ == "__main__":
+    main()
