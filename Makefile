@@ -21,7 +21,7 @@ gallery: env  ## docs/gallery.md from sweeps trained now
 	$(BIN)/python scripts/gallery.py
 
 test: env  ## all tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: env  ## format, lint and types
 	$(BIN)/ruff format --check .

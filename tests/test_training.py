@@ -91,8 +91,9 @@ def test_record_says_how_the_run_came_to_be(run):
 
 def test_two_runs_of_one_seed_have_the_same_bits_and_another_seed_has_others(run):
     words = ("data=moons", "batch_size=32", "model.dropout=0.2")
-    assert same_bits(run("a", *words), run("b", *words))
-    assert numbers(run("a", *words)) != numbers(run("c", *words, "seed=1"))
+    one = run("a", *words)
+    assert same_bits(one, run("b", *words))
+    assert numbers(one) != numbers(run("c", *words, "seed=1"))
 
 
 def test_no_run_touches_the_global_generator(run):
@@ -126,8 +127,9 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(run, monkeypatch, overrides
 
 def test_a_damaged_checkpoint_is_told_and_the_run_begins_anew(run, tmp_path, capsys):
     whole = run("whole")
-    (tmp_path / "damaged").mkdir()
-    (tmp_path / "damaged" / ledger.CHECKPOINT).write_bytes(b"PK no checkpoint")
+    begun = run("damaged")
+    ledger.update(begun, state=ledger.RUNNING, files={})  # as one that was killed
+    (begun / ledger.CHECKPOINT).write_bytes(b"PK no checkpoint")
     assert same_bits(run("damaged"), whole)
     assert "is damaged: the run begins anew" in " ".join(capsys.readouterr().out.split())
 
