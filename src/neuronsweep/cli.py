@@ -116,7 +116,7 @@ def _is_number(word: str) -> bool:
 
 def explain(error: Exception) -> str:
     """Hydra's or OmegaConf's error in one line that names the key, the value, what is allowed and the nearest key."""
-    removed = [word for word in sys.argv[1:] if word.startswith("~")]
+    removed = [word for word in sys.argv[1:] if word.startswith("~") and not word.startswith("~hydra")]
     if removed and isinstance(error, ConfigKeyError | MissingMandatoryValue):
         return f"{removed[0]} is not allowed: the config needs all of its keys"
     cause: BaseException = error

@@ -88,7 +88,7 @@ def test_what_is_no_sweep_is_refused(tmp_path, command, sine):
 
 
 def test_a_sweep_ends_with_its_report(command, tmp_path):
-    done = command("train.py", "-m", "seed=0,1", "epochs=5", "logger=none", "hydra.sweep.dir=sweep")
+    done = command("train.py", "-m", "seed=0,1", "epochs=5", "logger=none", "hydra.sweep.dir=sweep", report=True)
     assert done.stdout.splitlines()[-1] == "report: sweep/report.html"
     assert (tmp_path / "sweep" / PAGE).exists()
 
