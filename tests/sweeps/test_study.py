@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import optuna
@@ -178,6 +179,24 @@ def test_another_search_under_the_same_name_is_refused(begun, tmp_path):
     optuna.create_study(storage=storage, study_name="theirs").add_trial(optuna.create_trial(value=1.0))
     with pytest.raises(UserError, match="another program's"):
         study.check_search(storage, "theirs", SEARCH)
+
+
+def test_several_that_begin_a_study_at_once_make_its_trials_once(tmp_path):
+    def begin(_):
+        storage = open_storage.__wrapped__(str(tmp_path / "journal"))
+        study.check_search(storage, "sweep", SEARCH)
+        return study.begin(storage, "sweep", 40, SEARCH, ("minimize",), [{"model.hidden": 3}])
+
+    with ThreadPoolExecutor(4) as pool:
+        studies = list(pool.map(begin, range(4)))
+    assert [len(found.optuna.trials) for found in studies] == [40] * 4
+
+
+def test_a_study_whose_maker_was_killed_is_filled_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "FILLING", 0.2)
+    storage = open_storage.__wrapped__(str(tmp_path / "journal"))
+    optuna.create_study(storage=storage, study_name="sweep").set_user_attr(study.SEARCH, SEARCH)
+    assert len(study.begin(storage, "sweep", 10, SEARCH, ("minimize",), ()).trials()) == 10
 
 
 def test_a_process_killed_with_the_journal_locked_stops_nobody(begun, tmp_path):

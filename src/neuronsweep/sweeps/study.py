@@ -18,12 +18,15 @@ from neuronsweep import console
 from neuronsweep.errors import UserError
 from neuronsweep.sweeps import liveness
 
-# Attributes of ours: what a study searches and how it prunes; whose a trial is and how many processes died of it.
-SEARCH, PRUNING, OWNER, TRIES = "search", "pruning", "owner", "tries"
+# Attributes of ours: what a study searches, how it prunes, that its trials have been made; whose a trial is and how
+# many processes died of it.
+SEARCH, PRUNING, FILLED, OWNER, TRIES = "search", "pruning", "filled", "owner", "tries"
 # A trial whose process died so often is FAIL: it may be the one that kills them.
 MOST_TRIES = 3
 # Seconds within which a process that has claimed a trial has put its name on it.
 CLAIMING = 5.0
+# Seconds without a new trial until a process that fills a study is taken for dead.
+FILLING = 5.0
 
 
 @dataclass(frozen=True)
@@ -183,23 +186,24 @@ def begin(
     try:
         optuna.create_study(storage=storage, study_name=name, directions=directions)
     except DuplicatedStudyError:
-        _wait_for_search(storage, name)
         check_search(storage, name, search)
+        _wait_until_filled(storage, name)
     study = Study(storage, name, total)
+    study.optuna.set_user_attr(SEARCH, dict(search))  # first, so that whoever comes sees whose the study is
     if len(study.trials()) < total:
         for guess in guesses:
             study.optuna.enqueue_trial(dict(guess), skip_if_exists=True)
     for _ in range(total - len(study.trials())):
         study.optuna.add_trial(create_trial(state=TrialState.WAITING))
-    # last, because who joins waits for it: two that fill a study at once would make too many trials
-    study.optuna.set_user_attr(SEARCH, dict(search))
+    study.optuna.set_user_attr(FILLED, True)
     return study
 
 
-def _wait_for_search(storage: BaseStorage, name: str) -> None:
-    """Whoever makes a study says what it searches when all of its trials are there."""
+def _wait_until_filled(storage: BaseStorage, name: str) -> None:
+    """One process makes the trials: two that do it at once would make too many."""
     study_id = storage.get_study_id_from_name(name)
-    for _ in range(300):
-        if SEARCH in storage.get_study_user_attrs(study_id):
-            return
+    count, since = -1, time.monotonic()
+    while FILLED not in storage.get_study_user_attrs(study_id) and time.monotonic() - since < FILLING:
+        if (now := storage.get_n_trials(study_id)) != count:
+            count, since = now, time.monotonic()
         time.sleep(0.1)
