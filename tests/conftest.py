@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hypothesis import settings
 from omegaconf import DictConfig
 
 from neuronsweep.config import check, register
 
 ROOT = Path(__file__).parents[1]
+
+# One commit gives one verdict.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)

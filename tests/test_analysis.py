@@ -85,7 +85,7 @@ def test_kinks_are_where_second_differences_are(act, depth, skip):
         assert all(np.abs(found - kink).min() < 5e-5 for kink in seen)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 16), st.sampled_from(BENT), st.booleans())
 def test_one_hidden_layer_never_has_more_kinks_than_bends(seed, hidden, act, bias):
     network = spread_out(MLP(1, 1, hidden=hidden, act=act, bias=bias), seed)

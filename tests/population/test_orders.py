@@ -11,7 +11,7 @@ from neuronsweep.population import orders
 from neuronsweep.population.orders import Orders, hashed
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(
     seeds=st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=5, unique=True),
     epochs=st.lists(st.integers(1, 2**32 - 1), min_size=1, max_size=5),

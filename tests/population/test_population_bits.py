@@ -66,7 +66,7 @@ def some_member(rng: random.Random, data: str, optimizer: str, batch_size: int |
     )
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 10**6),
     count=st.integers(2, 7),

@@ -95,7 +95,7 @@ VALUES = {
 }
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(data=st.data(), keys=st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=5, unique=True))
 def test_jobs_are_composed_as_hydra_composes_them(loader, data, keys):
     jobs = [[f"{key}={data.draw(VALUES[key])}" for key in keys] for _ in range(3)]

@@ -4,15 +4,17 @@ import optuna
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hypothesis import given, settings
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import QuotedString
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from neuronsweep.config import register
 from neuronsweep.errors import UserError
-from neuronsweep.sweeps import space
+from neuronsweep.sweeps import space_words
 from neuronsweep.sweeps.compose import Composer
-from neuronsweep.sweeps.space import Choice, Numbers
+from neuronsweep.sweeps.space import Choice, Numbers, as_typed
 from tests.conftest import ROOT
 
 
@@ -24,7 +26,7 @@ def loader():
 
 
 def read(loader, *words, params=None, function=None):
-    return space.read(loader, params or {}, function, words)
+    return space_words.read(loader, params or {}, function, words)
 
 
 def dimension(loader, word):
@@ -104,12 +106,18 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(value=VALUES)
+@example("A¹")
+@example("null")
+@example("True")
+@example("inf")
+@example("a\\")
+@example("a\\'b")
 def test_any_value_reads_back_as_it_was(loader, value):
-    (override,) = space.OverridesParser.create().parse_overrides([f"x={space._text(value)}"])
+    (override,) = OverridesParser.create().parse_overrides([f"x={as_typed(value)}"])
     found = override.value()
-    assert (found.text if isinstance(found, space.QuotedString) else found) == value
+    assert (found.text if isinstance(found, QuotedString) else found) == value
 
 
 def test_floats_reach_the_config_to_the_bit(loader):

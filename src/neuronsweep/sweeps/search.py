@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from neuronsweep import console, record
 from neuronsweep.config import check_values, plain
 from neuronsweep.errors import Unwritable, UserError, mask
-from neuronsweep.sweeps import goals, ledger, lock, resume, space
+from neuronsweep.sweeps import goals, ledger, lock, resume, space_words
 from neuronsweep.sweeps.compose import Composer
 from neuronsweep.sweeps.launch import check_job, describe, make_directory, stopped
 
@@ -52,7 +52,7 @@ class Search:
         self.context, self.config, self.task, self.arguments = context, config, task, list(arguments)
         self.options = config.hydra.sweeper
         check_values(self.options, "hydra.sweeper.")
-        self.space, self.fixed = space.read(
+        self.space, self.fixed = space_words.read(
             context.config_loader, plain(self.options.params), self.options.space, arguments
         )
         self.goals = goals.read(config)

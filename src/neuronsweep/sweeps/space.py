@@ -1,21 +1,16 @@
 """The space of a search: Hydra's choice, range and interval as Optuna's dimensions, typed by the config's schemas."""
 
-import importlib
 import itertools
 import math
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, get_args
+from typing import Any, Protocol
 
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, RangeSweep, Transformer
+from hydra.core.override_parser.types import Quote, QuotedString
 
-from neuronsweep.config import known_keys
 from neuronsweep.errors import UserError
-from neuronsweep.record import flatten
 
 # A conditional space is looked at along so many of its paths before the first trial.
 PATHS = 1000
@@ -130,7 +125,16 @@ class Space:
         """Parameters as one would type them, always in the same order."""
         known = {dimension.key: dimension for dimension in self.dimensions}
         order = [*self.keys, *sorted(params.keys() - set(self.keys))]
-        return [f"{key}={(known[key].text if key in known else _text)(params[key])}" for key in order if key in params]
+        return [
+            f"{key}={(known[key].text if key in known else as_typed)(params[key])}" for key in order if key in params
+        ]
+
+    def asked(self) -> list[str]:
+        """Keys that are asked for on any path that was looked at. Raises UserError where the function fails."""
+        try:
+            return [dimension.key for path in self._paths("edges", PATHS) for dimension, _ in path]
+        except Exception as error:
+            raise UserError(f"hydra.sweeper.space={self.name} is not allowed: it raised {error!r}") from None
 
     def probes(self) -> list[list[str]]:
         """Jobs that together have every choice and both ends of every range."""
@@ -205,7 +209,7 @@ class _Path:
         self.counts: list[int] = []
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return self._answer(Choice(name, tuple(choices), tuple(map(_text, choices))))
+        return self._answer(Choice(name, tuple(choices), tuple(map(as_typed, choices))))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         return self._answer(Numbers(name, low, high, step, log, whole=True))
@@ -228,140 +232,22 @@ class _Path:
         return value
 
 
-def read(
-    loader: ConfigLoader, params: Mapping[str, Any], function: str | None, arguments: Sequence[str]
-) -> tuple[Space, list[str]]:
-    """The space of a search and the fixed overrides, from hydra.sweeper.params and the words of the command line.
-
-    Raises UserError for a space that is empty or cannot be, and for a key of it that is fixed too.
-    """
-    texts = {key: _params_text(value) for key, value in flatten(params).items() if value is not None}
-    parser = OverridesParser.create(config_loader=loader)
-    declared = parser.parse_overrides([f"{key}={text}" for key, text in texts.items()])
-    typed = parser.parse_overrides(list(arguments))
-    swept = {override.get_key_element(): override for override in declared}
-    swept |= {override.get_key_element(): override for override in typed if override.is_sweep_override()}
-    fixed = [override for override in typed if not override.is_sweep_override()]
-    for override in fixed:
-        key = override.get_key_element().lstrip("+")
-        if key in swept:
-            where = f"; hydra.sweeper.params.{key}=null takes it out" if key in texts else ""
-            raise UserError(f"{override.input_line} is not allowed: {key} is searched for{where}")
-    dimensions = tuple(_dimension(override) for override in swept.values())
-    found = _function(function) if function else None
-    space = Space(dimensions, found, function, tuple(dimension.key for dimension in dimensions))
-    if found:
-        asked = [dimension.key for path in _walk(space) for dimension, _ in path]
-        space = Space(dimensions, found, function, tuple(dict.fromkeys([*space.keys, *asked])))
-    if not space.keys:
-        raise UserError(
-            "the space of the search is empty: give it keys such as 'optimizer.lr=tag(log,interval(1e-4,1e-1))' "
-            "or model.act=relu,tanh, or choose sweep=optuna"
-        )
-    reserved = [key for key in space.keys if key.startswith(("objective.", "hydra.", "hydra/", "sweep"))]
-    if reserved:
-        raise UserError(f"{reserved[0]} is not allowed in the space: it says how to search")
-    return space, [override.input_line or "" for override in fixed]
-
-
-def _walk(space: Space) -> list[list[tuple[Dimension, Any]]]:
-    try:
-        return list(space._paths("edges", PATHS))
-    except Exception as error:
-        raise UserError(f"hydra.sweeper.space={space.name} is not allowed: it raised {error!r}") from None
-
-
-def _function(name: str) -> Callable[[Any], object]:
-    module, _, attribute = name.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"hydra.sweeper.space={name} is not allowed: {error}") from None
-    if not callable(found):
-        raise UserError(f"hydra.sweeper.space={name} is not allowed: it is no function")
-    return found
-
-
-def _params_text(value: Any) -> str:
-    """A value of hydra.sweeper.params as on the command line; a list is a choice."""
-    return f"choice({','.join(map(_text, value))})" if isinstance(value, list) else str(value)
-
-
-def _dimension(override: Override) -> Dimension:
-    key, line = override.get_key_element(), override.input_line or ""
-    value = override.value()
-    known = {name: (kind, allowed) for name, kind, allowed in known_keys()}
-    kind, allowed = known.get(key, (Any, None))
-    kinds = get_args(kind) or (kind,)
-
-    def refuse(why: str) -> UserError:
-        return UserError(f"{line} is not allowed: {why}")
-
-    tags: set[str] = getattr(value, "tags", set())
-    if tags - {"log"}:
-        raise refuse(f"{', '.join(sorted(tags - {'log'}))} is no tag of a space; log is")
-    log = "log" in tags
-    numbers = isinstance(value, IntervalSweep | RangeSweep)
-    if not override.is_sweep_override():
-        raise refuse(f"{key} in hydra.sweeper.params is choice(...), range(...), interval(...) or a list")
-    if not numbers:
-        if log:
-            raise refuse("log is for interval and range")
-        values = {_encoded(one): _plain(one) for one in override.sweep_iterator(transformer=Transformer.identity)}
-        return Choice(key, tuple(values.values()), tuple(values))
-    if kind is not Any and not {int, float} & set(kinds):
-        raise refuse(f"{key} is {allowed.words if allowed else kind.__name__}")
-    low, high, step = _bounds(value, refuse)
-    whole = int in kinds or (kind is Any and all(isinstance(v, int) for v in (low, high, step or 1)))
-    if whole and any(v != int(v) for v in (low, high, step or 1)):
-        raise refuse(f"{key} is {allowed.words if allowed else 'a whole number'}")
-    if log and not low > 0:
-        raise refuse(f"low is {low}, and a logarithmic range needs low > 0")
-    if log and step not in (None, 1):
-        raise refuse("a logarithmic range has no step")
-    if whole:
-        return Numbers(key, int(low), int(high), int(step or 1), log, whole)
-    return Numbers(key, float(low), float(high), None if step is None or log else float(step), log, whole)
-
-
-def _bounds(value: Any, refuse: Callable[[str], UserError]) -> tuple[float, float, float | None]:
-    """Lowest and highest value and the step, None for an interval."""
-    if isinstance(value, IntervalSweep):
-        low, high = value.start, value.end
-        assert low is not None
-        assert high is not None
-        if not (math.isfinite(low) and math.isfinite(high)):
-            raise refuse("low and high are finite numbers")
-        if low > high:
-            raise refuse(f"low is {low} and high is {high}: low must not be greater than high")
-        return low, high, None
-    if not value.step:
-        raise refuse("the step is 0")
-    values = sorted(value.range())
-    if not values:
-        raise refuse(f"there is no number from {value.start} to {value.stop} by {value.step}")
-    return values[0], values[-1], abs(value.step)
-
-
-def _plain(value: Any) -> Value:
-    if isinstance(value, QuotedString):
-        return value.text
-    return value if value is None or isinstance(value, str | int | float) else _encoded(value)
-
-
-def _encoded(value: Any) -> str:
-    return _text(value) if isinstance(value, bool) else str(Transformer.encode(value))
-
-
-def _text(value: Any) -> str:
+def as_typed(value: Any) -> str:
     """A value as one would type it."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, float):
         return repr(value)
     text = str(value)
-    if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w./-]*", text):
-        return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", text) and text.lower() not in (
+        "null",
+        "true",
+        "false",
+        "nan",
+        "inf",
+    )
+    if isinstance(value, str) and not plain:
+        return QuotedString(text, Quote.single).with_quotes()
     return text
 
 
