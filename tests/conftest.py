@@ -1,9 +1,7 @@
 """What several tests need: composed configs, commands run as a user runs them."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -11,8 +9,7 @@ from hypothesis import settings
 from omegaconf import DictConfig
 
 from neuronsweep.config import check, register
-
-ROOT = Path(__file__).parents[1]
+from tests.commands import ROOT, run
 
 # One commit gives one verdict.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -52,13 +49,6 @@ def command(tmp_path):
     ) -> subprocess.CompletedProcess:
         if script == "train.py" and "-m" in words and not report:
             words = (*words, "~hydra.callbacks.report")
-        return subprocess.run(
-            [sys.executable, str(ROOT / script), *words],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            env={**os.environ, "COLUMNS": "200", **environment},
-        )
+        return run(script, *words, cwd=tmp_path, timeout=timeout, environment=environment)
 
     return command

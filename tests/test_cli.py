@@ -100,7 +100,7 @@ def test_a_run_directory_is_not_written_twice(command):
         (["data=null"], "data=null is not allowed: a group is chosen by a name"),
         (["-m", "seed=0,1", "data=sine,null"], "data=sine,null is not allowed: a group is chosen by a name"),
         (["=3"], "=3 is not allowed"),
-        (["-m", "epoch=3,4", "~hydra.callbacks.report"], "epoch is not a key of the config; did you mean epochs?"),
+        (["-m", "epoch=3,4"], "epoch is not a key of the config; did you mean epochs?"),
         (["~epochs"], "~epochs is not allowed: the config needs all of its keys"),
         (["~trainer"], "~trainer is not allowed: the config needs all of its keys"),
         (["data._target_=os.nope"], "data._target_=os.nope is not allowed: Error loading 'os.nope'"),

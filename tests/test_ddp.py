@@ -7,7 +7,7 @@ import sys
 import time
 
 from neuronsweep.sweeps import ledger
-from tests.conftest import ROOT
+from tests.commands import ROOT
 from tests.sweeps.test_processes import processes_of, times, wait_for
 
 DDP = ("trainer=ddp_cpu", "trainer.devices=2", "logger=none", "data=moons", "batch_size=50")

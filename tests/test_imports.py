@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.commands import ROOT
 
 SOURCE = ROOT / "src" / "neuronsweep"
 FILES = sorted(path.relative_to(SOURCE) for path in SOURCE.rglob("*.py"))

@@ -1,12 +1,10 @@
 """Sweeps to report of, trained once."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.commands import run
 
 
 @pytest.fixture(scope="session")
@@ -17,8 +15,8 @@ def swept(tmp_path_factory):
     def swept(name: str, *words: str) -> Path:
         if (name, *words) not in made:
             directory = tmp_path_factory.mktemp("swept") / name
-            command = [sys.executable, str(ROOT / "train.py"), "-m", *words, "logger=none", "~hydra.callbacks.report"]
-            done = subprocess.run([*command, f"hydra.sweep.dir='{directory}'"], capture_output=True, text=True)
+            words = (*words, "logger=none", "~hydra.callbacks.report", f"hydra.sweep.dir='{directory}'")
+            done = run("train.py", "-m", *words, cwd=directory.parent)
             assert done.returncode in (0, 1), done.stderr
             made[name, *words] = directory
         return made[name, *words]

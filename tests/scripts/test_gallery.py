@@ -11,7 +11,7 @@ from neuronsweep.gallery.entry import where
 from neuronsweep.gallery.fits import FITS
 from neuronsweep.gallery.training import TRAINING
 from neuronsweep.sweeps.finished import Finished
-from tests.conftest import ROOT
+from tests.commands import ROOT
 
 ENTRIES = {entry.name: entry for entry in (*FITS, *TRAINING)}
 

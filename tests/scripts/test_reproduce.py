@@ -6,7 +6,7 @@ import re
 import pytest
 
 from neuronsweep.claims import CLAIMS, verdict
-from tests.conftest import ROOT
+from tests.commands import ROOT
 
 EXPERIMENTS = {path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")}
 

@@ -10,9 +10,9 @@ import time
 import pytest
 
 from neuronsweep.sweeps import ledger
-from tests.conftest import ROOT
+from tests.commands import ROOT, run
 
-LONG = ("epochs=1500", "batch_size=100", "logger=tensorboard", "trainer.checkpoint_seconds=0.1")
+LONG = ("epochs=1000", "batch_size=100", "logger=tensorboard", "trainer.checkpoint_seconds=0.1")
 
 
 def start(cwd, *words: str) -> subprocess.Popen:
@@ -27,11 +27,19 @@ def wait_for(path, process) -> None:
         time.sleep(0.05)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The directory of the same run, not interrupted."""
+    directory = tmp_path_factory.mktemp("whole")
+    run("train.py", *LONG, "hydra.run.dir=run", cwd=directory).check_returncode()
+    return directory / "run"
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_goes_on(command, tmp_path, how):
+def test_an_interrupted_run_goes_on(command, tmp_path, whole, how):
     process = start(tmp_path, "hydra.run.dir=run")
-    run = tmp_path / "run"
-    wait_for(run / ledger.CHECKPOINT, process)
+    directory = tmp_path / "run"
+    wait_for(directory / ledger.CHECKPOINT, process)
     refused = command("scripts/resume.py", "run")
     assert refused.returncode == 2
     assert f"is being trained by process {process.pid}" in refused.stderr
@@ -40,14 +48,13 @@ def test_an_interrupted_run_goes_on(command, tmp_path, how):
     if how is not signal.SIGKILL:
         assert process.returncode == 130
         assert b"go on with: python scripts/resume.py run" in out
-    assert json.loads((run / ledger.STATUS).read_text())["state"] == "RUNNING"
+    assert json.loads((directory / ledger.STATUS).read_text())["state"] == "RUNNING"
     done = command("scripts/resume.py", "run")
     assert done.returncode == 0, done.stderr
-    assert command("train.py", *LONG, "hydra.run.dir=whole").returncode == 0
     for name in (ledger.METRICS, ledger.HISTORY):
-        assert (run / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert (directory / name).read_bytes() == (whole / name).read_bytes()
     assert "nothing to do" in command("scripts/resume.py", "run").stdout
-    assert not [path for path in run.iterdir() if path.name.startswith(".") and path.name != ".hydra"]
+    assert not [path for path in directory.iterdir() if path.name.startswith(".") and path.name != ".hydra"]
 
 
 def test_what_cannot_go_on_is_one_line(command, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from neuronsweep.errors import UserError
 from neuronsweep.sweeps import bare, ledger
 from neuronsweep.sweeps.finished import read
-from tests.conftest import ROOT
+from tests.commands import ROOT
 
 QUICK = ("data=line", "epochs=3", "log_points=2", "optimizer=sgd")
 

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from neuronsweep.errors import UserError
 from neuronsweep.sweeps import ledger, pools
 from neuronsweep.sweeps.chunks import CHUNK, split
-from tests.conftest import ROOT
+from tests.commands import ROOT
 from tests.sweeps.test_processes import numbers, processes_of, wait_for
 
 HEADLINE = ("model.hidden=2,8,32", "model.act=relu,tanh", "log_points=20", "logger=none")

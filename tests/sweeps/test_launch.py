@@ -73,7 +73,7 @@ def loader():
     from hydra.core.global_hydra import GlobalHydra
     from hydra.types import RunMode
 
-    from tests.conftest import ROOT
+    from tests.commands import ROOT
 
     register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):

@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.storage import open_storage
-from tests.conftest import ROOT
+from tests.commands import ROOT
 from tests.kill_loop import results
 
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from neuronsweep.sweeps import ledger
-from tests.conftest import ROOT
+from tests.commands import ROOT
 
 QUICK = ("data=line", "epochs=20", "log_points=4", "logger=none")
 LONG = ("data=moons", "batch_size=50", "epochs=1500", "log_points=300", "logger=none")

@@ -23,7 +23,7 @@ from neuronsweep.errors import UserError
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.search import Search
 from neuronsweep.sweeps.storage import JOURNAL, open_storage
-from tests.conftest import ROOT
+from tests.commands import ROOT, run
 
 QUICK = ("-m", "sweep=optuna", "data=moons", "epochs=27", "log_points=9", "logger=none")
 HYPERBAND = (*QUICK, "hydra.sweeper.n_trials=20", "hydra.sweeper.batch=10", "hydra.sweeper.pruner=hyperband")
@@ -52,8 +52,7 @@ def found(sweep):
 def whole(tmp_path_factory):
     """A search with pruning that nobody interrupts."""
     directory = tmp_path_factory.mktemp("whole")
-    command = [sys.executable, str(ROOT / "train.py"), *HYPERBAND, "hydra.sweep.dir=sweep"]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=120)
+    done = run("train.py", *HYPERBAND, "hydra.sweep.dir=sweep", cwd=directory)
     assert done.returncode == 0, done.stderr
     return directory / "sweep", done.stdout
 

@@ -15,7 +15,7 @@ from neuronsweep.errors import UserError
 from neuronsweep.sweeps import space_words
 from neuronsweep.sweeps.compose import Composer
 from neuronsweep.sweeps.space import Choice, Numbers, as_typed
-from tests.conftest import ROOT
+from tests.commands import ROOT
 
 
 @pytest.fixture(scope="module")

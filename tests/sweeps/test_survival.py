@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from neuronsweep.sweeps import ledger
-from tests.conftest import ROOT
+from tests.commands import ROOT, run
 from tests.kill_loop import results
 
 WORDS = ("model.hidden=2,4", "model.act=relu,tanh", "epochs=20", "log_points=4", "logger=none")
@@ -23,11 +23,8 @@ WORDS = ("model.hidden=2,4", "model.act=relu,tanh", "epochs=20", "log_points=4",
 def finished(tmp_path_factory):
     """A sweep of four runs that has ended; not to be changed."""
     directory = tmp_path_factory.mktemp("finished") / "sweep"
-    subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), "-m", *WORDS, f"hydra.sweep.dir={directory}"],
-        check=True,
-        capture_output=True,
-    )
+    words = (*WORDS, "~hydra.callbacks.report", f"hydra.sweep.dir={directory}")
+    run("train.py", "-m", *words, cwd=directory.parent).check_returncode()
     return directory
 
 

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from neuronsweep.models.modules import ClassificationModule
 from neuronsweep.sweeps import ledger
-from tests.conftest import ROOT
+from tests.commands import ROOT
 
 GRID = ("model.hidden=2,8,32", "model.act=relu,tanh,silu", "model.depth=0,2", "epochs=12", "log_points=4")
 

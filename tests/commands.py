@@ -1,0 +1,78 @@
+"""Scripts run as a user runs them, without the seconds in which Python imports torch, Lightning and the rest.
+
+Every command is a new process with its own words, directory, environment and output; it is forked from a server that
+has imported the libraries, and nothing of neuronsweep. tests/test_readme.py and whoever kills commands start Python.
+"""
+
+import atexit
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+LIBRARIES = (
+    "hydra.main",
+    "lightning.pytorch.loggers",
+    "lightning.pytorch.callbacks",
+    "matplotlib.figure",
+    "optuna.importance",
+    "plotly.graph_objects",
+    "torch.utils.tensorboard",
+    "torchmetrics",
+)
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(list(LIBRARIES))
+
+
+def run(
+    script: str, *words: str, cwd: Path, timeout: float = 120, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess:
+    """Run ``python SCRIPT WORDS...`` of the repository in a directory and return the finished process."""
+    whole = {**os.environ, "COLUMNS": "200", **(environment or {})}
+    with tempfile.TemporaryDirectory() as kept:
+        out, err = Path(kept, "out"), Path(kept, "err")
+        process = FORKS.Process(target=_become, args=(str(ROOT / script), words, str(cwd), whole, str(out), str(err)))
+        process.start()
+        process.join(timeout)
+        told = [path.read_text() if path.exists() else "" for path in (out, err)]
+        if process.is_alive():
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired([script, *words], timeout, *told)
+        return subprocess.CompletedProcess([script, *words], process.exitcode, *told)
+
+
+def _become(script: str, words: tuple[str, ...], cwd: str, environment: Mapping[str, str], out: str, err: str) -> None:
+    """What Python does between its start and a script's first line, and after its last."""
+    for descriptor, path in ((1, out), (2, err)):
+        file = os.open(path, os.O_WRONLY | os.O_CREAT)
+        os.dup2(file, descriptor)
+        os.close(file)
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(cwd)
+    sys.argv = [script, *words]
+    sys.path[:0] = [os.path.dirname(script), *environment.get("PYTHONPATH", "").split(os.pathsep)]
+    status = 0
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    os._exit(status)
