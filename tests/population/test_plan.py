@@ -159,6 +159,19 @@ def test_members_of_a_seed_stay_together():
     assert [len(part) for part in plan(alike, WIDE, workers=2)[0]] == [96, 96]
 
 
+def test_members_of_one_seed_are_split_by_shape_into_parts_that_take_about_as_long():
+    widths = [2] * 48 + [64] * 16
+    random.Random(0).shuffle(widths)
+    members = {
+        number: dataclasses.replace(MEMBER, network={"hidden": hidden, "depth": 2})
+        for number, hidden in enumerate(widths)
+    }
+    small, large = sorted(plan(members, WIDE, workers=2)[0], key=lambda part: widths[part[0]] + widths[part[-1]])
+    assert {widths[number] for number in large} == {64}
+    assert len(large) < len(small)
+    assert all(len(part) <= 20 for part in plan(members, Limits(20, 2e9), workers=2)[0])
+
+
 def test_how_members_are_split_changes_no_bit():
     rng = random.Random(1)
     members = {}

@@ -1,6 +1,7 @@
 """Which runs may be trained together, and why the others may not."""
 
 import itertools
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -8,9 +9,11 @@ from typing import Any
 
 import torch
 
+from neuronsweep.data.batches import sizes
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.population.engine import member_bytes
-from neuronsweep.population.member import Member, group_key, unsupported
+from neuronsweep.population.layout import rows_per_member, shape_of
+from neuronsweep.population.member import Member, group_key, unsupported, variant
 
 MODULES = (
     None,
@@ -22,6 +25,8 @@ DTYPES = {"32-true": torch.float32, "64-true": torch.float64}
 
 # Fewer members than this to a worker gain nothing: a step costs the same for one as for a dozen.
 WORTH_SPLITTING = 16
+# The calls of a step for a block, whoever is in it, take as long as so many rows of parameters times samples.
+CALLS = 6000
 
 
 @dataclass(frozen=True)
@@ -102,16 +107,35 @@ def _split(group: Sequence[int], members: Mapping[int, Member], limits: Limits, 
     parts = ceil(least / step) * step
     while True:
         parts = min(parts, len(group))
-        split = _deal(by_seed, seeds, parts)
+        split = _deal(by_seed, seeds, parts) if seeds >= parts else _deal_by_shape(group, members, parts)
         # parts of as many members are not parts of as many bytes: wide members may stand together
-        if parts == len(group) or all(sum(size[number] for number in part) <= limits.max_bytes for part in split):
+        fits = all(
+            len(part) <= limits.max_members and sum(size[number] for number in part) <= limits.max_bytes
+            for part in split
+        )
+        if fits or parts == len(group):
             return split
         parts += step
 
 
 def _deal(by_seed: Sequence[int], seeds: int, parts: int) -> list[list[int]]:
     """Parts of as many members, with few different seeds in each, because members of a seed share their batches."""
-    if seeds < parts:
-        return [list(by_seed[part::parts]) for part in range(parts)]
     bounds = [len(by_seed) * part // parts for part in range(parts + 1)]
     return [list(by_seed[start:stop]) for start, stop in itertools.pairwise(bounds)]
+
+
+def _deal_by_shape(group: Sequence[int], members: Mapping[int, Member], parts: int) -> list[list[int]]:
+    """At most so many parts that take about as long, with few different shapes in each, because a shape is a block."""
+    if parts == len(group):
+        return [[number] for number in group]
+    keys = {number: (variant(members[number]), shape_of(members[number])) for number in group}
+    alike = Counter(keys.values())
+    first = members[group[0]]
+    samples = sizes(len(first.dataset.splits["train"].x), first.batch_size)[0]
+    dealt: list[list[int]] = [[] for _ in range(parts)]
+    cost = {n: rows_per_member(key[1]) * samples + CALLS / alike[key] for n, key in keys.items()}
+    total, before = sum(cost.values()), 0.0
+    for number in sorted(group, key=lambda number: keys[number]):
+        dealt[int(parts * (before + cost[number] / 2) / total)].append(number)
+        before += cost[number]
+    return [part for part in dealt if part]
