@@ -39,25 +39,29 @@ class PrintRanking(Callback):
         description = ledger.read_json(sweep / ledger.SWEEP)
         if "search" in description:
             _print_search(yaml.safe_load((sweep / ledger.SEARCH).read_text()), description["swept"])
-            return
-        metric, mode = description["objective"]["metric"], description["objective"]["mode"]
-        replicated = "seed" in description["swept"]
-        keys = [key for key in description["swept"] if key != "seed"]
-        ranked = ranking(Results(sweep).rows(), keys, metric, mode)
-        columns = [*keys, metric, *(["spread", "runs", "best", "of run"] if replicated else [])]
-        lines = []
-        for rank, replicates in enumerate(ranked[:SHOWN], start=1):
-            best = replicates[0]
-            cells = [*(str(best[key]) for key in keys), console.number(_mean(replicates, metric))]
-            if replicated:
-                results = [float(row[metric]) for row in replicates]
-                spread = console.number(statistics.stdev(results)) if len(results) > 1 else ""
-                cells += [spread, str(len(results)), console.number(results[0]), f"#{best['run']}"]
-            lines.append((str(rank), *cells))
-        console.table("rank", columns, lines)
-        if len(ranked) > SHOWN:
-            console.say(f"... and {len(ranked) - SHOWN} more in {ledger.RESULTS}")
+        else:
+            _print_ranking(Results(sweep).rows(), description)
         console.say(f"sweep directory: {console.directory_name(sweep)}")
+
+
+def _print_ranking(rows: Sequence[Row], description: Mapping[str, Any]) -> None:
+    metric, mode = description["objective"]["metric"], description["objective"]["mode"]
+    replicated = "seed" in description["swept"]
+    keys = [key for key in description["swept"] if key != "seed"]
+    ranked = ranking(rows, keys, metric, mode)
+    columns = [*keys, metric, *(["spread", "runs", "best", "of run"] if replicated else [])]
+    lines = []
+    for rank, replicates in enumerate(ranked[:SHOWN], start=1):
+        best = replicates[0]
+        cells = [*(str(best[key]) for key in keys), console.number(_mean(replicates, metric))]
+        if replicated:
+            results = [float(row[metric]) for row in replicates]
+            spread = console.number(statistics.stdev(results)) if len(results) > 1 else ""
+            cells += [spread, str(len(results)), console.number(results[0]), f"#{best['run']}"]
+        lines.append((str(rank), *cells))
+    console.table("rank", columns, lines)
+    if len(ranked) > SHOWN:
+        console.say(f"... and {len(ranked) - SHOWN} more in {ledger.RESULTS}")
 
 
 def _print_search(found: Mapping[str, Any], keys: Sequence[str]) -> None:
