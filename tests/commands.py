@@ -50,6 +50,12 @@ def run(
         return subprocess.CompletedProcess([script, *words], process.exitcode, *told)
 
 
+def run_fresh(script: str, *words: str, cwd: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess:
+    """The same by Python itself, for what depends on what has been imported."""
+    command = [sys.executable, str(ROOT / script), *words]
+    return subprocess.run(command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True)
+
+
 def _become(script: str, words: tuple[str, ...], cwd: str, environment: Mapping[str, str], out: str, err: str) -> None:
     """What Python does between its start and a script's first line, and after its last."""
     for descriptor, path in ((1, out), (2, err)):

@@ -3,6 +3,7 @@
 import pytest
 
 from neuronsweep.schemas import ACTIVATIONS
+from tests.commands import run_fresh
 
 # what is typed, and the words that the one line must hold
 MISTAKES = {
@@ -74,9 +75,9 @@ def test_a_mistake_is_one_line_and_leaves_nothing(command, tmp_path, words):
 
 
 @pytest.mark.parametrize("words", ["--help", "model.hidden=0", "-m model.hidden=2,0", "--cfg job"])
-def test_help_and_mistakes_do_not_import_torch(command, tmp_path, words):
+def test_help_and_mistakes_do_not_import_torch(tmp_path, words):
     (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
-    done = command("train.py", *words.split(), PYTHONPATH=str(tmp_path))
+    done = run_fresh("train.py", *words.split(), cwd=tmp_path, environment={"PYTHONPATH": str(tmp_path)})
     assert "torch was imported" not in done.stdout + done.stderr
     assert done.returncode in (0, 2)
 

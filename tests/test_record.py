@@ -35,7 +35,7 @@ def test_what_looks_like_a_secret_is_left_out():
     words = ["hydra.sweeper.storage=postgresql+psycopg://me:let-me-in@host/db", "logger.api_key=abc", "seed=1"]
     told = record.without_secrets({"overrides": words, "token": "abc", "model": {"hidden": 8, "Password": "x"}})
     assert told["overrides"] == [
-        "hydra.sweeper.storage=postgresql+psycopg://***@host/db",
+        "hydra.sweeper.storage=postgresql+psycopg://me:***@host/db",
         "logger.api_key=***",
         "seed=1",
     ]

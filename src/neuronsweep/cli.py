@@ -89,9 +89,13 @@ def become(words: Sequence[str]) -> NoReturn:
 def _hide_password(words: list[str]) -> None:
     """Take the password out of the storage's URL: Hydra and the record write down every word of the command line."""
     for i, word in enumerate(words):
-        found = re.match(r"(hydra\.sweeper\.storage=.*?://[^:/@]*):([^@]*)(@.*)", word)
-        if found:
+        if not word.startswith("hydra.sweeper.storage="):
+            continue
+        if found := re.match(r"(.*?://[^:/@]*):(.*)(@.*)", word):
             words[i] = found.group(1) + found.group(3)
+        elif found := re.match(r"(.*[?&])password=([^&'\"]*)&?(.*)", word):
+            words[i] = found.group(1).rstrip("?&" if not found.group(3).strip("'\"") else "") + found.group(3)
+        if found:
             os.environ[STORAGE_PASSWORD] = unquote(found.group(2))
 
 

@@ -32,5 +32,6 @@ def stop(message: str, status: int = 2) -> NoReturn:
 
 
 def mask(text: str) -> str:
-    """A text without the passwords of the URLs in it."""
-    return re.sub(r"(://[^:/@\s]*):[^@/\s]*@", r"\1:***@", text)
+    """A text without the passwords of the URLs in it, before an @ or in a query."""
+    text = re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", text)
+    return re.sub(r"([?&]\w*passw\w*=)[^&\s'\"]*", r"\1***", text, flags=re.IGNORECASE)

@@ -15,6 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from neuronsweep.errors import mask
+
 PACKAGES = ("neuronsweep", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tensorboard", "numpy")
 
 # Keys that change how a run is kept or shown, never a number of it.
@@ -23,10 +25,9 @@ BOOKKEEPING = ("logger", "population", "trainer.checkpoint_seconds", "time_limit
 # Packages whose versions or sources a record has anyway.
 KNOWN = ("neuronsweep.", "torch.", "lightning.")
 
-# What looks like a secret: the name of a key, such a key with its value in a word, a password in a URL.
+# What looks like a secret: the name of a key, such a key with its value in a word.
 SECRET = re.compile(r"passw|secret|token|api_?key|credential", re.IGNORECASE)
 ASSIGNED = re.compile(rf"(?s)((?:{SECRET.pattern})\w*=).*", re.IGNORECASE)
-PASSWORD = re.compile(r"(://)[^/@\s]+@")
 HIDDEN = "***"
 
 SOURCE = Path(__file__).parent
@@ -34,7 +35,7 @@ SOURCE = Path(__file__).parent
 
 def fingerprint(config: Mapping[str, Any], data_digest: str) -> str:
     """SHA-256 of the resolved config without bookkeeping keys, of the package's source and of the data."""
-    kept = {key: value for key, value in flatten(config).items() if not _bookkeeping(key)}
+    kept = {key: value for key, value in flatten(config).items() if not is_bookkeeping(key)}
     parts = [json.dumps(kept, sort_keys=True, default=str), source_digest(), data_digest, *_others_sources(kept)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -64,7 +65,7 @@ def origin(threads: int, device: str) -> dict[str, Any]:
 def differences(record: Mapping[str, Any], config: Mapping[str, Any], data_digest: str) -> list[str]:
     """What makes a run with this config and data another one than the record's, in words."""
     before, now = flatten(record["config"]), flatten(config)
-    keys = sorted(key for key in before.keys() | now.keys() if not _bookkeeping(key))
+    keys = sorted(key for key in before.keys() | now.keys() if not is_bookkeeping(key))
     found = [f"{key} was {_shown(before, key)} and is {_shown(now, key)}" for key in keys if _differ(before, now, key)]
     if record["source_digest"] != source_digest():
         found.append("the package's source changed")
@@ -130,7 +131,7 @@ def without_secrets(value: Any) -> Any:
     if isinstance(value, list):
         return [without_secrets(item) for item in value]
     if isinstance(value, str):
-        return PASSWORD.sub(rf"\1{HIDDEN}@", ASSIGNED.sub(rf"\1{HIDDEN}", value))
+        return mask(ASSIGNED.sub(rf"\1{HIDDEN}", value))
     return value
 
 
@@ -184,7 +185,7 @@ def _source_of(target: str) -> str:
     return ""
 
 
-def _bookkeeping(key: str) -> bool:
+def is_bookkeeping(key: str) -> bool:
     return any(key == name or key.startswith(f"{name}.") for name in BOOKKEEPING)
 
 

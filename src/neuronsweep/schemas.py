@@ -11,7 +11,13 @@ ACTIVATIONS = ("identity", "relu", "leaky_relu", "elu", "gelu", "silu", "softplu
 LOGGED = ("loss", "acc")  # computed at log points, not only at the end
 METRICS = {"regression": ("loss", "mae", "r2"), "classification": ("loss", "acc", "auroc")}
 # what analysis.analyse may find of a trained network
-FOUND = ("params", "truth/inside", "truth/outside", "truth/outside_over_inside", "slope", "intercept", "kinks", "dead")
+FOUND = {
+    "regression": (
+        *("params", "dead", "kinks", "slope", "intercept"),
+        *("truth/inside", "truth/outside", "truth/outside_over_inside"),
+    ),
+    "classification": ("params", "dead"),
+}
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ def check_words(words: Sequence[str]) -> None:
             continue
         key, _, value = word.lstrip("+~").partition("=")
         own = key.startswith(("hydra.sweeper", "hydra.launcher", "hydra.sweep.", "hydra/sweeper", "hydra/launcher"))
-        if "${" in value or (key.startswith("hydra") and not own and key != "hydra.mode"):
+        calls = key == "hydra.sweeper.space" and value != "null" and not _trusted(value)
+        if calls or "${" in value or (key.startswith("hydra") and not own and key != "hydra.mode"):
             raise UserError(f"{word} is not run from a directory unasked; {TRUST}")
         targets = value.split(",") if key.endswith("_target_") else re.findall(r"_target_\s*:\s*([^,}\s]+)", value)
         for target in targets:

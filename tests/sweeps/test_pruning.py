@@ -22,7 +22,7 @@ def curve(number: int, epoch: int) -> float:
 def begun(tmp_path):
     def begun(total=20, directions=("minimize",), name="journal"):
         storage = open_storage(str(tmp_path / name))
-        return study.begin(storage, "sweep", total, {"space": []}, directions, [])
+        return study.begin(storage, "sweep", total, {"space": []}, False, directions, [])
 
     return begun
 

@@ -22,8 +22,8 @@ from neuronsweep.config import register
 from neuronsweep.errors import UserError
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.search import Search
-from neuronsweep.sweeps.storage import JOURNAL, open_storage
-from tests.commands import ROOT, run
+from neuronsweep.sweeps.storage import open_storage
+from tests.commands import ROOT, run, run_fresh
 
 QUICK = ("-m", "sweep=optuna", "data=moons", "epochs=27", "log_points=9", "logger=none")
 HYPERBAND = (*QUICK, "hydra.sweeper.n_trials=20", "hydra.sweeper.batch=10", "hydra.sweeper.pruner=hyperband")
@@ -36,7 +36,7 @@ def rows(sweep):
 
 def trials(sweep):
     open_storage.cache_clear()
-    return optuna.load_study(study_name="sweep", storage=open_storage(str(sweep / JOURNAL))).trials
+    return optuna.load_study(study_name="sweep", storage=open_storage(str(sweep / ledger.JOURNAL))).trials
 
 
 def told(sweep):
@@ -142,7 +142,9 @@ def test_a_search_is_completed_to_a_larger_total_and_never_changed_in_kind(whole
     for words, message in [
         ((*longer, "model.depth=range(1,9)"), "it holds another search, whose space was"),
         ((*longer, "objective.mode=max"), "whose objectives was"),
-        ((*longer, "batch_size=32"), "whose config was"),
+        ((*longer, "batch_size=32"), 'whose batch_size was "full"'),
+        ((*longer, 'hydra.sweeper.constraints=["params <= 100"]'), "whose constraints was"),
+        ((*longer, "hydra.sweeper.study_name=other"), "whose study is sweep in optuna.journal"),
         (("-m", "seed=0,1"), "it holds a search"),
     ]:
         refused = command("train.py", *words, "hydra.sweep.dir=sweep")
@@ -209,6 +211,28 @@ def test_equal_parameters_are_trained_once(command, tmp_path):
         assert trial.user_attrs.get("duplicate_of", trial.number) == original.number
     assert [int(row["run"]) for row in rows(tmp_path / "sweep")] == sorted(first.values())
     assert "5 told again" in done.stdout
+
+
+def test_workers_train_every_trial_once(command, tmp_path):
+    words = ("epochs=5", "hydra.sweeper.n_trials=16", "hydra.sweeper.workers=3", "hydra.sweeper.batch=1")
+    done = command("train.py", *QUICK, *words, "hydra.sweep.dir=sweep")
+    assert done.returncode == 0, done.stderr
+    assert "died" not in done.stdout + done.stderr
+    assert [trial.state for trial in trials(tmp_path / "sweep")] == [TrialState.COMPLETE] * 16
+    logs = [json.loads(line) for line in (tmp_path / "sweep" / ledger.JOURNAL).read_text().splitlines()]
+    owners = [log["trial_id"] for log in logs if log.get("user_attr", {}).get("owner")]
+    assert sorted(owners) == list(range(16))
+
+
+def test_trials_that_no_run_can_have_fail_and_the_status_says_so(command, tmp_path):
+    space = ("model.norm=none,batch", "batch_size=full,1", "hydra.sweeper.sampler=random", "hydra.sweeper.n_trials=6")
+    impossible = "hydra.sweeper.enqueue=[{model.norm: batch, batch_size: 1}]"
+    done = command("train.py", *QUICK, *space, impossible, "hydra.sweep.dir=sweep")
+    failed = [trial for trial in trials(tmp_path / "sweep") if trial.state == TrialState.FAIL]
+    assert done.returncode == 1
+    assert failed[0].number == 0
+    assert f"{len(failed)} of 6 runs did not complete" in done.stderr
+    assert all("batch" in trial.user_attrs["error"] for trial in failed)
 
 
 def test_lightning_runs_are_pruned_too(command, tmp_path):
@@ -279,19 +303,54 @@ REFUSED = {
     ("hydra.sweeper.space=nowhere.at_all",): "No module",
     ("hydra.sweeper.storage=nosuchdb://me@host/db",): "cannot be reached",
     ("trainer.devices=2",): "trainer=ddp",
+    ("hydra/launcher=joblib", "hydra.sweeper.pruner=median"): "pruner=median is not allowed with hydra/launcher=joblib",
+    ("hydra.sweeper.prune_on=val/loss",): "prune_on is not allowed with hydra.sweeper.pruner=none",
+    ("hydra.sweeper.objectives=[{metric: kinks}]",): "with the metric kinks",
+    ("hydra.sweeper.sampler_options={n_startup_trials: x}",): "sampler_options is not allowed for sampler=tpe",
+    ("hydra.sweeper.sampler_options={gamma: 3}",): "sampler_options is not allowed for sampler=tpe",
+    (
+        "hydra.sweeper.pruner=hyperband",
+        "hydra.sweeper.pruner_options={reduction_factor: 1}",
+    ): "pruner_options is not allowed",
+    ("model.act=glob(*)",): "nothing to choose from",
+    (
+        "hydra.sweeper.space=spaces.wide",
+        "model.hidden=7",
+    ): "model.hidden=7 is not allowed: model.hidden is searched for",
+    ("hydra.sweeper.space=spaces.wide", "model.hidden=choice(2,3)"): "asked for as 2, 3 and as 10..20",
+    ("hydra.sweeper.space=spaces.ends",): "spaces.ends raised SystemExit",
+    ("hydra.sweeper.space=broken.space",): "SyntaxError",
+    ("hydra.sweeper.space=spaces.wide", "hydra.sweeper.enqueue=[{model.hidden: 8}]"): "model.hidden=8 is not in 10..20",
 }
 
 
+SPACES = """
+def wide(trial):
+    trial.suggest_int("model.hidden", 10, 20)
+
+def ends(trial):
+    raise SystemExit(3)
+"""
+
+
 @pytest.mark.parametrize("words", REFUSED, ids=" ".join)
-def test_what_cannot_be_searched_is_refused_and_nothing_is_written(loader, tmp_path, monkeypatch, words):
+def test_what_cannot_be_searched_is_refused_and_nothing_is_written(
+    loader, tmp_path, tmp_path_factory, monkeypatch, words
+):
     monkeypatch.chdir(tmp_path)
+    message = REFUSED[words]
+    theirs = tmp_path_factory.mktemp("theirs")
+    (theirs / "broken.py").write_text("def space(:")
+    (theirs / "spaces.py").write_text(SPACES)
+    monkeypatch.syspath_prepend(theirs)
+    words = (*(f"hydra.sweeper.params.{key}=null" for key in ("model.hidden",) if "wide" in words[0]), *words)
 
     def begin():
         one = search(loader, *words)
         one.check()
         one.begin()
 
-    with pytest.raises(UserError, match=REFUSED[words]):
+    with pytest.raises(UserError, match=message):
         begin()
     assert os.listdir(tmp_path) == []
 
@@ -314,8 +373,8 @@ def test_a_mistake_in_a_search_is_one_line(command, tmp_path, words, message):
 
 
 @pytest.mark.parametrize("words", ["--help", "sweep=optuna --cfg job", "-m sweep=optuna model.hidden=8"])
-def test_optuna_is_imported_by_searches_only(command, tmp_path, words):
+def test_optuna_is_imported_by_searches_only(tmp_path, words):
     (tmp_path / "optuna.py").write_text("raise SystemExit('optuna was imported')")
-    done = command("train.py", *words.split(), PYTHONPATH=str(tmp_path))
+    done = run_fresh("train.py", *words.split(), cwd=tmp_path, environment={"PYTHONPATH": str(tmp_path)})
     assert "optuna was imported" not in done.stdout + done.stderr
     assert done.returncode in (0, 2)

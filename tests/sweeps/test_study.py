@@ -1,6 +1,7 @@
 """A study outlives its processes: exact totals, trials given back, samplers that do not repeat themselves."""
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -12,11 +13,12 @@ import pytest
 from optuna.trial import TrialState
 
 from neuronsweep.cli import STORAGE_PASSWORD, _hide_password
-from neuronsweep.errors import UserError, mask
+from neuronsweep.errors import Unwritable, UserError, mask
 from neuronsweep.sweeps import liveness, samplers, study
+from neuronsweep.sweeps.asking import Asker
 from neuronsweep.sweeps.goals import Goals
 from neuronsweep.sweeps.space import Choice, Numbers, Space
-from neuronsweep.sweeps.storage import open_storage
+from neuronsweep.sweeps.storage import _with_password, open_storage
 from neuronsweep.sweeps.study import MOST_TRIES, OWNER, Outcome
 
 GOALS = Goals((("val/loss", "min"),))
@@ -41,7 +43,7 @@ def begun(tmp_path):
     def begun(total=10, guesses=(), directions=("minimize",), name="journal"):
         open_storage.cache_clear()
         storage = open_storage(str(tmp_path / name))
-        return study.begin(storage, "sweep", total, SEARCH, directions, guesses)
+        return study.begin(storage, "sweep", total, SEARCH, False, directions, guesses)
 
     return begun
 
@@ -149,11 +151,11 @@ def test_a_trial_whose_processes_die_ends(begun):
     found = begun(1)
     for _ in range(MOST_TRIES):
         assert found.claim(1) == [0]
-        found.release(0)
+        found.release(0, blame=True)
     (trial,) = found.trials()
     assert trial.state == TrialState.FAIL
     assert "died" in trial.user_attrs["error"]
-    found.release(0)
+    found.release(0, blame=True)
     found.tell(0, Outcome(TrialState.COMPLETE, [1.0]))
     assert found.trials()[0].state == TrialState.FAIL
 
@@ -171,21 +173,21 @@ def test_who_is_alive():
 
 def test_another_search_under_the_same_name_is_refused(begun, tmp_path):
     storage = begun(3).storage
-    assert study.check_search(storage, "sweep", SEARCH)
-    assert not study.check_search(storage, "other", SEARCH)
+    assert study.check_search(storage, "sweep", SEARCH, False)
+    assert not study.check_search(storage, "other", SEARCH, False)
     for key, other in [("space", FINITE.describe()), ("objectives", [["val/loss", "max"]]), ("config", ["epochs=9"])]:
-        with pytest.raises(UserError, match=f"another {key}"):
-            study.check_search(storage, "sweep", {**SEARCH, key: other})
+        with pytest.raises(UserError, match=f"whose {key} was"):
+            study.check_search(storage, "sweep", {**SEARCH, key: other}, False)
     optuna.create_study(storage=storage, study_name="theirs").add_trial(optuna.create_trial(value=1.0))
     with pytest.raises(UserError, match="another program's"):
-        study.check_search(storage, "theirs", SEARCH)
+        study.check_search(storage, "theirs", SEARCH, False)
 
 
 def test_several_that_begin_a_study_at_once_make_its_trials_once(tmp_path):
     def begin(_):
         storage = open_storage.__wrapped__(str(tmp_path / "journal"))
-        study.check_search(storage, "sweep", SEARCH)
-        return study.begin(storage, "sweep", 40, SEARCH, ("minimize",), [{"model.hidden": 3}])
+        study.check_search(storage, "sweep", SEARCH, False)
+        return study.begin(storage, "sweep", 40, SEARCH, False, ("minimize",), [{"model.hidden": 3}])
 
     with ThreadPoolExecutor(4) as pool:
         studies = list(pool.map(begin, range(4)))
@@ -196,7 +198,7 @@ def test_a_study_whose_maker_was_killed_is_filled_by_the_next(tmp_path, monkeypa
     monkeypatch.setattr(study, "FILLING", 0.2)
     storage = open_storage.__wrapped__(str(tmp_path / "journal"))
     optuna.create_study(storage=storage, study_name="sweep").set_user_attr(study.SEARCH, SEARCH)
-    assert len(study.begin(storage, "sweep", 10, SEARCH, ("minimize",), ()).trials()) == 10
+    assert len(study.begin(storage, "sweep", 10, SEARCH, False, ("minimize",), ()).trials()) == 10
 
 
 def test_a_process_killed_with_the_journal_locked_stops_nobody(begun, tmp_path):
@@ -219,7 +221,45 @@ def test_passwords_leave_the_command_line_and_no_message_has_them(monkeypatch):
     assert words[1] == "hydra.sweeper.storage=postgresql+psycopg://me@localhost:1/db"
     assert os.environ[STORAGE_PASSWORD] == secret
     assert mask("at postgresql://me:abc@host/db") == "at postgresql://me:***@host/db"
+    assert mask("at postgresql://me:a@bc@host/db") == "at postgresql://me:***@host/db"
+    assert _with_password("postgresql://me@host/db") == f"postgresql://me:{quote(secret, safe='')}@host/db"
+    words = ["hydra.sweeper.storage='postgresql://host/db?user=me&password=abc&port=1'"]
+    _hide_password(words)
+    assert words == ["hydra.sweeper.storage='postgresql://host/db?user=me&port=1'"]
+    assert _with_password("postgresql://host/db?user=me") == "postgresql://host/db?user=me&password=abc"
+    assert mask("postgresql://host/db?password=abc&user=me") == "postgresql://host/db?password=***&user=me"
     monkeypatch.delenv(STORAGE_PASSWORD)
+
+
+def test_a_journal_that_was_cut_or_cannot_grow_goes_on(begun, tmp_path):
+    begun(3)
+    journal = tmp_path / "journal"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[:-20])  # its process was killed in the middle of a line
+    assert len(begun(3).trials(TrialState.WAITING)) == 3
+    found = begun(3)
+    before, limits = journal.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 30, limits[1]))
+    try:
+        with pytest.raises(Unwritable, match="journal cannot be written: File too large"):
+            found.claim(3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert journal.read_bytes() == before
+    assert len(train(begun(3), 3)) == 3
+
+
+def test_who_is_stopped_gives_its_trials_back_and_blames_none(begun):
+    def stopped(jobs, pruning):
+        raise KeyboardInterrupt
+
+    sampling = samplers.sampling("tpe", {}, 0, SPACE, GOALS)
+    for _ in range(MOST_TRIES + 1):
+        found = begun(4)
+        with pytest.raises(KeyboardInterrupt):
+            Asker(found, 2, sampling, SPACE.suggest, SPACE.overrides, print, stopped, print, lambda numbers: None).run()
+    waiting = found.trials(TrialState.WAITING)
+    assert [(trial.number, bool(trial.params)) for trial in waiting] == [(0, True), (1, True), (2, False), (3, False)]
 
 
 @pytest.mark.parametrize(

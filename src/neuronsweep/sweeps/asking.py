@@ -1,5 +1,6 @@
 """The loop of a search: ask for some trials, have them trained, tell what became of them in order."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -32,6 +33,7 @@ class Asker:
         pruning: of the trials with these numbers, or None.
         tell: called when a batch has been told to the study.
         stop: asked between batches; when true, the loop ends.
+        blame: whether trials are to blame for the deaths of processes that are seen here.
     """
 
     def __init__(
@@ -47,20 +49,27 @@ class Asker:
         pruning: Callable[[Sequence[int]], Pruning | None],
         tell: Callable[[], None] = lambda: None,
         stop: Callable[[], bool] = lambda: False,
+        blame: bool = False,
     ):
         self.study, self.batch, self.sampling = study, batch, sampling
         self.ask, self.overrides, self.check = ask, overrides, check
         self.launch, self.outcome, self.pruning, self.news, self.stop = launch, outcome, pruning, tell, stop
+        self.blame = blame
         self.held: dict[int, int] = {}  # trials that wait for the result of another one with the same parameters
         self.known: dict[int, tuple[str, ...]] = {}  # overrides of the trials that have ended
 
     def run(self) -> None:
         """Go on until all trials of the study have ended, those that other processes train included."""
         while self.study.unfinished() and not self.stop():
-            self.study.reclaim()
+            self.study.reclaim(self.blame)
             numbers = self.study.claim(self.batch)
             if numbers:
-                self._train(numbers)
+                try:
+                    self._train(numbers)
+                except BaseException:  # stopped, or nothing can be written: nobody is to blame
+                    with contextlib.suppress(Exception):
+                        self._give_back(numbers)
+                    raise
                 self.news()
             elif not self._tell_held():
                 time.sleep(LOOK)
@@ -68,17 +77,19 @@ class Asker:
     def _train(self, numbers: Sequence[int]) -> None:
         jobs: dict[int, list[str]] = {}
         impossible: dict[int, str] = {}
+        originals = self._originals(numbers)
         for number in numbers:
-            params = self.study.suggest(number, self.sampling(number), self.ask)
-            overrides = self.overrides(params)
-            original = self._original(number, overrides)
-            if original is not None:
-                self.held[number] = original
-                continue
             try:
+                overrides = self.overrides(self.study.suggest(number, self.sampling(number), self.ask))
+                original = originals.setdefault(tuple(overrides), number)
+                if original != number:
+                    self.held[number] = original
+                    continue
                 self.check(overrides)
                 jobs[number] = overrides
-            except UserError as error:  # values that are allowed alone and not together
+            except (
+                UserError
+            ) as error:  # values that are allowed alone and not together, or a space that cannot be asked
                 impossible[number] = str(error)
         if jobs:
             self.launch(jobs, self.pruning(list(jobs)))
@@ -90,19 +101,22 @@ class Asker:
                 if outcome:
                     self.study.tell(number, outcome)
                 else:  # whoever trained it died
-                    self.study.release(number)
+                    self.study.release(number, blame=True)
             self._tell_held()
 
-    def _original(self, number: int, overrides: Sequence[str]) -> int | None:
-        """A trial with the same parameters that has ended, or an earlier one that is being trained."""
-        key = tuple(overrides)
+    def _give_back(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            self.held.pop(number, None)
+            self.study.release(number)
+
+    def _originals(self, numbers: Sequence[int]) -> dict[tuple[str, ...], int]:
+        """By its overrides, the first trial that has ended, or that others train and that comes before these."""
+        found: dict[tuple[str, ...], int] = {}
         for trial in self.study.trials():
-            if trial.number == number or trial.state == TrialState.WAITING or not trial.params:
-                continue
-            ended = trial.state.is_finished()
-            if (ended or trial.number < number) and self._key(trial) == key:
-                return trial.number
-        return None
+            trained = trial.state == TrialState.RUNNING and trial.number < numbers[0]
+            if trial.params and (trial.state.is_finished() or trained):
+                found.setdefault(self._key(trial), trial.number)
+        return found
 
     def _key(self, trial: FrozenTrial) -> tuple[str, ...]:
         if trial.number in self.known:

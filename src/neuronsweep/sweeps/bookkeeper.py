@@ -63,7 +63,8 @@ class Bookkeeper(Callback):
             results.write_now_and_then()
             if failed and config.fail_fast:
                 results.write()
-                again = f"{console.resume_command(results.sweep)} --retry-failed"
+                again = console.resume_command(results.sweep)
+                again += " --retry-failed" if results.overrides is not None else ""  # a search has learnt from it
                 stop(f"stopped at the first failure, as fail_fast=true says; go on with: {again}", status=1)
         except Unwritable as error:
             no_room(error, results.sweep)
@@ -88,12 +89,8 @@ class Bookkeeper(Callback):
         if failed:
             numbers = ", ".join(map(str, failed[:20])) + (", ..." if len(failed) > 20 else "")
             again = f"; to try them again: {console.resume_command(results.sweep)} --retry-failed"
-            # a search has told its sampler of them
-            stop(
-                f"{len(failed)} of {results.jobs} runs did not complete: {numbers}"
-                f"{again if results.overrides is not None else ''}",
-                status=1,
-            )
+            again = again if results.overrides is not None else f"; why is in {ledger.SEARCH}"
+            stop(f"{len(failed)} of {results.jobs} runs did not complete: {numbers}{again}", status=1)
 
     def _results(self, config: DictConfig) -> Results:
         if self.results is None:

@@ -74,7 +74,7 @@ def check(goals: Goals, cfg: DictConfig) -> None:
     if not isinstance(schema, type) or not hasattr(schema, "task"):  # a user's own data
         return
     logged = [f"{split}/{metric}" for split in schema.splits for metric in METRICS[schema.task]]
-    known = [*logged, *FOUND]
+    known = [*logged, *FOUND[schema.task]]
     named = {metric: "hydra.sweeper.objectives" for metric, _ in goals.objectives}
     named |= {constraint.metric: "hydra.sweeper.constraints" for constraint in goals.constraints}
     if goals.prune_on:
@@ -107,6 +107,9 @@ def _finite(text: str) -> float:
 
 def _prune_on(options: Any, objectives: Sequence[tuple[str, str]], config: DictConfig) -> tuple[str, str] | None:
     if options.pruner == "none":
+        for key in ("prune_on", "pruner_options"):
+            if options[key]:
+                raise UserError(f"hydra.sweeper.{key} is not allowed with hydra.sweeper.pruner=none")
         return None
     known = {config.objective.metric: config.objective.mode, **dict(objectives)}
     if options.prune_on is None and len(objectives) > 1:

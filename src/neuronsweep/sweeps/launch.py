@@ -71,10 +71,10 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
     """Write sweep.json: what was asked for, and ``jobs``, what that means."""
     choices, overrides = config.hydra.runtime.choices, config.hydra.overrides
     description = {
-        **record.without_secrets(jobs),
         "config_words": _config_words(),
         "state": ledger.RUNNING,
         "objective": OmegaConf.to_container(config.objective),
+        **record.without_secrets(jobs),
         "overrides": record.without_secrets(list(overrides.task)),
         "hydra_overrides": record.without_secrets(
             [word for word in overrides.hydra if not word.startswith(OF_THIS_COMMAND)]

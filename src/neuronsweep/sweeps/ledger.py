@@ -18,7 +18,8 @@ from neuronsweep.errors import Unwritable, UserError
 # Names of the directory contract.
 STATUS, RECORD, PATCH = "status.json", "record.json", "record.patch"
 METRICS, HISTORY, MODEL, FIGURE = "metrics.json", "history.csv", "model.ckpt", "fit.png"
-SWEEP, RESULTS, SEARCH = "sweep.json", "results.csv", "optimization_results.yaml"
+SWEEP, RESULTS = "sweep.json", "results.csv"
+JOURNAL, SEARCH = "optuna.journal", "optimization_results.yaml"
 # What an interrupted run goes on from; gone when the run is complete.
 CHECKPOINT = "resume.ckpt"
 POPULATION = ".population-"

@@ -53,12 +53,13 @@ class Heart:
 
 
 def _machine() -> str:
-    """Host and space of process ids: containers may share a host's name."""
+    """Host, its boot and space of process ids: hosts may have one name, and so may containers of one host."""
     try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         space = os.readlink("/proc/self/ns/pid")
     except OSError:
-        space = ""
-    return f"{socket.gethostname()}/{space}"
+        boot = space = ""
+    return f"{socket.gethostname()}/{boot}/{space}"
 
 
 def _started(pid: int) -> str | None:

@@ -25,7 +25,7 @@ def of_run(directory: Path, goals: Goals) -> Outcome | None:
     if not (directory / ledger.STATUS).exists():
         return Outcome(TrialState.FAIL, error="the run did not begin")
     found = ledger.status(directory)
-    attrs = {DIRECTORY: str(directory), FINGERPRINT: found["fingerprint"]}
+    attrs = {DIRECTORY: str(directory.absolute()), FINGERPRINT: found["fingerprint"]}
     if found["state"] == ledger.RUNNING:
         return None
     if found["state"] == ledger.PRUNED:
@@ -70,17 +70,22 @@ def best(trials: Sequence[FrozenTrial], goals: Goals, most: int = 1) -> list[Fro
 
 
 def summary(
-    study: Study, goals: Goals, overrides: Callable[[Mapping[str, Any]], list[str]], about: Mapping[str, Any]
+    study: Study,
+    goals: Goals,
+    overrides: Callable[[Mapping[str, Any]], list[str]],
+    sweep: Path,
+    about: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What optimization_results.yaml holds of a study.
 
     Args:
         overrides: of the run with these parameters, as one would type them.
+        sweep: where most of the runs are; those of other commands may be elsewhere.
         about: what else it shall say, such as the sampler.
     """
     trials = study.trials()
     states = {state.name: sum(trial.state == state for trial in trials) for state in TrialState}
-    found = [_entry(trial, goals, overrides(trial.params)) for trial in best(trials, goals, LISTED)]
+    found = [_entry(trial, goals, overrides(trial.params), sweep) for trial in best(trials, goals, LISTED)]
     several = len(goals.objectives) > 1
     return {
         "name": "optuna",
@@ -89,6 +94,7 @@ def summary(
         "objectives": [{"metric": metric, "mode": mode} for metric, mode in goals.objectives],
         "n_trials": study.total,
         "states": {name: count for name, count in states.items() if count},
+        "failed": [trial.number for trial in trials if trial.state == TrialState.FAIL],
         "duplicates": sum(ORIGINAL in trial.user_attrs for trial in trials),
         **({"front": found} if several else _flat(found)),
         "importances": {
@@ -102,13 +108,14 @@ def write(directory: Path, content: Mapping[str, Any]) -> None:
     ledger.write(directory / ledger.SEARCH, yaml.safe_dump(dict(content), sort_keys=False, width=1000))
 
 
-def _entry(trial: FrozenTrial, goals: Goals, overrides: Sequence[str]) -> dict[str, Any]:
+def _entry(trial: FrozenTrial, goals: Goals, overrides: Sequence[str], sweep: Path) -> dict[str, Any]:
     kept = [word for word in overrides if not word.startswith(("sweep=", "hydra"))]
+    run = ledger.run_directory(sweep, trial.number)
     return {
         "trial": trial.number,
         "values": {metric: value for (metric, _), value in zip(goals.objectives, trial.values, strict=True)},
         "params": dict(trial.params),
-        "directory": trial.user_attrs.get(DIRECTORY),
+        "directory": run.name if run.exists() else trial.user_attrs.get(DIRECTORY),
         "command": shlex.join(["python", "train.py", *kept]),
     }
 

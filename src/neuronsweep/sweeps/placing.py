@@ -3,6 +3,7 @@
 import copy
 import multiprocessing
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import wait
@@ -124,12 +125,22 @@ class Worker:
         self.config.population.workers = 1
         self.where = place(search.options.storage, search.directory)
 
-    def __call__(self, _: None) -> None:
-        search = Search(self.context, self.config, self.task, self.arguments)
-        study = Study(open_storage(self.where), search.options.study_name, search.total())
+    def __call__(self) -> None:
+        open_storage.cache_clear()  # what the employer has opened is its own
         employer = os.getppid()
-        with Heart(study.optuna):
-            asker(search, study, in_populations(search), stop=lambda: os.getppid() != employer).run()
+
+        def orphaned() -> bool:
+            return os.getppid() != employer
+
+        try:
+            search = Search(self.context, self.config, self.task, self.arguments)
+            study = Study(open_storage(self.where), search.options.study_name, search.total())
+            with Heart(study.optuna):
+                asker(search, study, in_populations(search), stop=orphaned, blame=True).run()
+        except KeyboardInterrupt:  # the employer says how the search goes on
+            sys.exit(130)
+        except (UserError, Unwritable) as error:
+            sys.exit(f"error: {error}")
 
 
 def _employ(search: Search, study: Study) -> None:
@@ -142,7 +153,7 @@ def _employ(search: Search, study: Study) -> None:
         if not study.trials(TrialState.WAITING):
             time.sleep(LOOK)  # other commands train the last ones
             continue
-        workers = [context.Process(target=Worker(search), args=(None,)) for _ in range(search.options.workers)]
+        workers = [context.Process(target=Worker(search)) for _ in range(search.options.workers)]
         for worker in workers:
             worker.start()
         try:

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from neuronsweep.errors import UserError
 from neuronsweep.sweeps import ledger
 
@@ -46,10 +48,12 @@ class Results:
         ledger.write_csv(self.sweep / ledger.RESULTS, columns, rows)
 
     def failed(self, rows: Sequence[Mapping[str, Any]]) -> list[int]:
-        """Numbers of the runs that did not end well; of a search, of those that began."""
+        """Numbers of the runs that did not end well; of a search, of the trials that are FAIL, begun or not."""
         well = {row["run"] for row in rows if row["state"] in (ledger.COMPLETE, ledger.PRUNED)}
-        expected = range(self.jobs) if self.overrides is not None else [row["run"] for row in rows]
-        return [number for number in expected if number not in well]
+        if self.overrides is not None:
+            return [number for number in range(self.jobs) if number not in well]
+        told: list[int] = yaml.safe_load((self.sweep / ledger.SEARCH).read_text())["failed"]
+        return sorted({*told, *(row["run"] for row in rows if row["run"] not in well)})
 
     def _read(self, number: int) -> dict[str, Any] | None:
         if number in self.ended:

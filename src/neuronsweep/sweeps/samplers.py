@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import optuna
 from optuna import pruners, samplers
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
@@ -35,6 +36,9 @@ PRUNERS: dict[str, type[BasePruner]] = {
 }
 # What the search sets itself.
 OURS = {"seed", "search_space", "independent_sampler", "constraints_func", "wrapped_pruner", "source_trials"}
+
+# Trials of a study that tries options: more than samplers begin with at random.
+TRIED = 12
 
 Sampling = Callable[[int], BaseSampler]
 
@@ -68,7 +72,9 @@ def sampling(name: str, options: Mapping[str, Any], seed: int, space: Space, goa
             return kind(seed=seed, independent_sampler=samplers.RandomSampler(own), **arguments)  # type: ignore[call-arg]
         return kind(seed=seed if name == "grid" else own, **arguments)  # type: ignore[call-arg]
 
-    _built("sampler", name, lambda: sampler(0))
+    made = _built("sampler", name, lambda: sampler(0))
+    if options and name not in ("grid", "brute"):
+        _built("sampler", name, lambda: _try(made, None))
     return sampler
 
 
@@ -91,7 +97,22 @@ def pruner(name: str, options: Mapping[str, Any], epochs: int) -> BasePruner | N
         if wrapped not in (*PRUNERS, "none") or wrapped == "patient":
             raise UserError(f"hydra.sweeper.pruner_options.wrapped={wrapped} is not allowed: it names another pruner")
         arguments["wrapped_pruner"] = pruner(wrapped, {}, epochs)
-    return _built("pruner", name, lambda: kind(**arguments))
+    made = _built("pruner", name, lambda: kind(**arguments))
+    if options:
+        _built("pruner", name, lambda: _try(samplers.RandomSampler(0), made))
+    return made
+
+
+def _try(sampler: BaseSampler, pruner: BasePruner | None) -> None:
+    """Search a little with both: Optuna looks at some of their options only when it uses them."""
+    study = optuna.create_study(sampler=sampler, pruner=pruner)
+    for _ in range(TRIED):
+        trial = study.ask()
+        value = trial.suggest_float("x", 0.0, 1.0)
+        for epoch in range(1, TRIED + 1) if pruner else ():
+            trial.report(value, epoch)
+            trial.should_prune()
+        study.tell(trial, value)
 
 
 def _check_options(what: str, name: str, kind: type, options: Mapping[str, Any]) -> None:
@@ -107,5 +128,5 @@ def _check_options(what: str, name: str, kind: type, options: Mapping[str, Any])
 def _built(what: str, name: str, build: Callable[[], Any]) -> Any:
     try:
         return build()
-    except (TypeError, ValueError, ImportError) as error:
+    except Exception as error:  # whatever Optuna says of what it cannot use
         raise UserError(f"hydra.sweeper.{what}_options is not allowed for {what}={name}: {error}") from None

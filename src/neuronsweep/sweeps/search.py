@@ -16,6 +16,8 @@ from neuronsweep.sweeps.launch import check_job, describe, make_directory, stopp
 
 # Trials asked for at once where they are trained together, alone, and by each of several workers.
 TOGETHER, ALONE, EACH = 32, 1, 8
+# Launchers whose runs report to a pruner while they train.
+PRUNING_LAUNCHERS = ("vectorized", "basic", "process")
 
 
 def sweep(context: HydraContext, config: DictConfig, task: TaskFunction, arguments: Sequence[str]) -> None:
@@ -81,6 +83,11 @@ class Search:
                 f"hydra.sweeper.workers={self.options.workers} is not allowed with hydra/launcher={self.launcher}: "
                 "workers are processes of hydra/launcher=vectorized"
             )
+        if self.goals.prune_on and self.launcher not in PRUNING_LAUNCHERS:
+            raise UserError(
+                f"hydra.sweeper.pruner={self.options.pruner} is not allowed with hydra/launcher={self.launcher}, whose "
+                f"jobs cannot be asked while they train: hydra/launcher is {', '.join(PRUNING_LAUNCHERS)}"
+            )
         if self.options.retry_failed:
             raise UserError("--retry-failed is not for a search, which has learnt from its failures; raise n_trials")
         for probe in self.space.probes():
@@ -113,18 +120,31 @@ class Search:
             raise UserError(
                 "hydra.sweeper.enqueue is not allowed with hydra.sweeper.sampler=grid, which tries everything"
             )
+        asked = self._identity(), self.options.accept_changes
         self._check_directory()
         if self.options.storage:
-            check_search(open_storage(self.options.storage), self.options.study_name, self._identity())
+            check_search(open_storage(self.options.storage), self.options.study_name, *asked)
         make_directory(self.directory)
         lock.take(self.directory)
         self._check_directory()
         storage = open_storage(place(self.options.storage, self.directory))
-        check_search(storage, self.options.study_name, self._identity())
-        described = {"swept": list(self.space.keys), "trials": self.total(), "search": self._identity()}
+        known = check_search(storage, self.options.study_name, *asked)
+        if not known and list(self.directory.glob(f"[0-9]*/{ledger.STATUS}")):
+            raise UserError(
+                f"{self.directory} is not allowed as output directory: it holds runs of a study that is gone from "
+                f"{self._study()[0]}"
+            )
+        metric, mode = self.goals.objectives[0]
+        described = {
+            "swept": list(self.space.keys),
+            "trials": self.total(),
+            "objective": {"metric": metric, "mode": mode},
+            "search": self._identity(),
+            "study": self._study(),
+        }
         describe(self.directory, self.config, described)
         directions = self.goals.directions
-        study = begin(storage, self.options.study_name, self.total(), self._identity(), directions, self._guesses())
+        study = begin(storage, self.options.study_name, self.total(), *asked, directions, self._guesses())
         if self.goals.prune_on:
             metric, mode = self.goals.prune_on
             study.optuna.set_user_attr(PRUNING, {"metric": metric, "mode": mode, "epochs": self._epochs()})
@@ -143,7 +163,7 @@ class Search:
         from neuronsweep.sweeps import outcomes
 
         about = {"sampler": self.options.sampler, "seed": self.options.seed, "pruner": self.options.pruner}
-        outcomes.write(self.directory, outcomes.summary(study, self.goals, self.overrides, about))
+        outcomes.write(self.directory, outcomes.summary(study, self.goals, self.overrides, self.directory, about))
 
     def _guesses(self) -> list[dict[str, Any]]:
         guesses = OmegaConf.to_container(self.options.enqueue)
@@ -165,9 +185,24 @@ class Search:
 
     def _identity(self) -> dict[str, Any]:
         """What makes this search another one than the next, and its trials comparable."""
-        kept = ("sweep", "hydra", *record.BOOKKEEPING)
-        fixed = [word for word in self.fixed if not word.lstrip("+").startswith(kept)]
-        return {"space": self.space.describe(), "objectives": list(map(list, self.goals.objectives)), "config": fixed}
+        cfg = self.compose(self.fixed)
+        config = record.flatten(plain(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])))
+        kept = {
+            key: value
+            for key, value in record.without_secrets(config).items()
+            if key not in self.space.keys and not record.is_bookkeeping(key)
+        }
+        return {
+            "space": self.space.describe(),
+            "objectives": list(map(list, self.goals.objectives)),
+            "constraints": [constraint.text for constraint in self.goals.constraints],
+            "config": kept,
+            "source": record.source_digest(),
+        }
+
+    def _study(self) -> list[str]:
+        """Where its trials are, and their study's name."""
+        return [mask(self.options.storage) if self.options.storage else ledger.JOURNAL, self.options.study_name]
 
     def _check_directory(self) -> None:
         if not (self.directory / ledger.SWEEP).exists():
@@ -177,14 +212,13 @@ class Search:
         except ledger.Damaged:
             console.say(f"{self.directory / ledger.SWEEP} is damaged: it is written anew")
             return
+        refused = f"{self.directory} is not allowed as output directory: it holds another"
         if "search" not in before:
-            raise UserError(f"{self.directory} is not allowed as output directory: it holds another sweep, of a grid")
-        for key, value in self._identity().items():
-            if before["search"][key] != value:
-                raise UserError(
-                    f"{self.directory} is not allowed as output directory: it holds another search, whose {key} was "
-                    f"{console.brief(before['search'][key])}"
-                )
+            raise UserError(f"{refused} sweep, of a grid")
+        if told := resume.changed_search(before["search"], self._identity(), self.options.accept_changes):
+            raise UserError(f"{refused} search, {told}")
+        if before["study"] != self._study():
+            raise UserError(f"{refused} search, whose study is {before['study'][1]} in {before['study'][0]}")
 
     def _prepare(self, study: Any) -> None:
         """Make the runs of trials that have not ended ready to go on."""

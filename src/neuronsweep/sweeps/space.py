@@ -10,10 +10,12 @@ from typing import Any, Protocol
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
-from neuronsweep.errors import UserError
+from neuronsweep.errors import Unwritable, UserError
 
 # A conditional space is looked at along so many of its paths before the first trial.
 PATHS = 1000
+# A range of more values than this is not tried exhaustively.
+COUNTABLE = 10**6
 
 Value = str | int | float | bool | None
 
@@ -92,6 +94,8 @@ class Numbers:
         if self.step is None:
             return None
         count = round((self.high - self.low) / self.step) + 1
+        if count > COUNTABLE:
+            return None
         return tuple(self.low + i * self.step for i in range(count))
 
 
@@ -114,11 +118,20 @@ class Space:
     keys: tuple[str, ...]
 
     def suggest(self, trial: Suggests) -> dict[str, Any]:
-        """Ask a trial for all its parameters."""
+        """Ask a trial for all its parameters. Raises UserError where the function fails."""
         for dimension in self.dimensions:
             dimension.suggest(trial)
         if self.function:
-            self.function(trial)
+            try:
+                self.function(trial)
+            except (UserError, Unwritable):
+                raise
+            except (Exception, SystemExit) as error:
+                from optuna.exceptions import StorageInternalError  # late: most errors of a space need no Optuna
+
+                if isinstance(error, StorageInternalError):
+                    raise
+                raise UserError(f"hydra.sweeper.space={self.name} raised {error!r}") from error
         return dict(trial.params)
 
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
@@ -131,10 +144,7 @@ class Space:
 
     def asked(self) -> list[str]:
         """Keys that are asked for on any path that was looked at. Raises UserError where the function fails."""
-        try:
-            return [dimension.key for path in self._paths("edges", PATHS) for dimension, _ in path]
-        except Exception as error:
-            raise UserError(f"hydra.sweeper.space={self.name} is not allowed: it raised {error!r}") from None
+        return [dimension.key for path in self._paths("edges", PATHS) for dimension, _ in path]
 
     def probes(self) -> list[list[str]]:
         """Jobs that together have every choice and both ends of every range."""
@@ -159,12 +169,10 @@ class Space:
 
     def check_guess(self, guess: Mapping[str, Any]) -> None:
         """Raise UserError for a first guess that is not in the space."""
-        known = {dimension.key: dimension for dimension in self.dimensions}
-        for key, value in guess.items():
+        for key in guess:
             if key not in self.keys:
                 raise UserError(f"hydra.sweeper.enqueue is not allowed: {key} is not in the space {_listed(self.keys)}")
-            if key in known and not known[key].holds(value):
-                raise UserError(f"hydra.sweeper.enqueue is not allowed: {key}={value} is not in {_words(known[key])}")
+        self.suggest(_Path([], "edges", guess))
 
     def describe(self) -> list[dict[str, Any]]:
         """The space as plain values, equal for equal spaces."""
@@ -182,10 +190,7 @@ class Space:
                 return
             answers = waiting.popleft()
             path = _Path(answers, which)
-            for dimension in self.dimensions:
-                dimension.suggest(path)
-            if self.function:
-                self.function(path)
+            self.suggest(path)
             yield path.taken
             if not self.function and which == "edges":
                 # without conditions the other values of each dimension are enough, beside the first of the rest
@@ -198,12 +203,18 @@ class Space:
 
 
 class _Path:
-    """Stands for a trial while a space is looked at: answers what it is told to, then always the first value."""
+    """Stands for a trial while a space is looked at: answers what it is told to, then always the first value.
+
+    Args:
+        answers: which value to answer with, question by question.
+        which: the ``edges`` of a dimension, or ``all`` of its values where they can be counted.
+        given: values of keys, whether they are in the space or not.
+    """
 
     number = 0
 
-    def __init__(self, answers: Sequence[int], which: str):
-        self.answers, self.which = answers, which
+    def __init__(self, answers: Sequence[int], which: str, given: Mapping[str, Any] | None = None):
+        self.answers, self.which, self.given = answers, which, given or {}
         self.params: dict[str, Any] = {}
         self.taken: list[tuple[Dimension, Any]] = []
         self.counts: list[int] = []
@@ -220,12 +231,18 @@ class _Path:
         return self._answer(Numbers(name, low, high, step, log, whole=False))
 
     def _answer(self, dimension: Dimension) -> Any:
-        if dimension.key in self.params:
+        before = [one for one, _ in self.taken if one.key == dimension.key]
+        if before:
+            if before[0] != dimension:
+                raise UserError(f"{dimension.key} is asked for as {_words(before[0])} and as {_words(dimension)}")
             return self.params[dimension.key]
         values = (dimension.all() if self.which == "all" else None) or dimension.edges()
         values = tuple(dict.fromkeys(values))
         at = len(self.taken)
-        value = values[self.answers[at] if at < len(self.answers) else 0]
+        value = self.given.get(dimension.key, values[self.answers[at] if at < len(self.answers) else 0])
+        if dimension.key in self.given and not dimension.holds(value):
+            told = f"{dimension.key}={value} is not in {_words(dimension)}"
+            raise UserError(f"hydra.sweeper.enqueue is not allowed: {told}")
         self.params[dimension.key] = value
         self.taken.append((dimension, value))
         self.counts.append(len(values))

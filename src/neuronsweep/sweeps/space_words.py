@@ -12,7 +12,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, QuotedStri
 from neuronsweep.config import known_keys
 from neuronsweep.errors import UserError
 from neuronsweep.record import flatten
-from neuronsweep.sweeps.space import Choice, Dimension, Numbers, Space, Value, as_typed
+from neuronsweep.sweeps.space import COUNTABLE, Choice, Dimension, Numbers, Space, Value, as_typed
 
 
 def read(
@@ -29,11 +29,6 @@ def read(
     swept = {override.get_key_element(): override for override in declared}
     swept |= {override.get_key_element(): override for override in typed if override.is_sweep_override()}
     fixed = [override for override in typed if not override.is_sweep_override()]
-    for override in fixed:
-        key = override.get_key_element().lstrip("+")
-        if key in swept:
-            where = f"; hydra.sweeper.params.{key}=null takes it out" if key in texts else ""
-            raise UserError(f"{override.input_line} is not allowed: {key} is searched for{where}")
     dimensions = tuple(_dimension(override) for override in swept.values())
     found = _function(function) if function else None
     space = Space(dimensions, found, function, tuple(dimension.key for dimension in dimensions))
@@ -44,6 +39,11 @@ def read(
             "the space of the search is empty: give it keys such as 'optimizer.lr=tag(log,interval(1e-4,1e-1))' "
             "or model.act=relu,tanh, or choose sweep=optuna"
         )
+    for override in fixed:
+        key = override.get_key_element().lstrip("+")
+        if key in space.keys:
+            where = f"; hydra.sweeper.params.{key}=null takes it out" if key in texts else ""
+            raise UserError(f"{override.input_line} is not allowed: {key} is searched for{where}")
     reserved = [key for key in space.keys if key.startswith(("objective.", "hydra.", "hydra/", "sweep"))]
     if reserved:
         raise UserError(f"{reserved[0]} is not allowed in the space: it says how to search")
@@ -54,8 +54,8 @@ def _function(name: str) -> Callable[[Any], object]:
     module, _, attribute = name.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"hydra.sweeper.space={name} is not allowed: {error}") from None
+    except (Exception, SystemExit) as error:  # whatever the import of somebody's module raises
+        raise UserError(f"hydra.sweeper.space={name} is not allowed: {type(error).__name__}: {error}") from None
     if not callable(found):
         raise UserError(f"hydra.sweeper.space={name} is not allowed: it is no function")
     return found
@@ -87,6 +87,8 @@ def _dimension(override: Override) -> Dimension:
         if log:
             raise refuse("log is for interval and range")
         values = {_encoded(one): _plain(one) for one in override.sweep_iterator(transformer=Transformer.identity)}
+        if not values:
+            raise refuse("there is nothing to choose from")
         return Choice(key, tuple(values.values()), tuple(values))
     if kind is not Any and not {int, float} & set(kinds):
         raise refuse(f"{key} is {allowed.words if allowed else kind.__name__}")
@@ -116,10 +118,13 @@ def _bounds(value: Any, refuse: Callable[[str], UserError]) -> tuple[float, floa
         return low, high, None
     if not value.step:
         raise refuse("the step is 0")
-    values = sorted(value.range())
-    if not values:
+    count = math.ceil((value.stop - value.start) / value.step)
+    if count < 1:
         raise refuse(f"there is no number from {value.start} to {value.stop} by {value.step}")
-    return values[0], values[-1], abs(value.step)
+    # Hydra's own numbers, as exact as they are, unless nobody would list them
+    last = list(value.range())[-1] if count <= COUNTABLE else value.start + (count - 1) * value.step
+    low, high = sorted((value.start, last))
+    return low, high, abs(value.step)
 
 
 def _plain(value: Any) -> Value:

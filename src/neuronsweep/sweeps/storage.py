@@ -1,6 +1,7 @@
 """Where a study is kept: a journal file, or a database that Optuna has a URL for."""
 
 import fcntl
+import json
 import logging
 import os
 import re
@@ -13,12 +14,12 @@ from urllib.parse import quote
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import BaseJournalFileLock
+from optuna.storages.journal._file import BaseJournalFileLock, get_lock_file
 
 from neuronsweep.cli import STORAGE_PASSWORD
-from neuronsweep.errors import UserError, mask
+from neuronsweep.errors import Unwritable, UserError, mask
+from neuronsweep.sweeps import ledger
 
-JOURNAL = "optuna.journal"
 # Seconds within which a server must answer.
 TIMEOUT = 5
 
@@ -46,16 +47,49 @@ class FileLock(BaseJournalFileLock):
         file.close()
 
 
+class Journal(JournalFileBackend):
+    """A journal that stays whole: half a line, of a process that was killed, is cut before the next is written."""
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        content = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
+        with get_lock_file(self._lock), open(self._file_path, "r+b", buffering=0) as file:
+            end = _end_of_lines(file)
+            file.truncate(end)
+            file.seek(end)
+            try:
+                while content:
+                    content = content[file.write(content) :]
+                os.fsync(file.fileno())
+            except OSError as error:
+                file.truncate(end)
+                raise Unwritable(f"{self._file_path} cannot be written: {error.strerror or error}") from error
+
+
+def _end_of_lines(file: Any) -> int:
+    """Where the last whole line of a file ends."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - 4096)
+        file.seek(start)
+        at = file.read(end - start).rfind(b"\n")
+        if at >= 0:
+            return start + at + 1
+        end = start
+    return 0
+
+
 @cache
 def open_storage(where: str) -> BaseStorage:
     """The storage at an Optuna URL or, without ``://``, in a journal file; one object a process.
+
+    A forked process must not use its parent's, which has the parent's name and connections: it clears this cache.
 
     The password of a URL without one is taken from the environment (STORAGE_PASSWORD).
     Raises UserError, without the password, for a storage that cannot be reached.
     """
     try:
         if "://" not in where:
-            return JournalStorage(JournalFileBackend(where, lock_obj=FileLock(Path(where))))
+            return JournalStorage(Journal(where, lock_obj=FileLock(Path(where))))
         connect = {"connect_timeout": TIMEOUT} if where.startswith(("postgresql", "mysql")) else {}
         return RDBStorage(_with_password(where), engine_kwargs={"connect_args": connect, "pool_pre_ping": True})
     except ImportError as error:
@@ -67,14 +101,17 @@ def open_storage(where: str) -> BaseStorage:
 
 def place(storage: str | None, sweep: Path) -> str:
     """What ``open_storage`` is given: hydra.sweeper.storage, or the journal of the sweep directory."""
-    return storage or str((sweep / JOURNAL).absolute())
+    return storage or str((sweep / ledger.JOURNAL).absolute())
 
 
 def _with_password(url: str) -> str:
     password = os.environ.get(STORAGE_PASSWORD)
     if not password:
         return url
-    return re.sub(r"^([^:]+://[^:/@]+)@", lambda found: f"{found.group(1)}:{quote(password, safe='')}@", url)
+    secret = quote(password, safe="")
+    if re.match(r"[^:]+://[^:/@?]+@", url):
+        return url.replace("@", f":{secret}@", 1)
+    return url + ("&" if "?" in url else "?") + f"password={secret}"
 
 
 def _reason(error: Exception) -> str:

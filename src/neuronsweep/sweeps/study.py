@@ -1,7 +1,6 @@
 """A study that outlives its processes: a fixed number of trials, each claimed once at a time and told once."""
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +13,8 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from neuronsweep import console
 from neuronsweep.errors import UserError
-from neuronsweep.sweeps import liveness
+from neuronsweep.sweeps import liveness, resume
 
 # Attributes of ours: what a study searches, how it prunes, that its trials have been made; whose a trial is and how
 # many processes died of it.
@@ -67,16 +65,20 @@ class Study:
     def unfinished(self) -> int:
         return len(self.trials(TrialState.WAITING, TrialState.RUNNING))
 
-    def reclaim(self) -> int:
-        """Give the trials of dead processes back, to be asked again under their numbers; returns how many."""
+    def reclaim(self, blame: bool = False) -> int:
+        """Give the trials of dead processes back, to be asked again under their numbers; returns how many.
+
+        Args:
+            blame: a trial may be why its process died; one that has died too often is ended. Else somebody ended it.
+        """
         attrs = self.optuna.user_attrs
         stale = [trial for trial in self.trials(TrialState.RUNNING) if self._is_stale(trial, attrs)]
         for trial in stale:
-            self.release(trial.number)
+            self.release(trial.number, blame)
         return len(stale)
 
-    def release(self, number: int) -> None:
-        """Let a trial that is RUNNING be asked again, or end it when that has been done too often.
+    def release(self, number: int, blame: bool = False) -> None:
+        """Let a trial that is RUNNING be asked again, or end it when it is to ``blame`` for too many deaths.
 
         Two processes may release the same trial at once, and it may then be trained twice, to the same bits; the
         second to tell is not heard.
@@ -84,7 +86,7 @@ class Study:
         trial = self._frozen(number)
         if trial.state != TrialState.RUNNING:
             return
-        tries = trial.user_attrs.get(TRIES, 0) + 1
+        tries = trial.user_attrs.get(TRIES, 0) + blame
         if tries >= MOST_TRIES:
             self.tell(number, Outcome(TrialState.FAIL, error=f"its process died {tries} times"))
             return
@@ -124,10 +126,10 @@ class Study:
             for text, violation in outcome.violations.items():
                 self.storage.set_trial_system_attr(trial_id, f"constraints:{text}", violation)
             self.optuna.tell(number, outcome.values, state=outcome.state)
-        except (ValueError, UpdateFinishedTrialError):  # what Optuna says of a trial that is not RUNNING any more
-            return
-        except RuntimeError:  # an exhaustive sampler has seen everything; the trial is stored
-            return
+        except (ValueError, RuntimeError):
+            # Optuna says so of a trial that is not RUNNING any more, and when an exhaustive sampler has seen everything
+            if not self._frozen(number).state.is_finished():
+                raise
 
     def report(self, number: int, epoch: int, value: float) -> None:
         """Store a value at a log epoch; Optuna's own way refuses where there are several objectives."""
@@ -154,8 +156,11 @@ class Study:
         return self.storage.get_trial_id_from_study_id_trial_number(self.id, number)
 
 
-def check_search(storage: BaseStorage, name: str, search: Mapping[str, Any]) -> bool:
-    """Whether a study of this name exists. Raises UserError where it searches something else."""
+def check_search(storage: BaseStorage, name: str, search: Mapping[str, Any], accept: bool) -> bool:
+    """Whether a study of this name exists. Raises UserError where it searches something else.
+
+    ``accept``: go on with a study that other source of the package has begun.
+    """
     try:
         study_id = storage.get_study_id_from_name(name)
     except KeyError:
@@ -165,12 +170,8 @@ def check_search(storage: BaseStorage, name: str, search: Mapping[str, Any]) -> 
         return True  # killed, or not yet there, between its making and its first words
     if before is None:
         raise UserError(f"hydra.sweeper.study_name={name} is not allowed: another program's study has this name")
-    for key, value in search.items():
-        if before.get(key) != json.loads(json.dumps(value)):
-            raise UserError(
-                f"hydra.sweeper.study_name={name} is not allowed: that study has another {key}, "
-                f"{console.brief(before.get(key))}"
-            )
+    if told := resume.changed_search(before, search, accept):
+        raise UserError(f"hydra.sweeper.study_name={name} is not allowed: it is that of another search, {told}")
     return True
 
 
@@ -179,6 +180,7 @@ def begin(
     name: str,
     total: int,
     search: Mapping[str, Any],
+    accept: bool,
     directions: Sequence[Any],
     guesses: Sequence[Mapping[str, Any]],
 ) -> Study:
@@ -186,12 +188,12 @@ def begin(
     try:
         optuna.create_study(storage=storage, study_name=name, directions=directions)
     except DuplicatedStudyError:
-        check_search(storage, name, search)
+        check_search(storage, name, search, accept)
         _wait_until_filled(storage, name)
     study = Study(storage, name, total)
     study.optuna.set_user_attr(SEARCH, dict(search))  # first, so that whoever comes sees whose the study is
-    if len(study.trials()) < total:
-        for guess in guesses:
+    for guess in guesses:
+        if len(study.trials()) < total:
             study.optuna.enqueue_trial(dict(guess), skip_if_exists=True)
     for _ in range(total - len(study.trials())):
         study.optuna.add_trial(create_trial(state=TrialState.WAITING))
