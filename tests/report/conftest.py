@@ -33,6 +33,16 @@ def sine(swept):
 
 
 @pytest.fixture(scope="session")
+def searched(swept):
+    """A search of two objectives with a constraint, pruned runs and diverged ones."""
+    goals = "hydra.sweeper.objectives=[{metric: val/loss, mode: min}, {metric: params, mode: min}]"
+    pruner = ("hydra.sweeper.pruner=median", "hydra.sweeper.prune_on=val/loss", "hydra.sweeper.batch=8")
+    space = ("model.hidden=range(2,40)", "optimizer=sgd", "optimizer.lr=tag(log,interval(1e-3,1e12))")
+    words = ("sweep=optuna", "data=moons", "epochs=30", "log_points=10", "hydra.sweeper.n_trials=24")
+    return swept("searched", *words, goals, *pruner, *space, 'hydra.sweeper.constraints=["val/acc >= .6"]')
+
+
+@pytest.fixture(scope="session")
 def harmed(swept):
     """A sweep with failures, words that are markup, and one damaged run."""
     from neuronsweep.sweeps import ledger

@@ -121,7 +121,12 @@ class Search:
         self._check_directory()
         storage = open_storage(place(self.options.storage, self.directory))
         check_search(storage, self.options.study_name, self._identity())
-        described = {"swept": list(self.space.keys), "trials": self.total(), "search": self._identity()}
+        described = {
+            "swept": list(self.space.keys),
+            "trials": self.total(),
+            "search": self._identity(),
+            "constraints": [constraint.text for constraint in self.goals.constraints],
+        }
         describe(self.directory, self.config, described)
         directions = self.goals.directions
         study = begin(storage, self.options.study_name, self.total(), self._identity(), directions, self._guesses())
