@@ -28,8 +28,9 @@ def swept(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def sine(swept):
-    """Widths by activations by seeds on the sine."""
-    return swept("sine", "model.hidden=2,8", "model.act=relu,tanh", "seed=range(3)", "epochs=200", "log_points=10")
+    """Widths by activations by seeds on the sine, seen from inside."""
+    words = ("model.hidden=2,8", "model.act=relu,tanh", "seed=range(3)", "epochs=200", "log_points=10")
+    return swept("sine", *words, "diagnostics=true")
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from neuronsweep.report.answer import comparisons, failures, number, sentences
+from neuronsweep.report.inside import inside
 from neuronsweep.report.read import Sweep
 from neuronsweep.report.search import METHODS, Search
 from neuronsweep.report.values import short
@@ -29,6 +30,7 @@ def markdown(sweep: Sweep, search: Search | None, pictures: Iterable[str]) -> st
         parts.append(ranking(sweep))
     if METRIC in have:
         parts.append(f"![{escaped(sweep.metric)} against {escaped(sweep.keys[0])}]({METRIC})")
+    parts.append(_insides(sweep))
     failed = failures(sweep)
     if failed:
         rows = [(run, asked, error.strip().splitlines()[-1]) for run, asked, error in failed[:SHOWN]]
@@ -53,6 +55,23 @@ def _search(sweep: Sweep, search: Search, picture: bool) -> Iterable[str]:
         shares = [[key, *(f"{weights.get(key, 0):.0%}" for weights in methods.values())] for key in keys]
         if shares:
             yield table([f"what mattered for {metric}", *(METHODS.get(name, name) for name in methods)], shares)
+
+
+def _insides(sweep: Sweep) -> str:
+    """What runs with diagnostics saw, for the configurations whose first layer gets least of the gradient."""
+    found = inside(sweep)[:SHOWN]
+    if not found:
+        return ""
+    first = f"first layer's gradient / last layer's, epoch {found[0].epochs[0]}"
+    rows = [
+        (one.configuration.name, number(one.reaches), *(_share(one.at_end(kind)) for kind in ("dead", "saturated")))
+        for one in found
+    ]
+    return table(["inside", first, "dead units at the end", "saturated units at the end"], rows)
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
 
 
 def ranking(sweep: Sweep) -> str:

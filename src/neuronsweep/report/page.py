@@ -12,6 +12,7 @@ from neuronsweep import record
 from neuronsweep.report import markdown
 from neuronsweep.report.answer import comparisons, failures, number, sentences, states
 from neuronsweep.report.charts import charts
+from neuronsweep.report.inside import inside, inside_charts, layers_chart
 from neuronsweep.report.pictures import describe_gallery
 from neuronsweep.report.places import heat_maps
 from neuronsweep.report.read import Sweep
@@ -38,6 +39,8 @@ def page(sweep: Sweep, search: Search | None, pictures: Mapping[str, bytes]) -> 
     )
     templates.filters |= {"number": number, "short": short}
     gallery = pictures.get(markdown.GALLERY)
+    insides = inside(sweep)
+    layers = layers_chart(insides)
     return templates.get_template("report.html.jinja").render(
         sweep=sweep,
         name=sweep.directory.resolve().name,
@@ -49,8 +52,8 @@ def page(sweep: Sweep, search: Search | None, pictures: Mapping[str, bytes]) -> 
         ranking=_ranking(sweep),
         replicated=any(configuration.summary.n > 1 for configuration in sweep.configurations),
         failures=failures(sweep)[:SHOWN],
-        charts=charts(sweep, search),
-        heat_maps=heat_maps(sweep),
+        charts=charts(sweep, search) | ({"layers": layers} if layers else {}),
+        choices={"heat": heat_maps(sweep), "inside": inside_charts(insides)},
         table=_table(sweep),
         seconds=sum(float(row["seconds"] or 0) for row in sweep.rows),
         config=record.flatten(sweep.record.get("config", {})),

@@ -11,7 +11,7 @@ from neuronsweep.report.values import in_order, is_scale, short, spread_out
 LABELS = 12
 
 
-def heat_maps(sweep: Sweep) -> dict[str, Chart]:
+def heat_maps(sweep: Sweep) -> dict[str, list[Chart]]:
     """The mean objective over every pair of swept keys, by "KEY x KEY"; points of its colour over a scale."""
     complete = [row for row in sweep.complete() if sweep.metric in row]
     made = {}
@@ -19,7 +19,9 @@ def heat_maps(sweep: Sweep) -> dict[str, Chart]:
         texts = [[str(row[key]) for row in complete] for key in pair]
         draw = _points if any(map(is_scale, texts)) else _cells
         axes = {"xaxis": key_axis(pair[0], texts[0]), "yaxis": key_axis(pair[1], texts[1])}
-        made[f"{pair[0]} x {pair[1]}"] = {"data": [draw(sweep, complete, *pair)], "layout": axes}
+        name = f"{pair[0]} x {pair[1]}"
+        text = f"{'Mean ' if draw is _cells else ''}{sweep.metric} of all runs of a place"
+        made[name] = [{"title": name, "text": text, "data": [draw(sweep, complete, *pair)], "layout": axes}]
     return made
 
 
