@@ -2,14 +2,17 @@
 
 import math
 
+from neuronsweep.report.lines import axes_of
 from neuronsweep.report.read import Row, Sweep
 from neuronsweep.report.search import Search
 from neuronsweep.report.statistics import Comparison, compare
-from neuronsweep.report.values import listed
+from neuronsweep.report.values import in_order, listed
 from neuronsweep.sweeps import ledger
 
 # How many configurations are compared with the best one.
 COMPARED = 10
+# Places of a grid whose results a sentence lists.
+GRID = 12
 # The metric that tells where a fit stops being true.
 OUTSIDE = "truth/outside_over_inside"
 
@@ -50,7 +53,7 @@ def sentences(sweep: Sweep, search: Search | None = None) -> list[str]:
         found = [f"On {sweep.data}, {best.name} is best {of}: {told}."]
     else:
         found = [f"On {sweep.data}: {told}."]
-    found += _outside(best.best)
+    found += _grid(sweep) + _outside(best.best)
     if len(sweep.configurations) > 1:
         found.append(_apart(sweep))
     if len(sweep.complete()) < len(sweep.rows):
@@ -89,6 +92,17 @@ def _values(search: Search, row: Row) -> str:
 
 def _asked(sweep: Sweep) -> str:
     return "; ".join(f"{key} {listed([str(row[key]) for row in sweep.rows])}" for key in sweep.keys)
+
+
+def _grid(sweep: Sweep) -> list[str]:
+    """The objective at every place of a small grid of two keys."""
+    across, down = axes_of(sweep)
+    if len(sweep.keys) != 2 or not across or not down or len(sweep.configurations) > GRID:
+        return []
+    means = {(c.values[across], c.values[down]): number(c.summary.mean) for c in sweep.configurations}
+    columns, rows = (in_order([str(row[key]) for row in sweep.rows]) for key in (across, down))
+    told = [f"{', '.join(means.get((column, row), 'none') for column in columns)} with {row}" for row in rows]
+    return [f"{sweep.metric} at {across} {', '.join(columns)}: {'; '.join(told)}."]
 
 
 def _outside(row: Row) -> list[str]:

@@ -19,16 +19,18 @@ CURVES, POINTS = 60, 2000
 
 
 def scale(values: Sequence[float]) -> str:
-    """Logarithmic where positive values span a power of ten."""
-    return "log" if values and min(values) > 0 and max(values) > 10 * min(values) else "linear"
+    """Logarithmic where the greatest of positive values is more than five times the least."""
+    return "log" if values and min(values) > 0 and max(values) > 5 * min(values) else "linear"
 
 
 def value_axis(title: str, values: Sequence[float]) -> Chart:
     """An axis for results; a logarithmic one of a few powers of ten has a label at each."""
-    axis: Chart = {"title": {"text": title}, "type": scale(values), "exponentformat": "power"}
-    if axis["type"] == "log" and max(values) < 1e6 * min(values):
-        axis |= {"dtick": 1} if max(values) > 100 * min(values) else {"dtick": "D2"}
-    return axis
+    axis: Chart = {"title": {"text": title}, "type": scale(values)}
+    if axis["type"] == "linear":
+        return axis
+    if max(values) > 1e6 * min(values):
+        return axis | {"exponentformat": "power"}
+    return axis | ({"dtick": 1} if max(values) > 100 * min(values) else {"dtick": "D2"})
 
 
 def on_scale(values: Sequence[float]) -> tuple[list[float], Chart]:
