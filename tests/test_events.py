@@ -9,7 +9,7 @@ from tensorboard import program
 from neuronsweep.config import known_keys
 from neuronsweep.events import hyperparameters
 
-WORDS = ("experiment=moons_mlp8_tanh", "epochs=20", "log_points=5")
+WORDS = ("experiment=moons_mlp8_tanh", "epochs=20", "log_points=5", "logger.pictures=3")
 
 
 @pytest.fixture(params=["basic", "vectorized"])
@@ -31,7 +31,7 @@ def board(command, tmp_path, request):
     return get
 
 
-def test_tensorboard_has_hparams_scalars_picture_and_graph(board, tmp_path):
+def test_tensorboard_has_hparams_scalars_pictures_layout_and_graph(board, tmp_path):
     names = {f"sweep/{number:04d}" for number in range(3)}
     experiment = json.loads(board("hparams/experiment", {}))
     columns = {info["name"]: info["type"] for info in experiment["hparamInfos"]}
@@ -57,6 +57,17 @@ def test_tensorboard_has_hparams_scalars_picture_and_graph(board, tmp_path):
     assert [step for _, step, _ in scalars][:5] == [1, 6, 10, 15, 20]
     images = json.loads(board("images/tags"))
     assert all("fit" in images[name] for name in names)
+    shown = json.loads(board("images/images?run=sweep/0000&tag=fit&sample=0"))
+    assert [image["step"] for image in shown] == [1, 6, 20]
+    pngs = [board(f"images/individualImage?{image['query']}") for image in shown]
+    assert len({*pngs}) == 3
+    assert all(png.startswith(b"\x89PNG") for png in pngs)
+    (category,) = json.loads(board("custom_scalars/layout"))["category"]
+    charts = {chart["title"]: chart["multiline"]["tag"] for chart in category["chart"]}
+    assert charts == {"loss": ["train/loss", "val/loss"], "acc": ["train/acc", "val/acc"]}
+    (tag,) = charts["loss"][1:]
+    lines = json.loads(board(f"custom_scalars/scalars?run=sweep/0002&tag={tag}"))["tag_to_events"]
+    assert lines[tag] == json.loads(board(f"scalars/scalars?run=sweep/0002&tag={tag}"))
     assert all(json.loads(board("graphs/info"))[name]["run_graph"] for name in names)
 
 

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch import callbacks as lightning_callbacks
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from neuronsweep import console
+from neuronsweep import console, events, figures
+from neuronsweep.data.dataset import Dataset
 from neuronsweep.errors import Diverged, Unwritable, UserError
 from neuronsweep.sweeps import ledger, lock
 from neuronsweep.sweeps.pruning import Pruning
@@ -103,6 +105,25 @@ class Pruner(Callback):
         self.reported = len(log_point.history)
         if stop and self.reported < len(data.log_epochs):
             self.stopped = trainer.should_stop = True
+
+
+class Pictures(Callback):
+    """Draws the fit at some log points for TensorBoard, all but the last, whose picture is drawn when the run ends.
+
+    It stands after the run's LogPoint.
+    """
+
+    def __init__(self, config: Mapping[str, Any], dataset: Dataset, epochs: Collection[int]):
+        self.config, self.epochs = config, set(epochs)
+        self.painter = figures.Painter(dataset)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+        (log_point,) = (one for one in trainer.callbacks if isinstance(one, LogPoint))  # type: ignore[attr-defined]
+        epoch, row = log_point.history[-1]
+        if epoch in self.epochs:
+            assert trainer.logger
+            png = self.painter.png(pl_module.network, figures.title_then(self.config, row))
+            events.show(trainer.logger.experiment, epoch, png)  # type: ignore[attr-defined]
 
 
 class Checkpoint(lightning_callbacks.Checkpoint):

@@ -1,4 +1,4 @@
-"""TensorBoard events of a run beside its scalars, for both engines: hyperparameters, the graph, the fit picture."""
+"""TensorBoard events of a run beside its scalars, for both engines: hyperparameters, graph, pictures, and a layout."""
 
 import io
 import warnings
@@ -14,17 +14,26 @@ from neuronsweep.config import known_keys
 from neuronsweep.models.mlp import MLP
 
 FIGURE_TAG = "fit"
+# Title of the custom scalars, and what a chart of them compares.
+LAYOUT, SPLITS = "train, val, outer", ("train", "val", "outer")
 
 
-def begin(writer: Any, config: Mapping[str, Any], network: MLP) -> None:
-    """Write the hyperparameters of a run that starts and the graph of its network.
+def begin(writer: Any, config: Mapping[str, Any], network: MLP, names: Iterable[str]) -> None:
+    """Write the hyperparameters of a run that starts, the layout of its scalars and the graph of its network.
 
     Args:
         writer: a torch.utils.tensorboard.SummaryWriter.
         config: the resolved config with dotted keys.
+        names: of the metrics at log points, such as ``val/loss``.
     """
     writer.file_writer.add_summary(_session_start(config))
+    writer.file_writer.add_summary(_layout(names))
     writer.file_writer.add_event(Event(graph_def=graph(network)))
+
+
+def show(writer: Any, epoch: int, png: bytes) -> None:
+    """Write the picture of a fit that is still being learnt."""
+    writer.file_writer.add_summary(_picture(png), epoch)
 
 
 def finish(writer: Any, metrics: Mapping[str, float], epoch: int, png: bytes) -> None:
@@ -39,21 +48,23 @@ def file(
     graph: bytes,
     history: Iterable[tuple[int, Mapping[str, float]]],
     metrics: Mapping[str, float],
-    png: bytes,
+    pictures: Mapping[int, bytes],
     seconds: float,
 ) -> bytes:
     """Contents of the events file of a run that has ended: what begin, its log points and finish would have written.
 
-    ``seconds`` is the time that every event gets, since 1970.
+    ``pictures`` are PNG files by their epochs; ``seconds`` is the time that every event gets, since 1970.
     """
     content = io.BytesIO()
     writer = RecordWriter(content)
     history = list(history)
     last = history[-1][0]
     points = [Event(step=epoch, summary=_scalars(row)) for epoch, row in history]
-    end = [Event(step=last, summary=summary) for summary in (_scalars(metrics), _session_end(), _picture(png))]
+    end = [Event(step=last, summary=summary) for summary in (_scalars(metrics), _session_end())]
     begin = [Event(file_version="brain.Event:2"), Event(summary=_session_start(config)), Event(graph_def=graph)]
-    for event in (*begin, *points, *end):
+    begin.append(Event(summary=_layout(history[0][1])))
+    drawn = [Event(step=epoch, summary=_picture(png)) for epoch, png in pictures.items()]
+    for event in (*begin, *points, *drawn, *end):
         event.wall_time = seconds
         writer.write(event.SerializeToString())
     return content.getvalue()
@@ -89,6 +100,18 @@ def _session_end() -> Summary:
     from torch.utils.tensorboard.summary import hparams
 
     return hparams({}, {})[2]
+
+
+def _layout(names: Iterable[str]) -> Summary:
+    """The custom scalars: for each metric one chart with all splits."""
+    from torch.utils.tensorboard.summary import custom_scalars
+
+    charts: dict[str, list[str]] = {}
+    for name in names:
+        split, _, metric = name.partition("/")
+        if split in SPLITS:
+            charts.setdefault(metric, []).append(name)
+    return custom_scalars({LAYOUT: {metric: ["Multiline", tags] for metric, tags in charts.items()}})
 
 
 def _picture(png: bytes) -> Summary:

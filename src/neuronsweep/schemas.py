@@ -275,6 +275,8 @@ class Trainer:
 @dataclass
 class TensorBoard:
     _target_: str = "lightning.pytorch.loggers.TensorBoardLogger"
+    # log points of which there is a picture of the fit, close together at first; the last is always one of them
+    pictures: int = _key(1, _int(1))
 
 
 @dataclass

@@ -22,14 +22,16 @@ from omegaconf import DictConfig
 
 from neuronsweep import console, events, figures, record
 from neuronsweep.analysis import analyse
-from neuronsweep.callbacks import Bar, Checkpoint, LogPoint, Pruner, SameConfig
+from neuronsweep.callbacks import Bar, Checkpoint, LogPoint, Pictures, Pruner, SameConfig
 from neuronsweep.config import plain
+from neuronsweep.data.batches import picture_epochs
 from neuronsweep.data.build import build_dataset, check_batches
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError
 from neuronsweep.models.checkpoint import model_bytes, module_arguments, readable
 from neuronsweep.models.modules import ClassificationModule, NetworkModule, RegressionModule
+from neuronsweep.schemas import LOGGED, METRICS
 from neuronsweep.sweeps import ledger, pruning
 from neuronsweep.sweeps.bound import die_with_parent
 from neuronsweep.targets import built, named_class
@@ -108,10 +110,16 @@ def train_run(
             console.say(f"if this stops: {console.resume_command(directory)}")
             console.parameters(module.network)
         if first and isinstance(logger, TensorBoardLogger):
-            events.begin(logger.experiment, record.flatten(plain(cfg)), module.network)
+            names = [
+                f"{split}/{metric}" for split in dataset.splits for metric in LOGGED if metric in METRICS[dataset.task]
+            ]
+            events.begin(logger.experiment, record.flatten(plain(cfg)), module.network, names)
         bars = [Bar(log_point)] if first and show else []
         same = SameConfig(record.fingerprint(plain(cfg), dataset.digest))
-        callbacks = [same, log_point, *([pruner] if pruner else []), keeper, *bars]
+        pictures = []
+        if first and isinstance(logger, TensorBoardLogger) and cfg.logger.pictures > 1:
+            pictures = [Pictures(plain(cfg), dataset, picture_epochs(data.log_epochs, cfg.logger.pictures)[:-1])]
+        callbacks = [same, log_point, *([pruner] if pruner else []), *pictures, keeper, *bars]
         trainer = build_trainer(cfg, data, logger, callbacks)
         with time_limit(cfg.time_limit if first else None):
             fit(module, data, trainer, checkpoint)

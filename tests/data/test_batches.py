@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuronsweep.data.batches import batches, log_epochs, order, sizes
+from neuronsweep.data.batches import batches, log_epochs, order, picture_epochs, sizes
 from neuronsweep.data.dataset import Split
 
 
@@ -122,3 +122,10 @@ def test_log_epochs_by_example():
     assert log_epochs(1, 100) == [1]
     assert log_epochs(5, 100) == [1, 2, 3, 4, 5]
     assert log_epochs(100, 4) == [1, 34, 67, 100]
+
+
+def test_pictures_are_close_together_at_first():
+    assert picture_epochs(log_epochs(2000, 100), 5) == [1, 41, 183, 627, 2000]
+    assert picture_epochs([1, 6, 10, 15, 20], 3) == [1, 6, 20]
+    assert picture_epochs([1, 2, 3], 100) == [1, 2, 3]
+    assert picture_epochs([7, 20], 1) == [20]

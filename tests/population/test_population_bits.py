@@ -150,6 +150,21 @@ def test_resumed_is_uninterrupted(tmp_path: Path, optimizer):
         assert_same_bits(a, b)
 
 
+def test_moments_are_the_weights_of_shorter_runs_and_survive_a_stop(tmp_path: Path):
+    adam = {"_target_": "torch.optim.Adam", "lr": 0.01}
+    member = Member(DATA["moons"][0], {"hidden": 5}, 0, adam, epochs=20, batch_size=32, log_points=5, pictures=3)
+    other = dataclasses.replace(member, network={"hidden": 8, "act": "tanh"}, pictures=1)
+    try:
+        train([member, other], snapshot=tmp_path / "snapshot.pt", should_stop=lambda: True)
+    except Interrupted:
+        resumed, alone = train([member, other], snapshot=tmp_path / "snapshot.pt")
+    assert list(resumed.moments) == [1, 6]
+    assert alone.moments == {}
+    for epoch, weights in resumed.moments.items():
+        (shorter,) = train([dataclasses.replace(member, epochs=epoch)])
+        assert all(torch.equal(weights[name], value) for name, value in shorter.state_dict.items())
+
+
 def test_a_population_that_stops_between_log_epochs_is_uninterrupted():
     member = Member(DATA["moons"][0], {}, 0, {"_target_": "torch.optim.Adam"}, epochs=700, log_points=1, batch_size=7)
     through = train([member])

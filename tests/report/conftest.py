@@ -26,8 +26,19 @@ def swept(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def sine(swept):
-    """Widths by activations by seeds on the sine."""
-    return swept("sine", "model.hidden=2,8", "model.act=relu,tanh", "seed=range(3)", "epochs=200", "log_points=10")
+    """Widths by activations by seeds on the sine, seen from inside."""
+    words = ("model.hidden=2,8", "model.act=relu,tanh", "seed=range(3)", "epochs=200", "log_points=10")
+    return swept("sine", *words, "diagnostics=true")
+
+
+@pytest.fixture(scope="session")
+def searched(swept):
+    """A search of two objectives with a constraint, pruned runs and diverged ones."""
+    goals = "hydra.sweeper.objectives=[{metric: val/loss, mode: min}, {metric: params, mode: min}]"
+    pruner = ("hydra.sweeper.pruner=median", "hydra.sweeper.prune_on=val/loss", "hydra.sweeper.batch=8")
+    space = ("model.hidden=range(2,40)", "optimizer=sgd", "optimizer.lr=tag(log,interval(1e-3,1e12))")
+    words = ("sweep=optuna", "data=moons", "epochs=30", "log_points=10", "hydra.sweeper.n_trials=24")
+    return swept("searched", *words, goals, *pruner, *space, 'hydra.sweeper.constraints=["val/acc >= .6"]')
 
 
 @pytest.fixture(scope="session")

@@ -59,9 +59,9 @@ def test_the_page_works_alone(sine, tmp_path):
     assert log["down"] == log["up"][::-1]
     assert len(log["up"]) == 12
     assert log["filtered"] == ["relu"] * 6
-    assert "python train.py epochs=200 log_points=10 logger=none model.hidden=" in log["commands"]
+    assert "python train.py epochs=200 log_points=10 diagnostics=true logger=none model.hidden=" in log["commands"]
     assert "python scripts/replay.py" in log["commands"]
-    assert log["plots"] >= 5
+    assert log["plots"] >= 9
     assert "model.hidden=8" in log["hover"]
     assert log["images"]
     assert log["width"] <= log["window"]

@@ -11,12 +11,13 @@ from neuronsweep.errors import UserError
 from neuronsweep.report.answer import sentences
 from neuronsweep.report.build import PAGE, TEXT, build
 from neuronsweep.report.compare import comparison
-from neuronsweep.report.read import in_order, read
+from neuronsweep.report.read import read
+from neuronsweep.report.values import in_order
 from neuronsweep.sweeps import ledger
 
 
 def table_of(page: str) -> dict:
-    return json.loads(re.search(r"table = (\{.*\});", page).group(1))
+    return json.loads(re.search(r"^const .* table = (\{.*\});$", page, re.M).group(1))
 
 
 def test_the_page_has_the_numbers_of_results_csv(sine):
@@ -25,7 +26,7 @@ def test_the_page_has_the_numbers_of_results_csv(sine):
     rows = list(csv.DictReader((sine / ledger.RESULTS).open()))
     assert table["columns"] == list(rows[0])
     assert [[str(value) for value in row] for row in table["rows"]] == [list(row.values()) for row in rows]
-    assert "src=" not in re.sub(r'src="data:[^"]*"', "", page.split("<script>")[0])
+    assert all(source.startswith("data:") for source in re.findall(r'<\w[^>]* src="([^"]*)', page))
     assert len(page) < 8e6
 
 
@@ -71,7 +72,8 @@ def test_a_running_sweep_and_one_without_results_have_a_report(sine, tmp_path):
 
 
 def test_two_sweeps_are_compared(sine, swept):
-    other = swept("other", "model.hidden=2,8", "model.act=relu,tanh", "seed=range(3)", "epochs=100", "log_points=10")
+    words = ("model.hidden=2,8", "model.act=relu,tanh", "seed=range(3)", "epochs=100", "log_points=10")
+    other = swept("other", *words, "diagnostics=true")
     text = comparison(read(sine), read(other))
     assert "| epochs | 200 | 100 |" in text
     assert text.count("model.hidden=8 model.act=tanh") >= 1

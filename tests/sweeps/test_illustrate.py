@@ -11,13 +11,14 @@ from neuronsweep.models.checkpoint import load_network
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.illustrate import illustrate, unillustrated
 
-WORDS = ("data=moons", "epochs=20", "log_points=5", "model.hidden=2,8", "model.act=relu,tanh", "diagnostics=true")
+WORDS = ("data=moons", "epochs=20", "log_points=5", "model.hidden=2,8", "model.act=relu,tanh")
 
 
 @pytest.fixture
 def sweeps(command, tmp_path):
     for launcher in ("vectorized", "basic"):
-        done = command("train.py", "-m", *WORDS, f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}")
+        words = (*WORDS, "diagnostics=true", "logger.pictures=3")
+        done = command("train.py", "-m", *words, f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}")
         assert done.returncode == 0, done.stderr
     return tmp_path / "vectorized", tmp_path / "basic"
 
@@ -37,6 +38,8 @@ def test_members_have_the_events_of_lightning_runs(sweeps):
     for number in range(4):
         ours, theirs = (events(ledger.run_directory(sweep, number)) for sweep in sweeps)
         assert ours[1:] == theirs[1:]
+        assert [step for step, *_ in ours[1]] == [1, 6, 20]
+        assert not (ledger.run_directory(sweeps[0], number) / ledger.MOMENTS).exists()
         assert ours[0].keys() == theirs[0].keys()
         assert {"gradient/layers.0", "update/layers.1"} < ours[0].keys()
         for tag, points in ours[0].items():

@@ -3,7 +3,7 @@
 So a resumed run, a population member and a DDP rank all see the batches they should.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +26,14 @@ def log_epochs(epochs: int, points: int) -> list[int]:
     if points == 1:
         return [epochs]
     return sorted({round(1 + (epochs - 1) * i / (points - 1)) for i in range(points)})
+
+
+def picture_epochs(log_epochs: Sequence[int], pictures: int) -> list[int]:
+    """So many of the log epochs, close together at first, when most is learnt; the last is always one of them."""
+    last = len(log_epochs)
+    if pictures == 1:
+        return [log_epochs[-1]]
+    return [log_epochs[i] for i in sorted({round(last ** (k / (pictures - 1))) - 1 for k in range(pictures)})]
 
 
 def sizes(n: int, batch_size: int | str) -> list[int]:

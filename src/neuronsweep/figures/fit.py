@@ -48,6 +48,13 @@ def title(config: Mapping[str, Any], metric: str, value: float) -> str:
     return f"{data}: {hidden}{out}, seed {config['seed']}, {metric} {value:.4g}"
 
 
+def title_then(config: Mapping[str, Any], row: Mapping[str, float]) -> str:
+    """What a picture at a log point shows: the objective where it is computed there, else the val loss."""
+    metric = config["objective"]["metric"]
+    metric = metric if metric in row else "val/loss"
+    return title(config, metric, row[metric])
+
+
 def fit_png(network: Callable[[Tensor], Tensor], dataset: Dataset, title: str) -> bytes:
     """Draw what a network has learnt, as a PNG of 640 x 420 pixels; the same arguments give the same bytes.
 

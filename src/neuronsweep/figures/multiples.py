@@ -72,24 +72,30 @@ class Panel:
     kinks: Sequence[float] = ()
 
 
-def small_multiples(panels: Sequence[Panel], columns: int = 4) -> bytes:
-    """Draw panels row by row and return a PNG; the panels' data sets have the same number of inputs, one or two."""
-    columns = min(columns, len(panels))
-    rows = ceil(len(panels) / columns)
+def small_multiples(places: Sequence[Panel | None], columns: int = 4) -> bytes:
+    """Draw panels row by row and return a PNG; a place with None stays empty.
+
+    The panels' data sets have the same number of inputs, one or two.
+    """
+    columns = min(columns, len(places))
+    rows = ceil(len(places) / columns)
+    panels = [panel for panel in places if panel]
     alike = share_a_scale([panel.dataset for panel in panels])
     handles, labels = legend_entries(panels)
     # a narrow figure has its legend in several lines
     in_line = min(len(labels), int((MARGIN[0] + columns * PANEL[0]) / ENTRY))
     lines = ceil(len(labels) / in_line)
-    figure, places = panel_grid(rows, columns, GAP[0] if alike else GAP[0] + TICKS, LINE * (lines - 1))
-    for i, panel in enumerate(panels):
-        axes = figure.add_axes(places[i])
+    figure, rectangles = panel_grid(rows, columns, GAP[0] if alike else GAP[0] + TICKS, LINE * (lines - 1))
+    for i, panel in enumerate(places):
+        if not panel:
+            continue
+        axes = figure.add_axes(rectangles[i])
         (curve_panel if panel.dataset.inputs == 1 else region_panel)(axes, panel)
         axes.set_title(panel.name, fontsize=FONT - 1, pad=4, parse_math=False)
-        if i % columns:
+        if i % columns and places[i - 1]:
             axes.set_ylabel("")
             axes.tick_params(labelleft=not alike)
-        if i + columns < len(panels):
+        if i + columns < len(places) and places[i + columns]:
             axes.set_xlabel("")
             axes.tick_params(labelbottom=False)
     style: Style = {"fontsize": FONT - 1, "frameon": False, "handletextpad": 0.5, "columnspacing": 1.4}

@@ -82,6 +82,7 @@ def member_bytes(member: Member) -> int:
     states = len(state_names(variant(member), member.optimizer["_target_"]))
     # parameters, state and best weights, twice during compaction; gradients, scratch and what marks the padding
     tensors = 2 * (1 + states + (member.keep == "best")) + 5 + 5 * member.diagnostics
+    tensors += min(member.pictures, member.log_points) - 1
     numbers = rows_per_member(shape) * (ROW * tensors + 12)
     train = len(member.dataset.splits["train"].x)
     samples = train if member.batch_size == "full" else min(int(member.batch_size), train)

@@ -67,6 +67,7 @@ class Member:
         keep: whose weights the result has, those of the ``last`` epoch or of the ``best`` log epoch.
         dtype: float32 or float64.
         diagnostics: whether its history has the values of ``models.diagnostics``.
+        pictures: of how many log epochs its weights are wanted, the last included.
     """
 
     dataset: Dataset
@@ -85,6 +86,7 @@ class Member:
     keep: str = "last"
     dtype: torch.dtype = torch.float32
     diagnostics: bool = False
+    pictures: int = 1
 
     def option(self, name: str) -> Any:
         """An argument of the network, its default included."""

@@ -76,6 +76,7 @@ def member(config: Mapping[str, Any], dataset: Dataset) -> Member:
         keep=trainer["keep"],
         dtype=DTYPES[trainer["precision"]],
         diagnostics=config["diagnostics"],
+        pictures=config["logger"].get("pictures", 1),
     )
 
 

@@ -3,13 +3,13 @@
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from neuronsweep.data.batches import log_epochs
+from neuronsweep.data.batches import log_epochs, picture_epochs
 from neuronsweep.models.mlp import MLP
 from neuronsweep.population.diagnose import Diagnoser
 from neuronsweep.population.evaluate import Evaluator
@@ -35,6 +35,7 @@ class Result:
         metrics: all metrics of every split for the weights in ``state_dict``; empty for a FAILED member.
         state_dict: names and shapes of ``MLP``'s; the last weights or the best, as ``keep`` says.
         epoch, steps: how long the member was trained.
+        moments: the weights at the epochs before the last of which a picture is wanted.
     """
 
     state: str
@@ -44,6 +45,7 @@ class Result:
     epoch: int
     steps: int
     error: str | None = None
+    moments: dict[int, dict[str, Tensor]] = field(default_factory=dict)
 
 
 class Progress:
@@ -55,13 +57,21 @@ class Progress:
         self.best = math.inf
         self.stopping = Stopping(member)
         self.pending = log_epochs(member.epochs, member.log_points)[::-1]
+        self.pictured = set(picture_epochs(self.pending[::-1], member.pictures)[:-1])
+        self.moments: dict[int, dict[str, Tensor]] = {}
 
     def state(self) -> dict[str, Any]:
-        return {"history": self.history, "best": self.best, "stopping": self.stopping.state(), "pending": self.pending}
+        return {
+            "history": self.history,
+            "best": self.best,
+            "stopping": self.stopping.state(),
+            "pending": self.pending,
+            "moments": self.moments,
+        }
 
     def load(self, state: dict[str, Any]) -> None:
         self.history = [(epoch, metrics) for epoch, metrics in state["history"]]
-        self.best, self.pending = state["best"], list(state["pending"])
+        self.best, self.pending, self.moments = state["best"], list(state["pending"]), state["moments"]
         self.stopping.load(state["stopping"])
 
 
@@ -195,7 +205,17 @@ class Population:
                 self._stopped.add(i)
         if self.best is not None and improved:
             self.best = torch.where(self._rows_of(set(improved)), self.optimizer.params, self.best)
+        self._keep_moments([i for i in logged if self.epoch in self.progress[i].pictured])
         return logged
+
+    def _keep_moments(self, ids: list[int]) -> None:
+        """Keep what these members' weights are now, for their pictures."""
+        if not ids:
+            return
+        layout, rows = self._sublayout(ids)
+        flat = self.optimizer.params.index_select(0, rows).cpu()
+        for k, i in enumerate(ids):
+            self.progress[i].moments[self.epoch] = layout.unpack(flat, k)
 
     def _evaluate(self, due: list[int]) -> list[Metrics]:
         if len(due) < len(self.placed) / 2:
@@ -242,6 +262,7 @@ class Population:
                 self.epoch,
                 self.optimizer.steps,
                 error,
+                self.progress[i].moments,
             )
 
     def _compact(self) -> None:

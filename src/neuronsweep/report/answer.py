@@ -2,12 +2,17 @@
 
 import math
 
-from neuronsweep.report.read import Sweep, in_order
+from neuronsweep.report.lines import axes_of
+from neuronsweep.report.read import Row, Sweep
+from neuronsweep.report.search import Search
 from neuronsweep.report.statistics import Comparison, compare
+from neuronsweep.report.values import in_order, listed
 from neuronsweep.sweeps import ledger
 
 # How many configurations are compared with the best one.
 COMPARED = 10
+# Places of a grid whose results a sentence lists.
+GRID = 12
 # The metric that tells where a fit stops being true.
 OUTSIDE = "truth/outside_over_inside"
 
@@ -31,12 +36,14 @@ def comparisons(sweep: Sweep) -> list[Comparison]:
     return compare(by_seed[0], by_seed[1:])
 
 
-def sentences(sweep: Sweep) -> list[str]:
+def sentences(sweep: Sweep, search: Search | None = None) -> list[str]:
     """What was asked and which configuration answers it; whether the seeds can tell it from the others."""
+    if search:
+        return _of_search(sweep, search)
     if not sweep.configurations:
         return [f"No run is complete yet: {states(sweep)}."]
     best = sweep.configurations[0]
-    asked = "; ".join(f"{key} {', '.join(in_order([str(row[key]) for row in sweep.rows]))}" for key in sweep.keys)
+    asked = _asked(sweep)
     told = f"{sweep.metric} {number(best.summary.mean)}"
     if best.summary.n > 1:
         told += f" on average (95% interval {number(best.summary.low)} to {number(best.summary.high)})"
@@ -46,14 +53,63 @@ def sentences(sweep: Sweep) -> list[str]:
         found = [f"On {sweep.data}, {best.name} is best {of}: {told}."]
     else:
         found = [f"On {sweep.data}: {told}."]
-    ratio = best.best.get(OUTSIDE)
-    if ratio and ratio > 1:
-        found.append(f"Outside its training range its squared error to the truth is {_times(ratio)} times that inside.")
+    found += _grid(sweep) + _outside(best.best)
     if len(sweep.configurations) > 1:
         found.append(_apart(sweep))
     if len(sweep.complete()) < len(sweep.rows):
         found.append(f"Of {len(sweep.rows)} runs {states(sweep)}.")
     return found
+
+
+def _of_search(sweep: Sweep, search: Search) -> list[str]:
+    counted = f"{search.total} trials: {states(sweep)}"
+    if search.duplicates:
+        counted += f", {search.duplicates} like an earlier one and not trained again"
+    if not search.best:
+        return [f"No trial is complete{_as_asked(search)} yet.", f"{counted}."]
+    first = search.best[0]
+    if len(search.metrics) == 1:
+        count = f"best of {search.total} trials ({_asked(sweep)})"
+        found = [
+            f"On {sweep.data}, trial {sweep.told(first)} is the {count}{_as_asked(search)}: {_values(search, first)}."
+        ]
+        found += _outside(first)
+    else:
+        ends = [f"{_values(search, row)} (#{row['run']})" for row in search.best[:: max(1, len(search.best) - 1)]]
+        front = f"the front of {' and '.join(search.metrics)}{_as_asked(search)}: {' to '.join(ends)}"
+        found = [f"On {sweep.data}, {len(search.best)} of {search.total} trials ({_asked(sweep)}) make {front}."]
+    return [*found, f"{counted}."]
+
+
+def _as_asked(search: Search) -> str:
+    texts = " and ".join(constraint.text for constraint in search.goals.constraints)
+    return f" with {texts}" if texts else ""
+
+
+def _values(search: Search, row: Row) -> str:
+    return ", ".join(f"{metric} {number(row[metric])}" for metric in search.metrics)
+
+
+def _asked(sweep: Sweep) -> str:
+    return "; ".join(f"{key} {listed([str(row[key]) for row in sweep.rows])}" for key in sweep.keys)
+
+
+def _grid(sweep: Sweep) -> list[str]:
+    """The objective at every place of a small grid of two keys."""
+    across, down = axes_of(sweep)
+    if len(sweep.keys) != 2 or not across or not down or len(sweep.configurations) > GRID:
+        return []
+    means = {(c.values[across], c.values[down]): number(c.summary.mean) for c in sweep.configurations}
+    columns, rows = (in_order([str(row[key]) for row in sweep.rows]) for key in (across, down))
+    told = [f"{', '.join(means.get((column, row), 'none') for column in columns)} with {row}" for row in rows]
+    return [f"{sweep.metric} at {across} {', '.join(columns)}: {'; '.join(told)}."]
+
+
+def _outside(row: Row) -> list[str]:
+    ratio = row.get(OUTSIDE)
+    if not ratio or ratio <= 1:
+        return []
+    return [f"Outside its training range its squared error to the truth is {_times(ratio)} times that inside."]
 
 
 def states(sweep: Sweep) -> str:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from neuronsweep import console
 from neuronsweep.report import markdown
 from neuronsweep.report.read import read
+from neuronsweep.report.search import search_of
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.results import Results
 
@@ -23,15 +24,21 @@ def build(directory: Path) -> Path:
     """
     from neuronsweep.report.page import page
     from neuronsweep.report.pictures import gallery_png, metric_png
+    from neuronsweep.report.search_figure import search_png
 
     sweep = read(directory)
-    drawn = {markdown.GALLERY: gallery_png(sweep), markdown.METRIC: metric_png(sweep)}
+    search = search_of(sweep)
+    drawn = {
+        markdown.GALLERY: gallery_png(sweep, search),
+        markdown.SEARCH: search_png(sweep, search),
+        markdown.METRIC: metric_png(sweep),
+    }
     pictures = {name: content for name, content in drawn.items() if content}
     Results(directory).write()
     for name, content in pictures.items():
         ledger.write(directory / name, content)
-    ledger.write(directory / TEXT, markdown.markdown(sweep, pictures))
-    ledger.write(directory / PAGE, page(sweep, pictures))
+    ledger.write(directory / TEXT, markdown.markdown(sweep, search, pictures))
+    ledger.write(directory / PAGE, page(sweep, search, pictures))
     return directory / PAGE
 
 

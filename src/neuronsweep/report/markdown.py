@@ -4,26 +4,33 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from neuronsweep.report.answer import comparisons, failures, number, sentences
+from neuronsweep.report.inside import inside
 from neuronsweep.report.read import Sweep
+from neuronsweep.report.search import METHODS, Search
+from neuronsweep.report.values import short
 
 # Pictures beside report.md.
-GALLERY, METRIC = "report-fits.png", "report-metric.png"
+GALLERY, METRIC, SEARCH = "report-fits.png", "report-metric.png", "report-search.png"
 SHOWN = 20
 
 
-def markdown(sweep: Sweep, pictures: Iterable[str]) -> str:
+def markdown(sweep: Sweep, search: Search | None, pictures: Iterable[str]) -> str:
     """The report as GitHub shows it.
 
     Args:
-        pictures: those of GALLERY and METRIC that there are.
+        pictures: those of GALLERY, METRIC and SEARCH that there are.
     """
-    parts = [f"# {escaped(sweep.directory.resolve().name)}", " ".join(escaped(s) for s in sentences(sweep))]
+    parts = [f"# {escaped(sweep.directory.resolve().name)}", " ".join(escaped(s) for s in sentences(sweep, search))]
     have = set(pictures)
     if GALLERY in have:
         parts.append(f"![Fits, one panel a configuration]({GALLERY})")
-    parts.append(ranking(sweep))
+    if search:
+        parts += _search(sweep, search, SEARCH in have)
+    if not search or len(search.metrics) == 1:
+        parts.append(ranking(sweep))
     if METRIC in have:
         parts.append(f"![{escaped(sweep.metric)} against {escaped(sweep.keys[0])}]({METRIC})")
+    parts.append(_insides(sweep))
     failed = failures(sweep)
     if failed:
         rows = [(run, asked, error.strip().splitlines()[-1]) for run, asked, error in failed[:SHOWN]]
@@ -31,6 +38,40 @@ def markdown(sweep: Sweep, pictures: Iterable[str]) -> str:
     parts += ["## Got by", f"```\n{sweep.description['command']}\n```", record(sweep)]
     parts.append(f"Any run again: `python scripts/replay.py {shlex.quote(str(sweep.directory.name))} --sample 5`")
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _search(sweep: Sweep, search: Search, picture: bool) -> Iterable[str]:
+    """The history as a picture, the front of several objectives, and what mattered."""
+    if picture:
+        yield f"![Every trial of the search and the best so far]({SEARCH})"
+    if len(search.metrics) > 1:
+        rows = [
+            [f"#{row['run']}", *(short(str(row[key])) for key in sweep.keys), *(number(row[m]) for m in search.metrics)]
+            for row in search.best[:SHOWN]
+        ]
+        yield table(["front", *sweep.keys, *search.metrics], rows)
+    for metric, methods in search.importances.items():
+        keys = dict.fromkeys(key for weights in methods.values() for key in weights)
+        shares = [[key, *(f"{weights.get(key, 0):.0%}" for weights in methods.values())] for key in keys]
+        if shares:
+            yield table([f"what mattered for {metric}", *(METHODS.get(name, name) for name in methods)], shares)
+
+
+def _insides(sweep: Sweep) -> str:
+    """What runs with diagnostics saw, for the configurations whose first layer gets least of the gradient."""
+    found = inside(sweep)[:SHOWN]
+    if not found:
+        return ""
+    first = f"first layer's gradient / last layer's, epoch {found[0].epochs[0]}"
+    rows = [
+        (one.configuration.name, number(one.reaches), *(_share(one.at_end(kind)) for kind in ("dead", "saturated")))
+        for one in found
+    ]
+    return table(["inside", first, "dead units at the end", "saturated units at the end"], rows)
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
 
 
 def ranking(sweep: Sweep) -> str:
@@ -44,7 +85,7 @@ def ranking(sweep: Sweep) -> str:
         interval = f"{number(found.low)} to {number(found.high)}" if found.n > 1 else ""
         p = number(comparison.p) if comparison else ""
         apart = "" if not p else "" if comparison and comparison.separable else "not separable"
-        values = [configuration.values[key] for key in sweep.keys]
+        values = [short(configuration.values[key]) for key in sweep.keys]
         best = f"{number(configuration.results[0])} (#{configuration.best['run']})"
         rows.append([str(rank), *values, number(found.mean), interval, str(found.n), best, p, apart])
     columns = ["rank", *sweep.keys, sweep.metric, "95% interval", "seeds", "best (run)", "p against rank 1", ""]

@@ -9,17 +9,22 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from neuronsweep import record
-from neuronsweep.report import charts, markdown
+from neuronsweep.report import markdown
 from neuronsweep.report.answer import comparisons, failures, number, sentences, states
+from neuronsweep.report.charts import charts
+from neuronsweep.report.inside import inside, inside_charts, layers_chart
 from neuronsweep.report.pictures import describe_gallery
+from neuronsweep.report.places import heat_maps
 from neuronsweep.report.read import Sweep
+from neuronsweep.report.search import Search
+from neuronsweep.report.values import short
 from neuronsweep.sweeps import ledger
 
 # Failures whose tracebacks the page shows.
 SHOWN = 20
 
 
-def page(sweep: Sweep, pictures: Mapping[str, bytes]) -> str:
+def page(sweep: Sweep, search: Search | None, pictures: Mapping[str, bytes]) -> str:
     """The page as HTML. All text of configs and files is escaped.
 
     Args:
@@ -32,20 +37,23 @@ def page(sweep: Sweep, pictures: Mapping[str, bytes]) -> str:
         trim_blocks=True,
         extensions=["jinja2.ext.loopcontrols"],
     )
-    templates.filters["number"] = number
+    templates.filters |= {"number": number, "short": short}
     gallery = pictures.get(markdown.GALLERY)
+    insides = inside(sweep)
+    layers = layers_chart(insides)
     return templates.get_template("report.html.jinja").render(
         sweep=sweep,
         name=sweep.directory.resolve().name,
-        sentences=sentences(sweep),
+        search=search,
+        sentences=sentences(sweep, search),
         states=states(sweep),
         gallery=base64.b64encode(gallery).decode() if gallery else None,
-        gallery_text=describe_gallery(sweep) if gallery else "",
+        gallery_text=describe_gallery(sweep, search) if gallery else "",
         ranking=_ranking(sweep),
         replicated=any(configuration.summary.n > 1 for configuration in sweep.configurations),
         failures=failures(sweep)[:SHOWN],
-        charts=charts.charts(sweep),
-        heat_maps=charts.heat_maps(sweep),
+        charts=charts(sweep, search) | ({"layers": layers} if layers else {}),
+        choices={"heat": heat_maps(sweep), "inside": inside_charts(insides)},
         table=_table(sweep),
         seconds=sum(float(row["seconds"] or 0) for row in sweep.rows),
         config=record.flatten(sweep.record.get("config", {})),

@@ -1,9 +1,12 @@
 """The pictures of a report: fits as small multiples, and the objective against one swept key."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from neuronsweep.report.read import Configuration, Sweep, configurations, in_order
+from neuronsweep.report.lines import axes_of
+from neuronsweep.report.plot import scale
+from neuronsweep.report.read import Configuration, Sweep, configurations
+from neuronsweep.report.search import Search
+from neuronsweep.report.values import in_order, is_scale, short, spread_out
 from neuronsweep.sweeps import ledger
 
 if TYPE_CHECKING:
@@ -11,53 +14,43 @@ if TYPE_CHECKING:
 
 # Rows and columns of a gallery, and the networks drawn in one panel.
 ROWS, COLUMNS, NETWORKS = 5, 6, 12
-# Keys that make the columns and the rows of a gallery, where they are swept.
-ACROSS = ("model.hidden", "model.depth", "optimizer.lr", "data.noise", "epochs", "batch_size")
-DOWN = ("model.act", "optimizer", "model.out_act", "model.init", "data", "model.depth")
+# Panels in a row where the gallery is no grid: a search's best.
+BEST = 3
 
 
-def axes_of(sweep: Sweep) -> tuple[str | None, str | None]:
-    """The keys that a gallery has from left to right and from top to bottom."""
-    across = next((key for key in ACROSS if key in sweep.keys), next(iter(sweep.keys), None))
-    rest = [key for key in sweep.keys if key != across]
-    return across, next((key for key in DOWN if key in rest), next(iter(rest), None))
+def cells(sweep: Sweep, search: Search | None) -> tuple[list[Configuration | None], int]:
+    """What a gallery shows, row by row, and the number of columns: of a search the best trials, of a grid a grid.
 
-
-def spread_out(values: Sequence[str], at_most: int) -> list[str]:
-    """So many of the values, the first and the last among them."""
-    if len(values) <= at_most:
-        return list(values)
-    return [values[round(i * (len(values) - 1) / (at_most - 1))] for i in range(at_most)]
-
-
-def cells(sweep: Sweep) -> tuple[list[Configuration], int]:
-    """The best configuration of every place in the gallery, row by row, and the number of columns.
-
-    A place where no run is complete is left out with its column or row.
+    A grid has the best configuration of every place, or None where no run is complete; a column or row without any
+    is left out.
     """
+    if search:
+        numbers = {c.best["run"]: c for c in sweep.configurations}
+        best = [numbers[row["run"]] for row in search.best if row["run"] in numbers]
+        return spread_out(best, 2 * BEST), BEST
     across, down = axes_of(sweep)
     if across is None:
-        return sweep.configurations[:1], 1
+        return list(sweep.configurations[:1]), 1
     keys = [key for key in (across, down) if key]
     columns = spread_out(in_order([str(row[across]) for row in sweep.complete()]), COLUMNS)
     rows = spread_out(in_order([str(row[down]) for row in sweep.complete()]), ROWS) if down else [""]
-    best: dict[tuple[str, ...], Configuration] = {}
+    best_of: dict[tuple[str, ...], Configuration] = {}
     for configuration in sweep.configurations:
-        best.setdefault(tuple(configuration.values[key] for key in keys), configuration)
+        best_of.setdefault(tuple(configuration.values[key] for key in keys), configuration)
     places = [(column, row) if down else (column,) for row in rows for column in columns]
-    return [best[place] for place in places if place in best], len(columns)
+    return [best_of.get(place) for place in places], len(columns)
 
 
-def gallery_png(sweep: Sweep) -> bytes | None:
-    """Fits of the best configuration in every place: its median replicate boldly, others thinly.
+def gallery_png(sweep: Sweep, search: Search | None) -> bytes | None:
+    """Fits of the configurations in ``cells``: the median replicate boldly, others thinly.
 
     None where no run is complete or the data have more than two inputs.
     """
     from neuronsweep.figures.multiples import small_multiples
 
-    chosen, columns = cells(sweep)
-    panels = [panel for configuration in chosen if (panel := _panel(sweep, configuration))]
-    return small_multiples(panels, columns) if panels else None
+    chosen, columns = cells(sweep, search)
+    panels = [_panel(sweep, configuration) if configuration else None for configuration in chosen]
+    return small_multiples(panels, columns) if any(panels) else None
 
 
 def metric_png(sweep: Sweep) -> bytes | None:
@@ -74,21 +67,29 @@ def metric_png(sweep: Sweep) -> bytes | None:
     figure = Figure(figsize=(7.2, 4.0), dpi=DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    ticks = in_order([str(row[across]) for row in sweep.complete()])
-    lines = spread_out(in_order([str(row[down]) for row in sweep.complete()]), len(CLASS_COLOURS)) if down else [""]
+    complete = [row for row in sweep.complete() if sweep.metric in row]
+    ticks = in_order([str(row[across]) for row in complete])
+    on_scale = is_scale(ticks)
+    lines = spread_out(in_order([str(row[down]) for row in complete]), len(CLASS_COLOURS)) if down else [""]
     for i, line in enumerate(lines):
-        rows = [row for row in sweep.complete() if not down or str(row[down]) == line]
+        rows = [row for row in complete if not down or str(row[down]) == line]
         found = {c.values[across]: c.summary for c in configurations(rows, [across], sweep.metric, sweep.mode)}
-        places = [place for place, tick in enumerate(ticks) if tick in found]
-        means = [found[ticks[place]] for place in places]
-        style: dict[str, Any] = {"color": CLASS_COLOURS[i], "marker": "os^Dv*P"[i], "linewidth": 1.6, "markersize": 5}
-        axes.plot(places, [s.mean for s in means], label=line, **style)
-        axes.fill_between(places, [s.low for s in means], [s.high for s in means], color=CLASS_COLOURS[i], alpha=0.18)
-    axes.set_xticks(range(len(ticks)), ticks, fontsize=8, rotation=0 if len(ticks) < 12 else 60)
+        means = [found[tick] for tick in ticks if tick in found]
+        places = [float(tick) if on_scale else place for place, tick in enumerate(ticks) if tick in found]
+        style: dict[str, Any] = {"color": CLASS_COLOURS[i], "marker": "os^Dv*P"[i], "markersize": 5}
+        style |= {"linestyle": "none"} if sweep.is_search else {"linewidth": 1.6}
+        axes.plot(places, [s.mean for s in means], label=short(line), **style)
+        if not sweep.is_search:
+            axes.fill_between(
+                places, [s.low for s in means], [s.high for s in means], color=CLASS_COLOURS[i], alpha=0.18
+            )
+    if not on_scale:
+        axes.set_xticks(range(len(ticks)), list(map(short, ticks)), fontsize=8)
+    elif scale([float(tick) for tick in ticks]) == "log":
+        axes.set_xscale("log")
     axes.set_xlabel(across, parse_math=False)
     axes.set_ylabel(sweep.metric, parse_math=False)
-    values = [float(row[sweep.metric]) for row in sweep.complete() if sweep.metric in row]
-    if min(values) > 0 and max(values) > 10 * min(values):
+    if scale([float(row[sweep.metric]) for row in complete]) == "log":
         axes.set_yscale("log")
     axes.spines[["top", "right"]].set_visible(False)
     if down:
@@ -96,10 +97,10 @@ def metric_png(sweep: Sweep) -> bytes | None:
     return png(figure)
 
 
-def describe_gallery(sweep: Sweep) -> str:
+def describe_gallery(sweep: Sweep, search: Search | None) -> str:
     """What the gallery shows, for those who do not see it."""
-    chosen, _ = cells(sweep)
-    told = [f"{c.short}: {sweep.metric} {c.median[sweep.metric]:.3g}" for c in chosen]
+    chosen, _ = cells(sweep, search)
+    told = [f"{c.short}: {sweep.metric} {c.median[sweep.metric]:.3g}" for c in chosen if c]
     return f"Fits of {sweep.data}, one panel a configuration. " + "; ".join(told)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from neuronsweep.errors import UserError
 from neuronsweep.report.statistics import Summary, summary
+from neuronsweep.report.values import short
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.results import Results
 
@@ -27,11 +28,11 @@ class Configuration:
 
     @property
     def name(self) -> str:
-        return " ".join(f"{key}={value}" for key, value in self.values.items()) or "the only configuration"
+        return " ".join(f"{key}={short(value)}" for key, value in self.values.items()) or "the only configuration"
 
     @property
     def short(self) -> str:
-        return " ".join(self.values.values()) or "all"
+        return " ".join(map(short, self.values.values())) or "all"
 
     @property
     def best(self) -> Row:
@@ -67,6 +68,10 @@ class Sweep:
         return list(self.description["swept"])
 
     @property
+    def is_search(self) -> bool:
+        return "search" in self.description
+
+    @property
     def metrics(self) -> list[str]:
         names = dict.fromkeys(name for row in self.rows for name in row)
         return [name for name in names if name not in FIXED and name not in self.swept]
@@ -84,6 +89,10 @@ class Sweep:
     def path(self, row: Row) -> Path:
         return self.directory / row["directory"]
 
+    def told(self, row: Row) -> str:
+        """A run in a few words."""
+        return " ".join([f"#{row['run']}", *(f"{key}={short(str(row[key]))}" for key in self.swept)])
+
     def command(self, row: Row) -> str:
         """The command line that trains this run again by itself."""
         words = [f"{key}={row[key]}" for key in self.swept if row[key] != ""]
@@ -97,8 +106,9 @@ def read(directory: Path) -> Sweep:
         raise UserError(f"{directory} is not a sweep directory: it has no {ledger.SWEEP}")
     description = ledger.read_json(directory / ledger.SWEEP)
     rows = Results(directory).rows()
-    objective = description["objective"]
-    metric, mode = objective["metric"], objective["mode"]
+    metric, mode = description["objective"]["metric"], description["objective"]["mode"]
+    if "search" in description:
+        metric, mode = description["search"]["objectives"][0]
     keys = [key for key in description["swept"] if key != "seed" and len({row[key] for row in rows}) > 1]
     records = (directory / row["directory"] / ledger.RECORD for row in rows if row["state"] != ledger.DAMAGED)
     first = next((path for path in records if path.exists()), None)
@@ -127,12 +137,3 @@ def configurations(rows: Sequence[Row], keys: Sequence[str], metric: str, mode: 
         results = [float(row[metric]) for row in replicates]
         found.append(Configuration(dict(zip(keys, values, strict=True)), replicates, results, summary(results)))
     return sorted(found, key=lambda configuration: sign * configuration.summary.mean)
-
-
-def in_order(values: Sequence[str]) -> list[str]:
-    """Different values in the order of their numbers, or in that of their first appearance where one is a word."""
-    different = list(dict.fromkeys(values))
-    try:
-        return sorted(different, key=float)
-    except ValueError:
-        return different

@@ -53,6 +53,27 @@ class Goals:
                 raise ValueError(f"{metric} is {metrics[metric]}")
         return [metrics[metric] for metric, _ in self.objectives]
 
+    def best(self, values: Mapping[int, Sequence[float]], most: int = 1) -> list[int]:
+        """Numbers of the best trials: ``most``, or with several objectives the front.
+
+        The best comes first, the front in the order of its first objective; of equal trials the first stands for all.
+
+        Args:
+            values: the objectives of each trial that may be among them, by its number.
+        """
+        signs = [1 if mode == "min" else -1 for _, mode in self.objectives]
+        found: dict[tuple[float, ...], int] = {}
+        for number, trial in values.items():
+            found.setdefault(tuple(sign * value for sign, value in zip(signs, trial, strict=True)), number)
+        if len(signs) == 1:
+            return [found[trial] for trial in sorted(found)[:most]]
+        front: list[tuple[float, ...]] = []
+        for trial in sorted(found):
+            # in this order only one before it can be better in all, and then one of the front is
+            if not any(all(a <= b for a, b in zip(other, trial, strict=True)) for other in front):
+                front.append(trial)
+        return [found[trial] for trial in front]
+
 
 def read(config: DictConfig) -> Goals:
     """The goals of a config's search. Raises UserError for what cannot be one."""
@@ -65,7 +86,7 @@ def read(config: DictConfig) -> Goals:
     names = [metric for metric, _ in objectives]
     if len(set(names)) < len(names):
         raise UserError(f"hydra.sweeper.objectives is not allowed: {max(names, key=names.count)} is in it twice")
-    return Goals(objectives, tuple(map(_constraint, options.constraints)), _prune_on(options, objectives, config))
+    return Goals(objectives, tuple(map(constraint, options.constraints)), _prune_on(options, objectives, config))
 
 
 def check(goals: Goals, cfg: DictConfig) -> None:
@@ -87,7 +108,8 @@ def check(goals: Goals, cfg: DictConfig) -> None:
             )
 
 
-def _constraint(text: str) -> Constraint:
+def constraint(text: str) -> Constraint:
+    """``METRIC <= NUMBER`` or ``>=``. Raises UserError for anything else."""
     found = re.fullmatch(r"\s*(\S+?)\s*(<=|>=)\s*(\S+)\s*", text)
     try:
         if not found:

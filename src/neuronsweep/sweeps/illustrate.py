@@ -9,14 +9,18 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from neuronsweep import events, figures, record
 from neuronsweep.data.build import build_dataset
 from neuronsweep.errors import Unwritable
 from neuronsweep.sweeps import ledger
+
+if TYPE_CHECKING:
+    from neuronsweep.models.mlp import MLP
 
 TENSORBOARD = "lightning.pytorch.loggers.TensorBoardLogger"
 
@@ -110,10 +114,27 @@ class Illustrator:
             shape = json.dumps([network.inputs, network.outputs, config["model"]], sort_keys=True)
             if shape not in self.graphs:
                 self.graphs[shape] = events.graph(network)
-            seconds = time.time()
-            content = events.file(
-                record.flatten(config), self.graphs[shape], ledger.read_history(directory), metrics, png, seconds
-            )
+            seconds, history = time.time(), ledger.read_history(directory)
+            pictures = {**self._earlier(directory, config, dict(history), network), history[-1][0]: png}
+            content = events.file(record.flatten(config), self.graphs[shape], history, metrics, pictures, seconds)
             name = f"events.out.tfevents.{int(seconds)}.{socket.gethostname()}.{os.getpid()}.0"
             ledger.write(directory / name, content)
+        (directory / ledger.MOMENTS).unlink(missing_ok=True)
         ledger.write(directory / ledger.FIGURE, png)
+
+    def _earlier(
+        self, directory: Path, config: Mapping[str, Any], history: Mapping[int, Mapping[str, float]], network: "MLP"
+    ) -> dict[int, bytes]:
+        """The pictures at earlier log points, where their weights were kept; ``network`` gets the last of them."""
+        import torch
+
+        from neuronsweep.models.checkpoint import readable
+
+        path = directory / ledger.MOMENTS
+        if not path.exists() or not readable(path):
+            return {}
+        painter, pictures = self.painters[json.dumps(config["data"], sort_keys=True)], {}
+        for epoch, weights in torch.load(path, weights_only=True).items():
+            network.load_state_dict(weights)
+            pictures[epoch] = painter.png(network, figures.title_then(config, history[epoch]))
+        return pictures

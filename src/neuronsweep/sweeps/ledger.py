@@ -22,6 +22,8 @@ SWEEP, RESULTS = "sweep.json", "results.csv"
 JOURNAL, SEARCH = "optuna.journal", "optimization_results.yaml"
 # What an interrupted run goes on from; gone when the run is complete.
 CHECKPOINT = "resume.ckpt"
+# Weights at earlier log points of a member; gone when their pictures are drawn.
+MOMENTS = "moments.ckpt"
 POPULATION = ".population-"
 # End of the names of files that are being written; those of a killed process are left behind.
 TEMPORARY = ".tmp"
@@ -122,7 +124,7 @@ def begin(directory: Path, engine: str, fingerprint: str, record: Mapping[str, A
 
 
 def _remove_results(directory: Path) -> None:
-    for name in (CHECKPOINT, PATCH, FIGURE, *ENDED):
+    for name in (CHECKPOINT, MOMENTS, PATCH, FIGURE, *ENDED):
         (directory / name).unlink(missing_ok=True)
     for path in directory.glob("events.out.tfevents.*"):
         path.unlink()

@@ -1,10 +1,12 @@
 """The run directory of a population member: everything a Lightning run has, written by the process that trains it."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from neuronsweep import record
@@ -73,5 +75,9 @@ class MemberRun:
         metrics = {**result.metrics, **analyse(network, dataset)}
         weights = {f"network.{name}": value for name, value in result.state_dict.items()}
         model = model_bytes(weights, arguments, result.epoch, result.steps)
+        if result.moments:
+            content = io.BytesIO()
+            torch.save(result.moments, content)
+            ledger.write(self.directory / ledger.MOMENTS, content.getvalue())
         ledger.complete(self.directory, result.history, metrics, model, None, seconds)
         return metrics[self.member.metric]

@@ -54,19 +54,13 @@ def best(trials: Sequence[FrozenTrial], goals: Goals, most: int = 1) -> list[Fro
 
     The best comes first, the front in the order of its first objective; of equal trials the first stands for all.
     """
-    signs = [1 if mode == "min" else -1 for _, mode in goals.objectives]
-    found: dict[tuple[float, ...], FrozenTrial] = {}
-    for trial in trials:
-        if trial.state == TrialState.COMPLETE and all(violation <= 0 for violation in trial.constraints.values()):
-            found.setdefault(tuple(sign * value for sign, value in zip(signs, trial.values, strict=True)), trial)
-    if len(signs) == 1:
-        return [found[values] for values in sorted(found)[:most]]
-    front: list[tuple[float, ...]] = []
-    for values in sorted(found):
-        # in this order only one before it can be better in all, and then one of the front is
-        if not any(all(a <= b for a, b in zip(other, values, strict=True)) for other in front):
-            front.append(values)
-    return [found[values] for values in front]
+    values = {
+        trial.number: trial.values
+        for trial in trials
+        if trial.state == TrialState.COMPLETE and all(violation <= 0 for violation in trial.constraints.values())
+    }
+    by_number = {trial.number: trial for trial in trials}
+    return [by_number[number] for number in goals.best(values, most)]
 
 
 def summary(

@@ -11,6 +11,7 @@ import optuna
 from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from neuronsweep.errors import UserError
@@ -44,6 +45,20 @@ class Outcome:
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Ranked(optuna.Study):
+    """A study with several objectives in which TPE can rank pruned trials: by the metric that they were pruned on.
+
+    Optuna's own says that it has no direction, and TPE, which asks for one once a trial is PRUNED, dies of that.
+    """
+
+    @property
+    def direction(self) -> StudyDirection:
+        if len(self.directions) == 1:
+            return super().direction
+        mode = self.user_attrs.get(PRUNING, {}).get("mode")
+        return StudyDirection.MAXIMIZE if mode == "max" else StudyDirection.MINIMIZE
+
+
 class Study:
     """An Optuna study with a budget.
 
@@ -53,7 +68,7 @@ class Study:
 
     def __init__(self, storage: BaseStorage, name: str, total: int):
         self.storage, self.name, self.total = storage, name, total
-        self.optuna = optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler(0))
+        self.optuna = Ranked(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler(0))
         self.id = storage.get_study_id_from_name(name)
         self.me = liveness.identity()
 

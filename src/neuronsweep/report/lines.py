@@ -1,0 +1,135 @@
+"""Results against a swept key: means with intervals over seeds, beside the best possible fit where it is known."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from neuronsweep.report.plot import COLOURS, DASHES, Chart, key_axis, scale, value_axis
+from neuronsweep.report.read import Row, Sweep, configurations
+from neuronsweep.report.values import in_order, is_scale, short, spread_out
+
+# Keys that are drawn from left to right, and keys that get lines of their own, where they are swept.
+ACROSS = ("model.hidden", "model.depth", "optimizer.lr", "data.noise", "epochs", "batch_size")
+DOWN = ("model.act", "optimizer", "model.out_act", "model.init", "data", "model.depth")
+LINES = 7
+# What a run came to, what it could have come to at best, and what the best linear model comes to.
+REACHED, LEAST, LINEAR = "train/loss", "optimum/loss", "optimum/linear"
+
+
+def axes_of(sweep: Sweep) -> tuple[str | None, str | None]:
+    """The keys that a gallery has from left to right and from top to bottom."""
+    across = next((key for key in ACROSS if key in sweep.keys), next(iter(sweep.keys), None))
+    # numbers of a scale make no rows
+    rest = [key for key in sweep.keys if key != across and not is_scale([str(row[key]) for row in sweep.rows])]
+    return across, next((key for key in DOWN if key in rest), next(iter(rest), None))
+
+
+def metric_chart(sweep: Sweep) -> Chart | None:
+    """The objective against a swept key, a line a value of another one."""
+    across, down = axes_of(sweep)
+    if across is None or not sweep.configurations:
+        return None
+    if sweep.is_search:
+        text = f"{sweep.metric} of every complete trial" + (f", a colour a value of {down}" if down else "")
+    else:
+        text = f"Mean {sweep.metric} at every value of {across}" + (f", a line a value of {down}" if down else "")
+    if not sweep.is_search and any(configuration.summary.n > 1 for configuration in sweep.configurations):
+        text += ", shaded its 95% interval over the runs"
+    return {"title": f"{sweep.metric} against {across}", "text": text, **_chart(sweep, sweep.metric, across, down)}
+
+
+def optimum_chart(sweep: Sweep) -> Chart | None:
+    """The train loss against a swept key, beside the least that any network of that shape can have."""
+    across, down = axes_of(sweep)
+    complete = [row for row in sweep.complete() if REACHED in row]
+    if across is None or not any(LINEAR in row for row in complete):
+        return None
+    chart = _chart(sweep, REACHED, across, down)
+    names = {LEAST: "the least possible", LINEAR: "best linear model"}
+    for metric, dash in ((LEAST, "solid"), (LINEAR, "dot")):
+        found = least(complete, across, metric)
+        if not found:
+            continue
+        chart["data"].append(
+            {
+                "x": list(found),
+                "y": list(found.values()),
+                "mode": "lines+markers" if metric == LEAST else "lines",
+                "name": names[metric],
+                "line": {"color": "#888888", "dash": dash, "width": 3 if metric == LEAST else 1.5},
+                "marker": {"symbol": "square", "size": 7},
+                "hovertemplate": "%{x}: %{y:.4g}",
+            }
+        )
+    values = [row[name] for row in complete for name in (REACHED, *names) if row.get(name, 0) > 0]
+    chart["layout"]["yaxis"] = value_axis(REACHED, values)
+    return {
+        "title": f"How far from the best possible: {REACHED}",
+        "text": "The least possible is that of a piecewise-linear function with as many kinks as the network can make, "
+        "put where they help most; where it is not known there is none",
+        **chart,
+    }
+
+
+def least(rows: Sequence[Row], across: str, metric: str) -> Mapping[str, float]:
+    """The least of a metric at every value of a key that has it, in the order of the values."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if metric in row and math.isfinite(row[metric]):
+            found.setdefault(str(row[across]), []).append(row[metric])
+    return {value: min(found[value]) for value in in_order(list(found))}
+
+
+def _chart(sweep: Sweep, metric: str, across: str, down: str | None) -> Chart:
+    complete = [row for row in sweep.complete() if metric in row]
+    values = [str(row[across]) for row in complete]
+    results = [float(row[metric]) for row in complete]
+    data: list[Chart] = []
+    for i, line in enumerate(spread_out(in_order([str(row[down]) for row in complete]), LINES) if down else [metric]):
+        rows = [row for row in complete if not down or str(row[down]) == line]
+        colour, dash = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
+        if sweep.is_search:
+            data.append(_scattered(sweep, rows, across, metric) | {"name": short(line), "marker": {"color": colour}})
+        else:
+            data += _means(rows, across, metric, sweep.mode, scale(results), short(line), colour, dash)
+    layout = {"xaxis": key_axis(across, values), "yaxis": value_axis(metric, results)}
+    return {"data": data, "layout": layout | {"legend": {"title": {"text": down or ""}}}, "runs": sweep.is_search}
+
+
+def _means(
+    rows: Sequence[Row], across: str, metric: str, mode: str, scale: str, name: str, colour: str, dash: str
+) -> list[Chart]:
+    found = {c.values[across]: c.summary for c in configurations(rows, [across], metric, mode)}
+    x = in_order(list(found))
+    means = [found[tick] for tick in x]
+    data: list[Chart] = []
+    if any(s.n > 1 for s in means):
+        floor = min(s.mean for s in means) / 10 if scale == "log" else -math.inf
+        edge = {"x": x, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+        data.append({"y": [max(s.low, floor) for s in means], "legendgroup": name, **edge})
+        band = {"fill": "tonexty", "fillcolor": f"{colour}30"}
+        data.append({"y": [s.high for s in means], "legendgroup": name, **band, **edge})
+    data.append(
+        {
+            "x": x,
+            "y": [s.mean for s in means],
+            "mode": "lines+markers",
+            "name": name,
+            "legendgroup": name,
+            "line": {"color": colour, "dash": dash},
+            "customdata": [[s.n, s.low, s.high] for s in means],
+            "hovertemplate": "%{x}: %{y:.4g} (95%: %{customdata[1]:.4g} to %{customdata[2]:.4g}, n=%{customdata[0]})",
+        }
+    )
+    return data
+
+
+def _scattered(sweep: Sweep, rows: Sequence[Row], across: str, metric: str) -> Chart:
+    """One point a run: a mean over what a search did not vary with the key would say nothing."""
+    return {
+        "x": [str(row[across]) for row in rows],
+        "y": [row[metric] for row in rows],
+        "customdata": [row["run"] for row in rows],
+        "text": [sweep.told(row) for row in rows],
+        "mode": "markers",
+        "hovertemplate": "%{text}<br>%{y:.4g}<extra></extra>",
+    }

@@ -1,0 +1,52 @@
+"""What all interactive charts share: colours, axes, and where a chart's title and text are."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from neuronsweep.report.values import in_order, is_scale
+
+# data and layout are plotly.js's; title and text stand above and below; runs is there where every point's customdata
+# is the number of its run, and a click finds it in the table.
+Chart = dict[str, Any]
+
+# After Okabe and Ito, Color Universal Design (2008): without yellow and black, which one of two backgrounds hides, and
+# with a lighter blue for the dark one.
+COLOURS = ("#2f8fd0", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#999999")
+DASHES = ("solid", "dash", "dot", "dashdot")
+# What a page shows of larger sweeps.
+CURVES, POINTS = 60, 2000
+
+
+def scale(values: Sequence[float]) -> str:
+    """Logarithmic where the greatest of positive values is more than five times the least."""
+    return "log" if values and min(values) > 0 and max(values) > 5 * min(values) else "linear"
+
+
+def value_axis(title: str, values: Sequence[float]) -> Chart:
+    """An axis for results; a logarithmic one of a few powers of ten has a label at each."""
+    axis: Chart = {"title": {"text": title}, "type": scale(values)}
+    if axis["type"] == "linear":
+        return axis
+    if max(values) > 1e6 * min(values):
+        return axis | {"exponentformat": "power"}
+    return axis | ({"dtick": 1} if max(values) > 100 * min(values) else {"dtick": "D2"})
+
+
+def on_scale(values: Sequence[float]) -> tuple[list[float], Chart]:
+    """Values for a colour or an axis that plotly.js has no logarithm of, and its labels."""
+    if scale(values) == "linear":
+        return list(values), {}
+    low, high = min(values), max(values)
+    ticks = [low * (high / low) ** (i / 5) for i in range(6)]
+    labels = {"tickvals": [math.log10(tick) for tick in ticks], "ticktext": [f"{tick:.2g}" for tick in ticks]}
+    return [math.log10(value) for value in values], labels
+
+
+def key_axis(key: str, values: Sequence[str]) -> Chart:
+    """An axis for a swept key: a place for each of its values, or a scale for very many numbers."""
+    if is_scale(values):
+        return {"title": {"text": key}, "type": scale([float(value) for value in values])}
+    # in the order of the values, not in that in which plotly.js sees them
+    order = {"categoryorder": "array", "categoryarray": in_order(values)}
+    return {"title": {"text": key}, "type": "category", **order}

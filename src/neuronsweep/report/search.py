@@ -1,0 +1,92 @@
+"""What a search by Optuna found, read from its sweep directory: nothing is asked of the study, nothing trained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from neuronsweep.report.read import Row, Sweep
+from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps.goals import Goals, constraint
+
+# The best trials of a search with one objective that are shown.
+SHOWN = 6
+# How the authors of the methods of importances write their names.
+METHODS = {"ped_anova": "PED-ANOVA", "fanova": "fANOVA"}
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search, which may still be going on.
+
+    Attributes:
+        total: how many trials it has when it has ended.
+        satisfying: rows of the runs that are COMPLETE and satisfy all constraints, in the order of their numbers.
+        best: of those the front, or the SHOWN best where there is one objective.
+        importances: by metric, method and key; empty before the search has ended.
+        duplicates: trials that were told another one's result again and have no run.
+    """
+
+    goals: Goals
+    total: int
+    satisfying: list[Row]
+    best: list[Row]
+    importances: Mapping[str, Mapping[str, Mapping[str, float]]]
+    duplicates: int
+
+    @property
+    def metrics(self) -> list[str]:
+        return [metric for metric, _ in self.goals.objectives]
+
+
+def search_of(sweep: Sweep) -> Search | None:
+    """The search that a sweep is, if it is one."""
+    if not sweep.is_search:
+        return None
+    description = sweep.description
+    objectives = tuple((metric, mode) for metric, mode in description["search"]["objectives"])
+    goals = Goals(objectives, tuple(map(constraint, description["search"]["constraints"])))
+    satisfying = [row for row in sweep.complete() if _counts(row, goals)]
+    by_number = {row["run"]: row for row in satisfying}
+    best = goals.best({row["run"]: [row[metric] for metric, _ in objectives] for row in satisfying}, SHOWN)
+    path = sweep.directory / ledger.SEARCH
+    found: dict[str, Any] = yaml.safe_load(path.read_text()) if path.exists() else {}
+    return Search(
+        goals=goals,
+        total=description["trials"],
+        satisfying=satisfying,
+        best=[by_number[number] for number in best],
+        importances=found.get("importances", {}),
+        duplicates=found.get("duplicates", 0),
+    )
+
+
+def best_so_far(search: Search, objective: int) -> list[tuple[int, float]]:
+    """Run and value of every trial that was better in one objective than all before it."""
+    metric, mode = search.goals.objectives[objective]
+    better: list[tuple[int, float]] = []
+    for row in search.satisfying:
+        if not better or (row[metric] < better[-1][1] if mode == "min" else row[metric] > better[-1][1]):
+            better.append((row["run"], row[metric]))
+    return better
+
+
+def pruned_at(sweep: Sweep, metric: str) -> list[tuple[Row, float]]:
+    """The runs that were PRUNED, with what they had reached of a metric that is computed at log points."""
+    found = []
+    for row in sweep.rows:
+        if row["state"] != ledger.PRUNED:
+            continue
+        history = ledger.read_history(sweep.path(row))
+        if history and metric in history[-1][1]:
+            found.append((row, history[-1][1][metric]))
+    return found
+
+
+def _counts(row: Row, goals: Goals) -> bool:
+    try:
+        goals.values(row)
+    except ValueError:  # as the study was told: the run has not all that was asked for
+        return False
+    return all(one.violation(row) <= 0 for one in goals.constraints)

@@ -1,0 +1,38 @@
+"""Diagnostics in a report: medians over seeds of what the runs' histories say."""
+
+import statistics
+
+import pytest
+
+from neuronsweep.report.inside import inside, inside_charts, layers_chart
+from neuronsweep.report.read import read
+from neuronsweep.sweeps import ledger
+
+
+def test_lines_are_medians_of_the_histories(sine):
+    sweep = read(sine)
+    found = inside(sweep)
+    assert len(found) == 4
+    assert [one.reaches for one in found] == sorted(one.reaches for one in found)
+    for one in found:
+        act = one.configuration.values["model.act"]
+        stopped = "dead" if act == "relu" else "saturated"
+        assert list(one.values) == ["gradient", "update", stopped]
+        histories = [ledger.read_history(sweep.path(row)) for row in one.configuration.rows]
+        for name, values in one.values["gradient"].items():
+            expected = [statistics.median(history[i][1][name] for history in histories) for i in range(10)]
+            assert values == pytest.approx(expected, rel=5e-3)
+        share = statistics.median(history[-1][1][f"{stopped}/layers.0"] for history in histories)
+        assert one.at_end(stopped) == pytest.approx(share, rel=5e-3)
+    charts = inside_charts(found)
+    assert [chart["title"] for chart in charts["model.hidden=8 model.act=relu"]] == [
+        "Norm of the gradient",
+        "Update to weight",
+        "Dead units",
+    ]
+    assert [trace["x"] for trace in layers_chart(found)["data"]] == [[1, 2]] * 4
+
+
+def test_without_diagnostics_there_is_nothing(searched):
+    assert inside(read(searched)) == []
+    assert layers_chart([]) is None
