@@ -36,6 +36,21 @@ def composed():
 
 
 @pytest.fixture
+def alone(composed, tmp_path):
+    """Train one run in this process, to compare others with, and return its directory: alone("data=moons")."""
+
+    def alone(*overrides: str) -> Path:
+        from neuronsweep.training import train_run
+
+        directory = tmp_path / "alone"
+        directory.mkdir()
+        train_run(composed(*overrides), directory, list(overrides), show=False)
+        return directory
+
+    return alone
+
+
+@pytest.fixture
 def command(tmp_path):
     """Run ``python SCRIPT WORDS...`` in an empty directory and return the finished process.
 
