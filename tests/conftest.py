@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -35,6 +36,21 @@ def composed():
         return cfg
 
     return composed
+
+
+@pytest.fixture
+def alone(composed, tmp_path):
+    """Train one run in this process, to compare others with, and return its directory: alone("data=moons")."""
+
+    def alone(*overrides: str) -> Path:
+        from neuronsweep.training import train_run
+
+        directory = tmp_path / "alone"
+        directory.mkdir()
+        train_run(composed(*overrides), directory, list(overrides), show=False)
+        return directory
+
+    return alone
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def test_a_search_that_goes_on_with_one_objective(searched, tmp_path):
     copy = shutil.copytree(searched, tmp_path / "search")
     (copy / ledger.SEARCH).unlink()
     description = json.loads((copy / ledger.SWEEP).read_text())
-    description["search"]["objectives"], description["constraints"] = [["val/acc", "max"]], []
+    description["search"] |= {"objectives": [["val/acc", "max"]], "constraints": []}
     (copy / ledger.SWEEP).write_text(json.dumps(description))
     sweep = read(copy)
     search = search_of(sweep)

@@ -1,18 +1,30 @@
 """scripts/collect.py: the parts of a sweep that several machines trained become one, or nothing is changed."""
 
 import shutil
+import subprocess
+import sys
 
 import pytest
 
 from neuronsweep.sweeps import ledger
+from tests.conftest import ROOT
 
 WORDS = ("-m", "data=line", "seed=range(4)", "epochs=5", "log_points=2", "logger=none")
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A sweep of four runs; not to be changed."""
+    directory = tmp_path_factory.mktemp("whole")
+    words = [sys.executable, str(ROOT / "train.py"), *WORDS, "~hydra.callbacks.report", "hydra.sweep.dir=whole"]
+    subprocess.run(words, check=True, capture_output=True, cwd=directory)
+    return directory / "whole"
+
+
 @pytest.fixture
-def parts(command, tmp_path):
-    """A sweep, and two directories with the runs 0, 1, 2 and 2, 3 of it."""
-    assert command("train.py", *WORDS, "hydra.sweep.dir=whole").returncode == 0
+def parts(whole, tmp_path):
+    """A copy of the sweep, and two directories with the runs 0, 1, 2 and 2, 3 of it."""
+    shutil.copytree(whole, tmp_path / "whole")
     for name, missing in {"a": ["0003"], "b": ["0000", "0001"]}.items():
         shutil.copytree(tmp_path / "whole", tmp_path / name)
         for run in missing:

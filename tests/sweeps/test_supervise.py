@@ -74,7 +74,8 @@ def test_a_command_that_wants_several_slots_waits_for_them_and_gets_all_there_ar
     assert seen == [1, 2, 2]
 
 
-def test_a_late_command_is_ended_with_its_group_and_no_other_process(tmp_path):
+def test_a_late_command_is_ended_with_its_group_and_no_other_process(tmp_path, monkeypatch):
+    monkeypatch.setattr("neuronsweep.sweeps.supervise.SECONDS_TO_STOP", 0.5)
     bystander = subprocess.Popen(SLEEP)
     stubborn = shell(tmp_path, f"trap '' TERM; sleep 60 & echo $! > {tmp_path}/child; wait; sleep 60", seconds=0.5)
     (_, found), *_ = supervise([stubborn], slots=1)
