@@ -38,7 +38,7 @@ def test_processes_agree_with_one_and_with_themselves_when_they_go_on_and_die_to
     assert [row["state"] for row in rows(tmp_path / "sweep")] == ["COMPLETE", "FAILED"], done.stderr
     assert len(list((tmp_path / "sweep").glob("[0-9]*"))) == 2
     assert "1 of 2 runs did not complete: 1" in done.stderr
-    assert processes_of("hydra.sweep.dir=sweep") == []
+    assert processes_of("theirs.SecondDies") == []
     run = tmp_path / "sweep" / "0000"
     assert "Initializing distributed" not in (run / "output.log").read_text()
     one, two = ledger.read_history(alone(*RUN)), ledger.read_history(run)
