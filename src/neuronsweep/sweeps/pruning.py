@@ -62,13 +62,16 @@ class Pruning:
 
     def publish(self) -> None:
         """Store what has been reported, and what the pruner noted of it, in the study."""
-        for number, values in self.reported.items():
-            for epoch in list(values)[self.published.get(number, 0) :]:
-                self.study.report(number, epoch, values[epoch])
-            self.published[number] = len(values)
-            attrs = self._frozen(number).system_attrs
-            self.study.note(number, {key: value for key, value in attrs.items() if key not in self.noted[number]})
-            self.noted[number] |= attrs.keys()
+        from neuronsweep.sweeps.storage import together
+
+        with together(self.study.storage):
+            for number, values in self.reported.items():
+                for epoch in list(values)[self.published.get(number, 0) :]:
+                    self.study.report(number, epoch, values[epoch])
+                self.published[number] = len(values)
+                attrs = self._frozen(number).system_attrs
+                self.study.note(number, {key: value for key, value in attrs.items() if key not in self.noted[number]})
+                self.noted[number] |= attrs.keys()
 
     def _copy(self) -> None:
         """Copy the study, with this process's trials as they are known here."""

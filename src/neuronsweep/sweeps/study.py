@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from neuronsweep.errors import UserError
 from neuronsweep.sweeps import liveness, resume
+from neuronsweep.sweeps.storage import together
 
 # Attributes of ours: what a study searches, how it prunes, that its trials have been made; whose a trial is and how
 # many processes died of it.
@@ -121,25 +122,30 @@ class Study:
                 break
             with contextlib.suppress(UpdateFinishedTrialError):
                 if self.storage.set_trial_state_values(self._trial_id(trial.number), TrialState.RUNNING):
-                    self.storage.set_trial_user_attr(self._trial_id(trial.number), OWNER, self.me)
                     claimed.append(trial.number)
+        with together(self.storage):
+            for number in claimed:
+                self.storage.set_trial_user_attr(self._trial_id(number), OWNER, self.me)
         return claimed
 
     def suggest(self, number: int, sampler: BaseSampler, ask: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         """Parameters of a claimed trial; one that was asked before keeps those it had."""
         self.optuna.sampler = sampler
-        return ask(Trial(self.optuna, self._trial_id(number)))
+        trial = Trial(self.optuna, self._trial_id(number))  # apart: samplers note here what they read below
+        with together(self.storage):
+            return ask(trial)
 
     def tell(self, number: int, outcome: Outcome) -> None:
         """End a trial; in vain where another process did."""
         trial_id = self._trial_id(number)
         try:
-            for key, value in outcome.attrs.items():
-                self.storage.set_trial_user_attr(trial_id, key, value)
-            if outcome.error:
-                self.storage.set_trial_user_attr(trial_id, "error", outcome.error)
-            for text, violation in outcome.violations.items():
-                self.storage.set_trial_system_attr(trial_id, f"constraints:{text}", violation)
+            with together(self.storage):
+                for key, value in outcome.attrs.items():
+                    self.storage.set_trial_user_attr(trial_id, key, value)
+                if outcome.error:
+                    self.storage.set_trial_user_attr(trial_id, "error", outcome.error)
+                for text, violation in outcome.violations.items():
+                    self.storage.set_trial_system_attr(trial_id, f"constraints:{text}", violation)
             self.optuna.tell(number, outcome.values, state=outcome.state)
         except (ValueError, RuntimeError):
             # Optuna says so of a trial that is not RUNNING any more, and when an exhaustive sampler has seen everything
