@@ -152,6 +152,24 @@ def test_a_search_is_completed_to_a_larger_total_and_never_changed_in_kind(whole
         assert message in refused.stderr
 
 
+def test_a_told_run_that_is_damaged_or_gone_is_trained_again_to_the_same_bits(whole, command, tmp_path):
+    sweep = tmp_path / "sweep"
+    shutil.copytree(whole[0], sweep)
+    pruned = next(trial.number for trial in trials(sweep) if trial.state == TrialState.PRUNED)
+    complete = next(trial.number for trial in trials(sweep) if trial.state == TrialState.COMPLETE)
+    ledger.discard(ledger.run_directory(sweep, complete))
+    history = ledger.run_directory(sweep, pruned) / ledger.HISTORY
+    history.write_text(history.read_text() + "1\n")
+    done = command("scripts/resume.py", "sweep")
+    assert done.returncode == 0, done.stderr
+    assert f"#{complete} is trained again: sweep/{complete:04d} is gone" in done.stdout
+    assert f"#{pruned} is trained again: sweep/{pruned:04d}/history.csv is damaged" in done.stdout
+    assert rows(sweep) == rows(whole[0])
+    for number in (complete, pruned):
+        names = [ledger.run_directory(found, number) / ledger.HISTORY for found in (sweep, whole[0])]
+        assert names[0].read_bytes() == names[1].read_bytes()
+
+
 def test_several_objectives_have_a_front(command, tmp_path):
     objectives = "hydra.sweeper.objectives=[{metric: val/loss, mode: min}, {metric: params, mode: min}]"
     done = command(

@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from neuronsweep.errors import UserError
 from neuronsweep.sweeps import outcomes
-from neuronsweep.sweeps.pruning import Pruning
+from neuronsweep.sweeps.pruning import Prunes
 from neuronsweep.sweeps.samplers import Sampling
 from neuronsweep.sweeps.study import Outcome, Study
 
@@ -20,7 +20,7 @@ LOOK = 0.5
 class Launch(Protocol):
     """Trains jobs by their numbers and returns when they have ended."""
 
-    def __call__(self, jobs: Mapping[int, Sequence[str]], pruning: Pruning | None) -> None: ...
+    def __call__(self, jobs: Mapping[int, Sequence[str]], pruning: Prunes | None) -> None: ...
 
 
 class Asker:
@@ -46,7 +46,7 @@ class Asker:
         check: Callable[[Sequence[str]], None],
         launch: Launch,
         outcome: Callable[[int], Outcome | None],
-        pruning: Callable[[Sequence[int]], Pruning | None],
+        pruning: Callable[[Sequence[int]], Prunes | None],
         tell: Callable[[], None] = lambda: None,
         stop: Callable[[], bool] = lambda: False,
         blame: bool = False,

@@ -19,7 +19,8 @@ from neuronsweep.errors import Unwritable, UserError
 from neuronsweep.sweeps import ledger, lock, outcomes, pruning
 from neuronsweep.sweeps.asking import LOOK, Asker, Launch
 from neuronsweep.sweeps.liveness import Heart
-from neuronsweep.sweeps.pruning import Pruning
+from neuronsweep.sweeps.pruning import Prunes
+from neuronsweep.sweeps.repair import AsBefore, discard_damaged
 from neuronsweep.sweeps.search import Search
 from neuronsweep.sweeps.storage import open_storage, place
 from neuronsweep.sweeps.study import Study
@@ -33,11 +34,23 @@ SECONDS_BETWEEN_NEWS = 1.0
 def train(search: Search, study: Study) -> None:
     """Have all trials of a study trained."""
     with Heart(study.optuna, lock.beat):
+        _repair(search, study)
         if search.options.workers > 1:
             _employ(search, study)
         else:
-            launch = in_populations(search) if search.vectorized else by_launcher(search)
-            asker(search, study, launch).run()
+            asker(search, study, _launch(search)).run()
+
+
+def _launch(search: Search) -> Launch:
+    return in_populations(search) if search.vectorized else by_launcher(search)
+
+
+def _repair(search: Search, study: Study) -> None:
+    damaged = discard_damaged(study, search.directory, alone=not search.options.storage)
+    if damaged:
+        jobs = {trial.number: search.overrides(trial.params) for trial in damaged}
+        prune_on = search.goals.prune_on
+        _launch(search)(jobs, AsBefore(prune_on[0], damaged) if prune_on and search.vectorized else None)
 
 
 def asker(search: Search, study: Study, launch: Launch, **options: Any) -> Asker:
@@ -58,7 +71,7 @@ def asker(search: Search, study: Study, launch: Launch, **options: Any) -> Asker
             f"{ended}/{study.total} trials  best {', '.join(words)}" if words else f"{ended}/{study.total} trials"
         )
 
-    def prune(numbers: Sequence[int]) -> Pruning | None:
+    def prune(numbers: Sequence[int]) -> Prunes | None:
         # runs of other launchers open the study themselves
         ours = search.vectorized or search.options.workers > 1
         return pruning.of_study(study, search.options, numbers) if ours and search.goals.prune_on else None
@@ -91,7 +104,7 @@ def in_populations(search: Search) -> Launch:
     given = search.context, search.config, search.task
     together = Sweep(*given, one_by_one, Processes(*given).launch, quiet=True)
 
-    def launch(jobs: Mapping[int, Sequence[str]], pruning: Pruning | None) -> None:
+    def launch(jobs: Mapping[int, Sequence[str]], pruning: Prunes | None) -> None:
         together.launch(jobs, pruning)
 
     return launch
@@ -101,7 +114,7 @@ def by_launcher(search: Search) -> Launch:
     """Gives the jobs of a batch to the launcher that the command chose."""
     launcher = Plugins.instance().instantiate_launcher(search.context, search.task, search.config)
 
-    def launch(jobs: Mapping[int, Sequence[str]], pruning: Pruning | None) -> None:
+    def launch(jobs: Mapping[int, Sequence[str]], pruning: Prunes | None) -> None:
         for first, stretch in _stretches(jobs):
             try:
                 launcher.launch(stretch, initial_job_idx=first)

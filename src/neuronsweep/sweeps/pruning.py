@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from omegaconf import DictConfig
 
@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
 # Seconds between two looks at what other processes have reported.
 LOOK = 1.0
+
+
+class Prunes(Protocol):
+    """Says of runs that report a metric at log points whether they shall stop."""
+
+    metric: str
+
+    def report(self, number: int, epoch: int, value: float) -> bool: ...
+    def publish(self) -> None: ...
 
 
 class Pruning:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from neuronsweep.sweeps.pruning import Pruning
+from neuronsweep.sweeps.pruning import Prunes
 
 Reports = Sequence[tuple[int, float]]
 
@@ -18,7 +18,7 @@ class Rounds:
         past: (epoch, value) of runs that ended in an earlier try: reported again, for the pruner to compare with.
     """
 
-    def __init__(self, pruning: Pruning, populations: int, past: Mapping[int, Reports]):
+    def __init__(self, pruning: Prunes, populations: int, past: Mapping[int, Reports]):
         self.pruning = pruning
         self.training = set(range(populations))
         self.waiting: dict[int, tuple[int, Mapping[int, float]]] = {}

@@ -21,7 +21,7 @@ from neuronsweep.population.plan import Limits, member, outside, plan
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.compose import Composer
 from neuronsweep.sweeps.member_run import MemberRun
-from neuronsweep.sweeps.pruning import Pruning
+from neuronsweep.sweeps.pruning import Prunes
 from neuronsweep.sweeps.rounds import Rounds
 from neuronsweep.sweeps.workers import Ended, Message, Population, train_populations
 
@@ -86,7 +86,7 @@ class Sweep:
         self.options, self.quiet = config.population, quiet
         self.returns: dict[int, JobReturn] = {}
 
-    def launch(self, numbered: Mapping[int, Sequence[str]], pruning: Pruning | None = None) -> list[JobReturn]:
+    def launch(self, numbered: Mapping[int, Sequence[str]], pruning: Prunes | None = None) -> list[JobReturn]:
         """Train jobs by their numbers, and return what Hydra's sweepers expect, in their order."""
         jobs = {number: list(overrides) for number, overrides in numbered.items()}
         runs, alone = self._sort(jobs)
@@ -183,7 +183,7 @@ class Sweep:
         return Population(runs if pending and snapshot.exists() else pending, snapshot)
 
     def _rounds(
-        self, pruning: Pruning | None, populations: Sequence[Population], runs: Mapping[int, MemberRun]
+        self, pruning: Prunes | None, populations: Sequence[Population], runs: Mapping[int, MemberRun]
     ) -> Rounds | None:
         if pruning is None:
             return None
