@@ -8,9 +8,9 @@ import shutil
 import pytest
 
 from neuronsweep.errors import UserError
-from neuronsweep.report.answer import sentences
+from neuronsweep.report.answer import number, sentences
 from neuronsweep.report.build import PAGE, TEXT, build
-from neuronsweep.report.compare import comparison
+from neuronsweep.report.compare import compare_sweeps, compared, markdown
 from neuronsweep.report.read import read
 from neuronsweep.report.values import in_order
 from neuronsweep.sweeps import ledger
@@ -62,22 +62,38 @@ def test_failures_and_damage_are_told_and_markup_is_text(harmed):
 
 def test_a_running_sweep_and_one_without_results_have_a_report(sine, tmp_path):
     copy = shutil.copytree(sine, tmp_path / "running")
-    for number in range(4, 12):
-        ledger.discard(copy / f"{number:04d}")
+    for run in range(4, 12):
+        ledger.discard(copy / f"{run:04d}")
     ledger.update(copy / "0003", state=ledger.RUNNING)
     assert "Of 4 runs 3 COMPLETE, 1 RUNNING." in build(copy).read_text()
-    for number in range(4):
-        ledger.discard(copy / f"{number:04d}")
+    for run in range(4):
+        ledger.discard(copy / f"{run:04d}")
     assert "No run is complete yet: none has begun." in build(copy).read_text()
 
 
 def test_two_sweeps_are_compared(sine, swept):
     words = ("model.hidden=2,8", "model.act=relu,tanh", "seed=range(3)", "epochs=100", "log_points=10")
     other = swept("other", *words, "diagnostics=true")
-    text = comparison(read(sine), read(other))
+    page, text = (path.read_text() for path in compare_sweeps(sine, other))
     assert "| epochs | 200 | 100 |" in text
-    assert text.count("model.hidden=8 model.act=tanh") >= 1
-    assert "Command, config, code, data and versions are the same" in comparison(read(sine), read(sine))
+    assert "<tr><td>epochs</td><td>200</td><td>100</td></tr>" in page
+    theirs = {tuple(c.values.items()): c for c in read(other).configurations}
+    for mine in read(sine).configurations:
+        found = mine.summary, theirs[tuple(mine.values.items())].summary
+        cells = [mine.name, *(f"{number(s.mean)} ({number(s.low)} to {number(s.high)}, 3 seeds)" for s in found)]
+        assert "".join(f"<td>{cell}</td>" for cell in cells) in page
+        assert f"| {' | '.join(cells).replace('_', chr(92) + '_')} |" in text
+    galleries = [sweep for sweep in (sine, other) if (sweep / "report-fits.png").exists()]
+    assert page.count('src="data:image/png') == len(galleries)
+    same = markdown(compared(read(sine), read(sine)))
+    assert "Command, config, code, data and versions are the same" in same
+
+
+def test_a_comparison_shows_markup_as_text(sine, harmed):
+    page, text = (path.read_text() for path in compare_sweeps(harmed, sine))
+    assert "<img src=x" not in page + text
+    assert "&lt;img src=x" in page
+    assert "They have no configuration in common." in page
 
 
 def test_what_is_no_sweep_is_refused(tmp_path, command, sine):
