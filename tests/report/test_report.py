@@ -1,15 +1,18 @@
 """report.md and report.html as text: numbers are those of results.csv, text is text."""
 
 import csv
+import importlib.util
 import json
 import re
 import shutil
+import sys
 
 import pytest
+from omegaconf import OmegaConf
 
 from neuronsweep.errors import UserError
 from neuronsweep.report.answer import number, sentences
-from neuronsweep.report.build import PAGE, TEXT, build
+from neuronsweep.report.build import PAGE, TEXT, WriteReport, build
 from neuronsweep.report.compare import compare_sweeps, compared, markdown
 from neuronsweep.report.read import read
 from neuronsweep.report.values import in_order
@@ -109,6 +112,17 @@ def test_a_sweep_ends_with_its_report(command, tmp_path):
     done = command("train.py", "-m", "seed=0,1", "epochs=5", "logger=none", "hydra.sweep.dir=sweep", report=True)
     assert done.stdout.splitlines()[-1] == "report: sweep/report.html"
     assert (tmp_path / "sweep" / PAGE).exists()
+
+
+@pytest.mark.parametrize("package", ["plotly", "jinja2"])
+def test_a_missing_package_is_named(sine, package, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, "neuronsweep.report.page", raising=False)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find(name))
+    WriteReport().on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": str(sine)}}}))
+    told = f"no report was written: a report needs the package {package}, which is not installed here: make env\n"
+    assert capsys.readouterr().err == told
 
 
 def test_values_stand_in_the_order_of_their_numbers():

@@ -98,7 +98,7 @@ def _patch(sweep: Sweep) -> str:
 def _plotly() -> str:
     """plotly.js as plotly's package brings it; to import the package takes longer than all the rest of a report."""
     found = importlib.util.find_spec("plotly")
-    assert found is not None
-    assert found.submodule_search_locations is not None
+    if found is None or found.submodule_search_locations is None:
+        raise ModuleNotFoundError(name="plotly")
     script = Path(found.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
     return script.read_text(encoding="utf-8").replace("</script", "<\\/script")
