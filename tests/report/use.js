@@ -28,6 +28,9 @@ window.addEventListener("load", () => setTimeout(async () => {
     log.chosen = [...document.querySelectorAll("#runs tr.chosen")].map((row) => row.cells[0].textContent);
     log.shown = document.getElementById("commands").textContent;
   }
+  const widths = () => [...document.querySelectorAll(".main-svg")].map((svg) => svg.getBoundingClientRect().width);
+  window.dispatchEvent(new Event("beforeprint")); log.paper = Math.max(0, ...widths());
+  window.dispatchEvent(new Event("afterprint"));
   log.images = [...document.images].every((image) => image.alt.length > 20 && image.naturalWidth > 0);
   log.requests = performance.getEntriesByType("resource").map((entry) => entry.name).filter((name) => !name.startsWith("data:") && !name.startsWith("blob:"));
   log.wrong = window.wrong;
