@@ -14,8 +14,9 @@ from neuronsweep.errors import UserError
 from neuronsweep.report.answer import number, sentences
 from neuronsweep.report.build import PAGE, TEXT, WriteReport, build
 from neuronsweep.report.compare import compare_sweeps, compared, markdown
+from neuronsweep.report.plot import value_axis
 from neuronsweep.report.read import read
-from neuronsweep.report.values import in_order
+from neuronsweep.report.values import in_order, listed, short, thinned
 from neuronsweep.sweeps import ledger
 
 
@@ -123,6 +124,23 @@ def test_a_missing_package_is_named(sine, package, monkeypatch, capsys):
     WriteReport().on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": str(sine)}}}))
     told = f"no report was written: a report needs the package {package}, which is not installed here: make env\n"
     assert capsys.readouterr().err == told
+
+
+def test_values_are_few_short_and_labelled():
+    assert listed(["2", "8", "2"]) == "2, 8"
+    assert listed([str(i / 7) for i in range(20)]) == "0.0 to 2.714"
+    assert listed(list("abcdefghij")) == "a, b, c, d, e, f, g and 3 more"
+    assert [short(value) for value in ("0.0001", "0.04926932508357475", "123456789", "relu.8901")] == [
+        "0.0001",
+        "0.04927",
+        "123456789",
+        "relu.8901",
+    ]
+    assert thinned(range(5000), 2000) == range(0, 5000, 3)
+    assert list(thinned([1, 2], 2)) == [1, 2]
+    assert value_axis("loss", [0.0106, 0.0796])["ticktext"] == ["0.01", "0.02", "0.05", "0.1"]
+    assert value_axis("loss", [0.001, 50])["dtick"] == 1
+    assert value_axis("loss", [1, 4])["type"] == value_axis("r2", [-1, 100])["type"] == "linear"
 
 
 def test_values_stand_in_the_order_of_their_numbers():
