@@ -18,7 +18,8 @@ def main() -> None:
     if len(arguments.directories) == 2:
         from neuronsweep.report.compare import compare_sweeps
 
-        print(compare_sweeps(*arguments.directories))
+        for path in compare_sweeps(*arguments.directories):
+            print(path)
 
 
 if __name__ == "__main__":

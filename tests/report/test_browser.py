@@ -63,6 +63,9 @@ def test_the_page_works_alone(sine, tmp_path):
     assert "python scripts/replay.py" in log["commands"]
     assert log["plots"] >= 9
     assert "model.hidden=8" in log["hover"]
+    assert log["chosen"] == [log["clicked"]]
+    assert f"{int(log['clicked']):04d}" in log["shown"]
+    assert 500 < log["paper"] < 680
     assert log["images"]
     assert log["width"] <= log["window"]
 

@@ -1,18 +1,22 @@
 """report.md and report.html as text: numbers are those of results.csv, text is text."""
 
 import csv
+import importlib.util
 import json
 import re
 import shutil
+import sys
 
 import pytest
+from omegaconf import OmegaConf
 
 from neuronsweep.errors import UserError
-from neuronsweep.report.answer import sentences
-from neuronsweep.report.build import PAGE, TEXT, build
-from neuronsweep.report.compare import comparison
+from neuronsweep.report.answer import number, sentences
+from neuronsweep.report.build import PAGE, TEXT, WriteReport, build
+from neuronsweep.report.compare import compare_sweeps, compared, markdown
+from neuronsweep.report.plot import value_axis
 from neuronsweep.report.read import read
-from neuronsweep.report.values import in_order
+from neuronsweep.report.values import in_order, listed, short, thinned
 from neuronsweep.sweeps import ledger
 
 
@@ -62,22 +66,38 @@ def test_failures_and_damage_are_told_and_markup_is_text(harmed):
 
 def test_a_running_sweep_and_one_without_results_have_a_report(sine, tmp_path):
     copy = shutil.copytree(sine, tmp_path / "running")
-    for number in range(4, 12):
-        ledger.discard(copy / f"{number:04d}")
+    for run in range(4, 12):
+        ledger.discard(copy / f"{run:04d}")
     ledger.update(copy / "0003", state=ledger.RUNNING)
     assert "Of 4 runs 3 COMPLETE, 1 RUNNING." in build(copy).read_text()
-    for number in range(4):
-        ledger.discard(copy / f"{number:04d}")
+    for run in range(4):
+        ledger.discard(copy / f"{run:04d}")
     assert "No run is complete yet: none has begun." in build(copy).read_text()
 
 
 def test_two_sweeps_are_compared(sine, swept):
     words = ("model.hidden=2,8", "model.act=relu,tanh", "seed=range(3)", "epochs=100", "log_points=10")
     other = swept("other", *words, "diagnostics=true")
-    text = comparison(read(sine), read(other))
+    page, text = (path.read_text() for path in compare_sweeps(sine, other))
     assert "| epochs | 200 | 100 |" in text
-    assert text.count("model.hidden=8 model.act=tanh") >= 1
-    assert "Command, config, code, data and versions are the same" in comparison(read(sine), read(sine))
+    assert "<tr><td>epochs</td><td>200</td><td>100</td></tr>" in page
+    theirs = {tuple(c.values.items()): c for c in read(other).configurations}
+    for mine in read(sine).configurations:
+        found = mine.summary, theirs[tuple(mine.values.items())].summary
+        cells = [mine.name, *(f"{number(s.mean)} ({number(s.low)} to {number(s.high)}, 3 seeds)" for s in found)]
+        assert "".join(f"<td>{cell}</td>" for cell in cells) in page
+        assert f"| {' | '.join(cells).replace('_', chr(92) + '_')} |" in text
+    galleries = [sweep for sweep in (sine, other) if (sweep / "report-fits.png").exists()]
+    assert page.count('src="data:image/png') == len(galleries)
+    same = markdown(compared(read(sine), read(sine)))
+    assert "Command, config, code, data and versions are the same" in same
+
+
+def test_a_comparison_shows_markup_as_text(sine, harmed):
+    page, text = (path.read_text() for path in compare_sweeps(harmed, sine))
+    assert "<img src=x" not in page + text
+    assert "&lt;img src=x" in page
+    assert "They have no configuration in common." in page
 
 
 def test_what_is_no_sweep_is_refused(tmp_path, command, sine):
@@ -93,6 +113,34 @@ def test_a_sweep_ends_with_its_report(command, tmp_path):
     done = command("train.py", "-m", "seed=0,1", "epochs=5", "logger=none", "hydra.sweep.dir=sweep", report=True)
     assert done.stdout.splitlines()[-1] == "report: sweep/report.html"
     assert (tmp_path / "sweep" / PAGE).exists()
+
+
+@pytest.mark.parametrize("package", ["plotly", "jinja2"])
+def test_a_missing_package_is_named(sine, package, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, "neuronsweep.report.page", raising=False)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find(name))
+    WriteReport().on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": str(sine)}}}))
+    told = f"no report was written: a report needs the package {package}, which is not installed here: make env\n"
+    assert capsys.readouterr().err == told
+
+
+def test_values_are_few_short_and_labelled():
+    assert listed(["2", "8", "2"]) == "2, 8"
+    assert listed([str(i / 7) for i in range(20)]) == "0.0 to 2.714"
+    assert listed(list("abcdefghij")) == "a, b, c, d, e, f, g and 3 more"
+    assert [short(value) for value in ("0.0001", "0.04926932508357475", "123456789", "relu.8901")] == [
+        "0.0001",
+        "0.04927",
+        "123456789",
+        "relu.8901",
+    ]
+    assert thinned(range(5000), 2000) == range(0, 5000, 3)
+    assert list(thinned([1, 2], 2)) == [1, 2]
+    assert value_axis("loss", [0.0106, 0.0796])["ticktext"] == ["0.01", "0.02", "0.05", "0.1"]
+    assert value_axis("loss", [0.001, 50])["dtick"] == 1
+    assert value_axis("loss", [1, 4])["type"] == value_axis("r2", [-1, 100])["type"] == "linear"
 
 
 def test_values_stand_in_the_order_of_their_numbers():

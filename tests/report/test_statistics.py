@@ -29,6 +29,15 @@ def test_p_is_that_of_a_paired_test_with_holms_correction():
     assert [c.separable for c in found] == [raw[0] * 3 < 0.05, raw[1] * 2 < 0.05, False]
 
 
+def test_one_bad_seed_does_not_hide_that_all_are_worse():
+    best = {str(i): value for i, value in enumerate(VALUES)}
+    worse = {seed: value * (2 if seed != "4" else 400) for seed, value in best.items()}
+    assert not compare(best, [worse])[0].separable
+    (found,) = compare(best, [worse | {"3": 0.5}], logarithms=True)
+    ratios = [math.log(value / best[seed]) for seed, value in (worse | {"3": 0.5}).items()]
+    assert found.p == pytest.approx(stats.ttest_1samp(ratios, 0).pvalue)
+
+
 def test_only_common_seeds_are_compared():
     (found,) = compare({"0": 1.0, "1": 2.0, "2": 3.0}, [{"1": 2.5, "2": 3.5, "9": 100.0}])
     assert (found.difference.n, found.difference.mean, found.p) == (2, 0.5, 0.0)

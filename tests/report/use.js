@@ -15,6 +15,22 @@ window.addEventListener("load", () => setTimeout(async () => {
     await new Promise((done) => setTimeout(done, 200));
     log.hover = [...document.querySelectorAll("#plot-runs .hoverlayer text")].map((t) => t.textContent).join(" ");
   }
+  const plot = document.getElementById("plot-runs");
+  if (plot) {
+    filter.value = "nothing has these words"; filter.dispatchEvent(new Event("input"));
+    const last = plot.data[0].x.length - 1, marks = plot.querySelectorAll(".scatterlayer .point");
+    const { left, top, width, height } = marks[last].getBoundingClientRect();
+    const at = { bubbles: true, view: window, clientX: left + width / 2, clientY: top + height / 2 };
+    const target = plot.querySelector(".nsewdrag");
+    for (const kind of ["mousemove", "mousedown", "mouseup", "click"]) target.dispatchEvent(new MouseEvent(kind, at));
+    await new Promise((done) => setTimeout(done, 300));
+    log.clicked = String(plot.data[0].customdata[last]);
+    log.chosen = [...document.querySelectorAll("#runs tr.chosen")].map((row) => row.cells[0].textContent);
+    log.shown = document.getElementById("commands").textContent;
+  }
+  const widths = () => [...document.querySelectorAll(".main-svg")].map((svg) => svg.getBoundingClientRect().width);
+  window.dispatchEvent(new Event("beforeprint")); log.paper = Math.max(0, ...widths());
+  window.dispatchEvent(new Event("afterprint"));
   log.images = [...document.images].every((image) => image.alt.length > 20 && image.naturalWidth > 0);
   log.requests = performance.getEntriesByType("resource").map((entry) => entry.name).filter((name) => !name.startsWith("data:") && !name.startsWith("blob:"));
   log.wrong = window.wrong;

@@ -3,6 +3,7 @@
 import math
 
 from neuronsweep.report.lines import axes_of
+from neuronsweep.report.plot import scale
 from neuronsweep.report.read import Row, Sweep
 from neuronsweep.report.search import Search
 from neuronsweep.report.statistics import Comparison, compare
@@ -33,7 +34,13 @@ def comparisons(sweep: Sweep) -> list[Comparison]:
         {str(row.get("seed", "")): float(row[sweep.metric]) for row in configuration.rows}
         for configuration in (first, *others)
     ]
-    return compare(by_seed[0], by_seed[1:])
+    return compare(by_seed[0], by_seed[1:], logarithms=tests_logarithms(sweep))
+
+
+def tests_logarithms(sweep: Sweep) -> bool:
+    """Whether the compared results differ by so much that factors are tested, not differences."""
+    shown = sweep.configurations[: COMPARED + 1]
+    return scale([result for configuration in shown for result in configuration.results]) == "log"
 
 
 def sentences(sweep: Sweep, search: Search | None = None) -> list[str]:

@@ -8,6 +8,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from neuronsweep import console
+from neuronsweep.errors import UserError
 from neuronsweep.report import markdown
 from neuronsweep.report.read import read
 from neuronsweep.report.search import search_of
@@ -20,8 +21,16 @@ PAGE, TEXT = "report.html", "report.md"
 def build(directory: Path) -> Path:
     """Write all reports of a sweep, which may still be running, and return the page's path.
 
-    Raises UserError for a directory that is no sweep's.
+    Raises UserError for a directory that is no sweep's, and where a package is missing.
     """
+    try:
+        return _build(directory)
+    except ModuleNotFoundError as error:  # an environment that is older than what a report needs
+        package = str(error.name).partition(".")[0]
+        raise UserError(f"a report needs the package {package}, which is not installed here: make env") from None
+
+
+def _build(directory: Path) -> Path:
     from neuronsweep.report.page import page
     from neuronsweep.report.pictures import gallery_png, metric_png
     from neuronsweep.report.search_figure import search_png
@@ -48,6 +57,9 @@ class WriteReport(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         try:
             path = build(Path(config.hydra.sweep.dir))
+        except UserError as error:
+            print(f"no report was written: {error}", file=sys.stderr)
+            return
         except Exception as error:  # all results are written: no report is worth a failed sweep
             print(f"no report was written: {type(error).__name__}: {error}", file=sys.stderr)
             return

@@ -6,7 +6,7 @@ from neuronsweep.report.plot import COLOURS, CURVES, DASHES, POINTS, Chart, valu
 from neuronsweep.report.read import Sweep
 from neuronsweep.report.search import Search
 from neuronsweep.report.search_charts import search_charts
-from neuronsweep.report.values import short
+from neuronsweep.report.values import short, thinned
 from neuronsweep.sweeps import ledger
 
 POINTS_OF_A_CURVE = 100
@@ -31,7 +31,7 @@ def _runs(sweep: Sweep) -> Chart | None:
     if not sweep.configurations:
         return None
     ranked = [(rank, row) for rank, c in enumerate(sweep.configurations, start=1) for row in c.rows]
-    shown = ranked if len(ranked) <= POINTS else ranked[:: -(-len(ranked) // POINTS)]
+    shown = thinned(ranked, POINTS)
     values = [float(row[sweep.metric]) for _, row in shown]
     point = {
         "x": [rank for rank, _ in shown],
@@ -55,13 +55,12 @@ def _runs(sweep: Sweep) -> Chart | None:
 def _curves(sweep: Sweep) -> Chart | None:
     """The objective at log points of some runs: the best of every configuration first."""
     best = [configuration.best for configuration in sweep.configurations]
-    chosen = best if len(best) <= CURVES else best[:: -(-len(best) // CURVES)]
     data: list[Chart] = []
-    for i, row in enumerate(chosen):
+    for i, row in enumerate(thinned(best, CURVES)):
         history = ledger.read_history(sweep.path(row))
         name = sweep.metric if history and sweep.metric in history[0][1] else "val/loss"
         points = [(epoch, values[name]) for epoch, values in history if name in values]
-        points = points[:: -(-len(points) // POINTS_OF_A_CURVE) or 1]
+        points = list(thinned(points, POINTS_OF_A_CURVE))
         data.append(
             {
                 "x": [epoch for epoch, _ in points],

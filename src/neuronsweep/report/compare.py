@@ -1,48 +1,96 @@
 """Two sweeps side by side: what differs in command, config, code and versions, and in results."""
 
+import base64
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from neuronsweep import record
 from neuronsweep.report.answer import number, sentences
-from neuronsweep.report.markdown import escaped, table
+from neuronsweep.report.markdown import GALLERY, escaped, table
 from neuronsweep.report.read import Configuration, Sweep, read
+from neuronsweep.report.search import search_of
 from neuronsweep.sweeps import ledger
 
 SHOWN = 40
 
 
-def compare_sweeps(first: Path, second: Path) -> Path:
-    """Write the comparison beside the first sweep's report and return its path. Raises UserError for no sweep."""
-    sweeps = read(first), read(second)
-    path = first / f"comparison-with-{second.resolve().name}.md"
-    ledger.write(path, comparison(*sweeps))
-    return path
+@dataclass(frozen=True)
+class Comparison:
+    """What there is to say of two sweeps.
+
+    Attributes:
+        sentences: what each found.
+        origins: what differs, and its value in each; empty where they were got in the same way.
+        columns, results: of the configurations that both have; ``nothing`` says why there are no results.
+    """
+
+    names: list[str]
+    sentences: list[list[str]]
+    origins: list[tuple[str, str, str]]
+    columns: list[str]
+    results: list[tuple[str, str, str, str, str]]
+    nothing: str
+    same: str = "Command, config, code, data and versions are the same."
 
 
-def comparison(a: Sweep, b: Sweep) -> str:
-    """The comparison as Markdown."""
+def compare_sweeps(first: Path, second: Path) -> list[Path]:
+    """Write the comparison, a page and Markdown, beside the first sweep's report and return their paths.
+
+    Raises UserError for what is no sweep.
+    """
+    from neuronsweep.report.page import template
+
+    found = compared(read(first), read(second))
+    galleries = [_encoded(directory / GALLERY) for directory in (first, second)]
+    page = template("comparison.html.jinja").render(galleries=galleries, **vars(found))
+    written = {".html": page, ".md": markdown(found)}
+    paths = []
+    for ending, text in written.items():
+        paths.append(first / f"comparison-with-{second.resolve().name}{ending}")
+        ledger.write(paths[-1], text)
+    return paths
+
+
+def compared(a: Sweep, b: Sweep) -> Comparison:
+    """Compare two sweeps; sweeps of one name are told apart by the directories that they are in."""
     names = [sweep.directory.resolve().name for sweep in (a, b)]
-    parts = [f"# {escaped(names[0])} and {escaped(names[1])}"]
-    for name, sweep in zip(names, (a, b), strict=True):
-        parts.append(f"{escaped(name)}: {' '.join(map(escaped, sentences(sweep)))}")
-    differences = list(_origins(a, b))
-    if differences:
-        parts += ["## What differs", table(["what", *names], differences)]
-    else:
-        parts.append("Command, config, code, data and versions are the same.")
+    if names[0] == names[1]:
+        names = [f"{sweep.directory.resolve().parent.name}/{name}" for sweep, name in zip((a, b), names, strict=True)]
+    results = list(_results(a, b)) if a.metric == b.metric else []
+    nothing = "They have no configuration in common."
     if a.metric != b.metric:
-        parts.append(f"Their objectives differ, {escaped(a.metric)} and {escaped(b.metric)}: no result is compared.")
-        return "\n\n".join(parts) + "\n"
-    rows = list(_results(a, b))
-    if rows:
-        columns = ["configuration", *(f"{name}: {a.metric}" for name in names), "second / first", ""]
-        parts += ["## Results of the configurations that both have", table(columns, rows[:SHOWN])]
-        if len(rows) > SHOWN:
-            parts.append(f"... and {len(rows) - SHOWN} more")
+        nothing = f"Their objectives differ, {a.metric} and {b.metric}: no result is compared."
+    return Comparison(
+        names=names,
+        sentences=[sentences(sweep, search_of(sweep)) for sweep in (a, b)],
+        origins=list(_origins(a, b)),
+        columns=["configuration", *(f"{name}: {a.metric}" for name in names), "second / first", ""],
+        results=results,
+        nothing=nothing,
+    )
+
+
+def markdown(found: Comparison) -> str:
+    """The comparison as GitHub shows it."""
+    parts = [f"# {' and '.join(map(escaped, found.names))}"]
+    for name, told in zip(found.names, found.sentences, strict=True):
+        parts.append(f"{escaped(name)}: {' '.join(map(escaped, told))}")
+    if found.origins:
+        parts += ["## What differs", table(["what", *found.names], found.origins)]
     else:
-        parts.append("They have no configuration in common.")
+        parts.append(found.same)
+    if found.results:
+        parts += ["## Results of the configurations that both have", table(found.columns, found.results[:SHOWN])]
+        if len(found.results) > SHOWN:
+            parts.append(f"... and {len(found.results) - SHOWN} more")
+    else:
+        parts.append(escaped(found.nothing))
     return "\n\n".join(parts) + "\n"
+
+
+def _encoded(picture: Path) -> str | None:
+    return base64.b64encode(picture.read_bytes()).decode() if picture.exists() else None
 
 
 def _origins(a: Sweep, b: Sweep) -> Iterator[tuple[str, str, str]]:

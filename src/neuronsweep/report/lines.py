@@ -60,8 +60,8 @@ def optimum_chart(sweep: Sweep) -> Chart | None:
                 "hovertemplate": "%{x}: %{y:.4g}",
             }
         )
-    values = [row[name] for row in complete for name in (REACHED, *names) if row.get(name, 0) > 0]
-    chart["layout"]["yaxis"] = value_axis(REACHED, values)
+    drawn = [value for line in chart["data"] for value in line["y"]]
+    chart["layout"]["yaxis"] = value_axis(REACHED, [value for value in drawn if value > 0])
     return {
         "title": f"How far from the best possible: {REACHED}",
         "text": "The least possible is that of a piecewise-linear function with as many kinks as the network can make, "
@@ -82,7 +82,10 @@ def least(rows: Sequence[Row], across: str, metric: str) -> Mapping[str, float]:
 def _chart(sweep: Sweep, metric: str, across: str, down: str | None) -> Chart:
     complete = [row for row in sweep.complete() if metric in row]
     values = [str(row[across]) for row in complete]
-    results = [float(row[metric]) for row in complete]
+    keys = [across] if down is None else [across, down]
+    results = [c.summary.mean for c in configurations(complete, keys, metric, sweep.mode)]
+    if sweep.is_search:
+        results = [float(row[metric]) for row in complete]
     data: list[Chart] = []
     for i, line in enumerate(spread_out(in_order([str(row[down]) for row in complete]), LINES) if down else [metric]):
         rows = [row for row in complete if not down or str(row[down]) == line]

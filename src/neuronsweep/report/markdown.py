@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable, Sequence
 
-from neuronsweep.report.answer import comparisons, failures, number, sentences
+from neuronsweep.report.answer import comparisons, failures, number, sentences, tests_logarithms
 from neuronsweep.report.inside import inside
 from neuronsweep.report.read import Sweep
 from neuronsweep.report.search import METHODS, Search
@@ -88,7 +88,8 @@ def ranking(sweep: Sweep) -> str:
         values = [short(configuration.values[key]) for key in sweep.keys]
         best = f"{number(configuration.results[0])} (#{configuration.best['run']})"
         rows.append([str(rank), *values, number(found.mean), interval, str(found.n), best, p, apart])
-    columns = ["rank", *sweep.keys, sweep.metric, "95% interval", "seeds", "best (run)", "p against rank 1", ""]
+    test = f"p against rank 1{' (of logarithms)' if tests_logarithms(sweep) else ''}"
+    columns = ["rank", *sweep.keys, sweep.metric, "95% interval", "seeds", "best (run)", test, ""]
     more = len(sweep.configurations) - SHOWN
     return table(columns, rows) + (f"\n\n... and {more} more in results.csv" if more > 0 else "")
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from neuronsweep import record
 from neuronsweep.report import markdown
-from neuronsweep.report.answer import comparisons, failures, number, sentences, states
+from neuronsweep.report.answer import comparisons, failures, number, sentences, states, tests_logarithms
 from neuronsweep.report.charts import charts
 from neuronsweep.report.inside import inside, inside_charts, layers_chart
 from neuronsweep.report.pictures import describe_gallery
@@ -24,12 +24,8 @@ from neuronsweep.sweeps import ledger
 SHOWN = 20
 
 
-def page(sweep: Sweep, search: Search | None, pictures: Mapping[str, bytes]) -> str:
-    """The page as HTML. All text of configs and files is escaped.
-
-    Args:
-        pictures: PNG files by their names in markdown.py.
-    """
+def template(name: str) -> Template:
+    """A template whose values are escaped."""
     templates = Environment(
         loader=PackageLoader("neuronsweep.report"),
         autoescape=True,
@@ -37,11 +33,20 @@ def page(sweep: Sweep, search: Search | None, pictures: Mapping[str, bytes]) -> 
         trim_blocks=True,
         extensions=["jinja2.ext.loopcontrols"],
     )
-    templates.filters |= {"number": number, "short": short}
+    templates.filters |= {"number": number, "short": short, "zip": zip}
+    return templates.get_template(name)
+
+
+def page(sweep: Sweep, search: Search | None, pictures: Mapping[str, bytes]) -> str:
+    """The page as HTML. All text of configs and files is escaped.
+
+    Args:
+        pictures: PNG files by their names in markdown.py.
+    """
     gallery = pictures.get(markdown.GALLERY)
     insides = inside(sweep)
     layers = layers_chart(insides)
-    return templates.get_template("report.html.jinja").render(
+    return template("report.html.jinja").render(
         sweep=sweep,
         name=sweep.directory.resolve().name,
         search=search,
@@ -51,6 +56,7 @@ def page(sweep: Sweep, search: Search | None, pictures: Mapping[str, bytes]) -> 
         gallery_text=describe_gallery(sweep, search) if gallery else "",
         ranking=_ranking(sweep),
         replicated=any(configuration.summary.n > 1 for configuration in sweep.configurations),
+        logarithms=tests_logarithms(sweep),
         failures=failures(sweep)[:SHOWN],
         charts=charts(sweep, search) | ({"layers": layers} if layers else {}),
         choices={"heat": heat_maps(sweep), "inside": inside_charts(insides)},
@@ -92,7 +98,7 @@ def _patch(sweep: Sweep) -> str:
 def _plotly() -> str:
     """plotly.js as plotly's package brings it; to import the package takes longer than all the rest of a report."""
     found = importlib.util.find_spec("plotly")
-    assert found is not None
-    assert found.submodule_search_locations is not None
+    if found is None or found.submodule_search_locations is None:
+        raise ModuleNotFoundError(name="plotly")
     script = Path(found.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
     return script.read_text(encoding="utf-8").replace("</script", "<\\/script")

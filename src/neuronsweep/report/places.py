@@ -5,7 +5,7 @@ from itertools import combinations
 
 from neuronsweep.report.plot import POINTS, Chart, key_axis, on_scale
 from neuronsweep.report.read import Row, Sweep, configurations
-from neuronsweep.report.values import in_order, is_scale, short, spread_out
+from neuronsweep.report.values import in_order, is_scale, short, spread_out, thinned
 
 # Labels on an axis of parallel coordinates.
 LABELS = 12
@@ -46,7 +46,7 @@ def _cells(sweep: Sweep, complete: Sequence[Row], across: str, down: str) -> Cha
 
 
 def _points(sweep: Sweep, complete: Sequence[Row], across: str, down: str) -> Chart:
-    rows = complete[:POINTS]
+    rows = thinned(complete, POINTS)
     values, labels = on_scale([float(row[sweep.metric]) for row in rows])
     colour = {"color": values, "colorscale": "Viridis", "size": 10, "showscale": True}
     bar = {"colorbar": {"title": {"text": sweep.metric}, **labels}, "line": {"width": 0.5, "color": "#888888"}}
@@ -62,7 +62,7 @@ def _points(sweep: Sweep, complete: Sequence[Row], across: str, down: str) -> Ch
 
 def parallel_coordinates(sweep: Sweep) -> Chart | None:
     """One line a run through the values of all keys to its result."""
-    complete = [row for row in sweep.complete() if sweep.metric in row][:POINTS]
+    complete = thinned([row for row in sweep.complete() if sweep.metric in row], POINTS)
     if len(sweep.keys) < 2 or len(complete) < 2:
         return None
     values = [float(row[sweep.metric]) for row in complete]

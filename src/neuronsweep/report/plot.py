@@ -30,7 +30,13 @@ def value_axis(title: str, values: Sequence[float]) -> Chart:
         return axis
     if max(values) > 1e6 * min(values):
         return axis | {"exponentformat": "power"}
-    return axis | ({"dtick": 1} if max(values) > 100 * min(values) else {"dtick": "D2"})
+    if max(values) > 100 * min(values):
+        return axis | {"dtick": 1}
+    # plotly.js would write 2 and 5 without their power
+    low, high = min(values) / 2, max(values) * 2
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [digit * 10.0**power for power in powers for digit in (1, 2, 5) if low < digit * 10.0**power < high]
+    return axis | {"tickvals": ticks, "ticktext": [f"{tick:.3g}" for tick in ticks]}
 
 
 def on_scale(values: Sequence[float]) -> tuple[list[float], Chart]:

@@ -5,6 +5,7 @@ from itertools import combinations
 from neuronsweep.report.plot import COLOURS, POINTS, Chart, value_axis
 from neuronsweep.report.read import Row, Sweep
 from neuronsweep.report.search import METHODS, Search, best_so_far, pruned_at
+from neuronsweep.report.values import thinned
 from neuronsweep.sweeps import ledger
 
 
@@ -133,7 +134,7 @@ def _importances(search: Search, metric: str) -> Chart | None:
 
 
 def _points(sweep: Sweep, points: list[tuple[Row, float]]) -> Chart:
-    shown = points if len(points) <= POINTS else points[:: -(-len(points) // POINTS)]
+    shown = thinned(points, POINTS)
     return {
         "x": [row["run"] for row, _ in shown],
         "y": [value for _, value in shown],

@@ -47,13 +47,20 @@ def summary(values: Sequence[float]) -> Summary:
     return Summary(n, mean, mean - half, mean + half)
 
 
-def compare(best: Mapping[str, float], others: Sequence[Mapping[str, float]]) -> list[Comparison]:
-    """Paired t tests of results by seed against the best ones, with Holm's correction (Holm 1979)."""
-    differences = []
+def compare(
+    best: Mapping[str, float], others: Sequence[Mapping[str, float]], logarithms: bool = False
+) -> list[Comparison]:
+    """Paired t tests of results by seed against the best ones, with Holm's correction (Holm 1979).
+
+    ``logarithms`` tests those of the results, which must be positive: losses that differ by factors are not normal,
+    and one bad seed would hide that all others are worse, too.
+    """
+    differences, raw = [], []
     for other in others:
         common = sorted(best.keys() & other.keys())
         differences.append([other[seed] - best[seed] for seed in common])
-    raw = [_p(values) for values in differences]
+        ratios = [math.log(other[seed] / best[seed]) for seed in common] if logarithms else differences[-1]
+        raw.append(_p(ratios))
     order = sorted((i for i in range(len(raw)) if not math.isnan(raw[i])), key=raw.__getitem__)
     corrected, least = list(raw), 0.0
     for rank, i in enumerate(order):

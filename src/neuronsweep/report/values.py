@@ -27,6 +27,11 @@ def spread_out(values: Sequence[T], at_most: int) -> list[T]:
     return [values[round(i * (len(values) - 1) / (at_most - 1))] for i in range(at_most)]
 
 
+def thinned(values: Sequence[T], at_most: int) -> Sequence[T]:
+    """Every n-th of the values, so that there are no more than so many."""
+    return values[:: max(1, -(-len(values) // at_most))]
+
+
 def short(value: str) -> str:
     """Four digits of a number that has many, as one drawn by a search does; any other value as it is."""
     if len(value) <= 7 or "." not in value:
