@@ -1,11 +1,13 @@
 """Runs of several processes: they agree before they begin, end together, and go on together."""
 
+import json
 import signal
 
 import pytest
 
 from neuronsweep.sweeps import ledger
 from tests.sweeps.test_processes import processes_of, rows, wait_until_gone
+from tests.sweeps.test_search import trials
 
 DDP = ("trainer=ddp_cpu", "trainer.devices=2")
 RUN = ("logger=none", "data=moons", "batch_size=50", "epochs=20", "log_points=10", "trainer.precision=64-true")
@@ -13,7 +15,8 @@ RUN = ("logger=none", "data=moons", "batch_size=50", "epochs=20", "log_points=10
 RUN += ("trainer.early_stopping.patience=6", "trainer.early_stopping.min_delta=100", "trainer.checkpoint_seconds=0")
 # Modules one of whose processes dies in the middle, with SPARED in the environment none.
 THEIRS = """
-import os, signal
+import json, os, pathlib, signal
+from hydra.core.hydra_config import HydraConfig
 from neuronsweep.models.modules import ClassificationModule
 
 class FirstDies(ClassificationModule):
@@ -27,6 +30,12 @@ class FirstDies(ClassificationModule):
 
 class SecondDies(FirstDies):
     victim = 1
+
+class Noted(ClassificationModule):
+    def on_fit_start(self):
+        super().on_fit_start()
+        run = pathlib.Path(HydraConfig.get().runtime.output_dir)
+        run.joinpath(f"rank-{self.global_rank}.json").write_text(json.dumps(dict(self.hparams)))
 """
 
 
@@ -65,3 +74,38 @@ def test_processes_of_different_configs_do_not_train(command, tmp_path):
     assert done.stderr.count("do not have the same config") == 1, done.stderr
     assert ledger.status(tmp_path / "run")["state"] == "FAILED"
     assert not (tmp_path / "run" / ledger.METRICS).exists()
+
+
+def test_a_search_asks_once_for_all_processes_of_a_trial(command, tmp_path):
+    (tmp_path / "theirs.py").write_text(THEIRS)
+    tried = [("Noted", 0.5), ("Noted", 1e-6), ("SecondDies", 0.5), ("Noted", 1e200), ("Noted", 0.2), ("Noted", 0.4)]
+    guesses = [f"{{optimizer.lr: {lr}, module._target_: theirs.{module}}}" for module, lr in tried]
+    space = ("optimizer.lr=choice(0.5,0.4,0.2,1e-6,1e200)", "module._target_=choice(theirs.Noted,theirs.SecondDies)")
+    search = ("sweep=optuna", "optimizer=sgd", "model=mlp", *space, "~hydra.sweeper.params.model")
+    search += (f"hydra.sweeper.enqueue=[{', '.join(guesses)}]", "hydra.sweeper.n_trials=6")
+    search += ("hydra.sweeper.pruner=median", "+hydra.sweeper.pruner_options.n_startup_trials=1")
+    done = command(
+        "train.py", "-m", *RUN, *DDP, *search, "hydra.sweep.dir=sweep", timeout=300, PYTHONPATH=str(tmp_path)
+    )
+    assert done.returncode == 1
+    found = rows(tmp_path / "sweep")
+    assert [row["directory"] for row in found] == [f"{number:04d}" for number in range(6)]
+    assert sorted(path.name for path in (tmp_path / "sweep").glob("[0-9]*")) == [row["directory"] for row in found]
+    states = [row["state"] for row in found]
+    assert states[:4] == ["COMPLETE", "PRUNED", "FAILED", "FAILED"], done.stderr
+    asked = trials(tmp_path / "sweep")
+    assert [trial.state.name.replace("FAIL", "FAILED") for trial in asked] == states
+    for trial, (module, lr) in zip(asked, tried, strict=True):
+        assert trial.params == {"optimizer.lr": lr, "module._target_": f"theirs.{module}"}
+        run = ledger.run_directory(tmp_path / "sweep", trial.number)
+        recorded = ledger.read_json(run / ledger.RECORD)["config"]
+        assert (recorded["optimizer"]["lr"], recorded["module"]["_target_"]) == (lr, f"theirs.{module}")
+        if module == "Noted":
+            first, second = ((run / f"rank-{rank}.json").read_text() for rank in range(2))
+            assert first == second
+            assert json.loads(first)["optimizer"]["lr"] == lr
+    pruned = ledger.read_history(tmp_path / "sweep" / "0001")
+    assert asked[1].intermediate_values == {epoch: row["val/loss"] for epoch, row in pruned}
+    assert len(pruned) < 10
+    assert "is nan" in asked[3].user_attrs["error"] or "is inf" in asked[3].user_attrs["error"]
+    assert processes_of("hydra.sweep.dir=sweep") == []

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,21 +90,34 @@ class Pruner(Callback):
     """Reports the metric that is pruned on at every log point, and stops the run when it is told to.
 
     It stands after the run's LogPoint. A run that goes on from a checkpoint reports the log points before it again.
+    Of several processes the first reports, and all stop.
+
+    Args:
+        open_study: called once, by the process that reports.
+        number: of the trial.
     """
 
-    def __init__(self, pruning: Pruning, number: int):
-        self.pruning, self.number = pruning, number
+    def __init__(self, open_study: Callable[[], Pruning], number: int):
+        self.open_study, self.number = open_study, number
+        self.pruning: Pruning | None = None
         self.reported = 0
         self.stopped = False
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         (log_point,) = (one for one in trainer.callbacks if isinstance(one, LogPoint))  # type: ignore[attr-defined]
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        for epoch, row in log_point.history[self.reported :]:
-            stop = self.pruning.report(self.number, epoch, row[self.pruning.metric])
-        self.reported = len(log_point.history)
-        if stop and self.reported < len(data.log_epochs):
+        stop = trainer.strategy.broadcast(trainer.is_global_zero and self._report(log_point.history))
+        if stop and len(log_point.history) < len(data.log_epochs):
             self.stopped = trainer.should_stop = True
+
+    def _report(self, history: list[tuple[int, dict[str, float]]]) -> bool:
+        """Report the log points that were not; returns whether the last one's answer was to stop."""
+        if self.pruning is None:
+            self.pruning = self.open_study()
+        for epoch, row in history[self.reported :]:
+            stop = self.pruning.report(self.number, epoch, row[self.pruning.metric])
+        self.reported = len(history)
+        return stop
 
 
 class Pictures(Callback):

@@ -65,7 +65,7 @@ def train(cfg: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     directory, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
     if hydra.mode == RunMode.RUN:
-        return train_run(cfg, directory, overrides)
+        return train_run(cfg, directory, overrides, pruner=_pruner(pruning.asked_of_process()))
     before = ledger.ended(directory, record.fingerprint(plain(cfg), build_dataset(cfg.data).digest))
     if before and before["state"] == ledger.FAILED:
         raise Diverged(before["error"].splitlines()[-1])
@@ -73,8 +73,7 @@ def train(cfg: DictConfig) -> float | None:
         return None
     if before:
         return ledger.metrics(directory)[cfg.objective.metric]
-    found = pruning.of(hydra)
-    pruner = Pruner(found, hydra.job.num) if found else None
+    pruner = _pruner(pruning.asked(hydra, hydra.job.num))
     return train_run(cfg, directory, overrides, show=False, pruner=pruner)
 
 
@@ -124,7 +123,8 @@ def train_run(
         with time_limit(cfg.time_limit if first else None):
             fit(module, data, trainer, checkpoint)
         if pruner and pruner.stopped:
-            _prune(directory, log_point, logger, keeper.spent())
+            if first:
+                _prune(directory, log_point, logger, keeper.spent())
             return None
         metrics = final_metrics(module, data)
         objective = _objective(cfg, metrics)
@@ -247,6 +247,10 @@ def final_metrics(module: NetworkModule, data: TensorDataModule) -> dict[str, fl
         if not math.isfinite(value):
             raise Diverged(f"{name} is {value} at the end of training")
     return {**metrics, **analyse(module.network, data.dataset)}
+
+
+def _pruner(asked: pruning.Asked | None) -> Pruner | None:
+    return Pruner(asked.open, asked.number) if asked else None
 
 
 def _begin(cfg: DictConfig, directory: Path, overrides: list[str], dataset: Dataset) -> None:

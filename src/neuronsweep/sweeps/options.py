@@ -26,7 +26,7 @@ class Search:
     _target_: str = "hydra_plugins.neuronsweep.optuna_sweeper.OptunaSweeper"
     # the study's total, trials of earlier commands included
     n_trials: int = _key(100, AT_LEAST_ONE)
-    # trials asked for at once, trained together and told in order; null: 32, one with hydra/launcher=basic
+    # trials asked for at once, trained together and told in order; null: 32, or one where runs are trained one by one
     batch: int | None = _key(None, AT_LEAST_ONE)
     # key -> choice(...), range(...), interval(...); the command line adds to it and goes before it
     params: dict[str, Any] = field(default_factory=dict)

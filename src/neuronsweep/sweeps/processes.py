@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from neuronsweep import cli
 from neuronsweep.errors import Diverged, TookTooLong, UserError, WorkerError
-from neuronsweep.sweeps import ledger, lock
+from neuronsweep.sweeps import ledger, lock, pruning
 from neuronsweep.sweeps.compose import Composer
 from neuronsweep.sweeps.supervise import Command, Exit, supervise
 
@@ -110,6 +110,8 @@ class Processes:
             environment.pop("HYDRA_FULL_ERROR", None)
         threads, limit, devices = (cfg.threads, cfg.time_limit, cfg.trainer.devices) if self.ours else (1, None, 1)
         environment |= {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
+        if asked := pruning.asked(hydra, number):
+            environment |= asked.environment()
         return Command(
             words=[sys.executable, str(self.script), *words],
             environment=environment,
@@ -157,6 +159,8 @@ class Processes:
         state = self._state(number) if self.ours else None
         if state == ledger.COMPLETE:
             return ledger.metrics(directory)[self.compose(overrides).objective.metric]
+        if state == ledger.PRUNED:
+            return None
         if state == ledger.FAILED:
             error = ledger.status(directory)["error"]
             if len(error.splitlines()) == 1:

@@ -1,11 +1,14 @@
 """The seam between those who train and the pruner: a value at a log epoch goes in, whether to stop comes out."""
 
+import json
+import os
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from omegaconf import DictConfig
+from omegaconf import OmegaConf
 
 if TYPE_CHECKING:
     import optuna
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
 
 # Seconds between two looks at what other processes have reported.
 LOOK = 1.0
+# How a process is told which trial it trains.
+ASKED = "NEURONSWEEP_TRIAL"
 
 
 class Prunes(Protocol):
@@ -133,20 +138,59 @@ class Pruning:
         return self.mirror.get_trials(deepcopy=False)[number]
 
 
-def of(hydra: Any) -> Pruning | None:
-    """The pruning of a Hydra job that Optuna asked for and that some launcher runs, through the study's storage."""
+@dataclass(frozen=True)
+class Asked:
+    """A run of a search with pruning that reaches its study through the storage, because another process trains it.
+
+    Attributes:
+        number: of its trial.
+        storage, study_name, n_trials: where the study is, and its total.
+        pruner, pruner_options: as in hydra.sweeper.
+    """
+
+    number: int
+    storage: str
+    study_name: str
+    n_trials: int
+    pruner: str
+    pruner_options: dict[str, Any]
+
+    def open(self) -> Pruning:
+        """The pruning of this run alone."""
+        from neuronsweep.sweeps.storage import open_storage
+        from neuronsweep.sweeps.study import Study
+
+        study = Study(open_storage(self.storage), self.study_name, self.n_trials)
+        found = of_study(study, self, own=[self.number], shared=True)
+        assert found
+        return found
+
+    def environment(self) -> dict[str, str]:
+        """What a process finds it by that is started for this run."""
+        return {ASKED: json.dumps(asdict(self))}
+
+
+def asked(hydra: Any, number: int) -> Asked | None:
+    """A Hydra job as a run that Optuna may prune, None where it is no such run."""
     options = hydra.sweeper
     if options.get("pruner", "none") == "none" or "n_trials" not in options:
         return None
-    from neuronsweep.sweeps.storage import open_storage, place
-    from neuronsweep.sweeps.study import Study
+    from neuronsweep.sweeps.storage import place
 
-    storage = open_storage(place(options.storage, Path(hydra.sweep.dir)))
-    study = Study(storage, options.study_name, options.n_trials)
-    return of_study(study, options, own=[hydra.job.num], shared=True)
+    where = place(options.storage, Path(hydra.sweep.dir))
+    own = OmegaConf.to_container(options.pruner_options, resolve=True)
+    assert isinstance(own, dict)
+    return Asked(
+        number, where, options.study_name, options.n_trials, options.pruner, {str(k): v for k, v in own.items()}
+    )
 
 
-def of_study(study: "Study", options: DictConfig, own: Collection[int], shared: bool = False) -> Pruning | None:
+def asked_of_process() -> Asked | None:
+    """The run that this process was started for, where Optuna may prune it."""
+    return Asked(**json.loads(os.environ[ASKED])) if ASKED in os.environ else None
+
+
+def of_study(study: "Study", options: Any, own: Collection[int], shared: bool = False) -> Pruning | None:
     """The pruning that hydra.sweeper asks for in a study that has begun, or None."""
     from neuronsweep.sweeps import samplers
     from neuronsweep.sweeps.study import PRUNING

@@ -61,7 +61,8 @@ class Search:
         self.directory = Path(config.hydra.sweep.dir)
         self.compose = Composer(context.config_loader, config)
         self.launcher: str = config.hydra.runtime.choices["hydra/launcher"]
-        together = EACH if self.options.workers > 1 else ALONE if self.launcher == "basic" else TOGETHER
+        alone = self.launcher == "basic" or config.trainer.devices > 1
+        together = EACH if self.options.workers > 1 else ALONE if alone else TOGETHER
         self.batch: int = self.options.batch or together
 
     @property
