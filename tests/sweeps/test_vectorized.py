@@ -234,7 +234,7 @@ def test_a_killed_sweep_goes_on_to_the_same_bits(command, sweep, tmp_path):
 
 
 def test_an_interrupted_sweep_says_how_it_goes_on(command, tmp_path):
-    process = start(tmp_path, "seed=0,1", "epochs=20000", "hydra/launcher=basic", "trainer.checkpoint_seconds=0.1")
+    process = start(tmp_path, "seed=0,1", "epochs=3000", "hydra/launcher=basic", "trainer.checkpoint_seconds=0.1")
     wait_until((tmp_path / "sweep" / "0000" / ledger.CHECKPOINT).exists)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)
