@@ -63,8 +63,9 @@ def command(tmp_path):
     def command(
         script: str, *words: str, timeout: float = 120, report: bool = False, **environment: str
     ) -> subprocess.CompletedProcess:
-        if script == "train.py" and "-m" in words and not report:
-            words = (*words, "~hydra.callbacks.report")
+        without = "~hydra.callbacks.report"
+        if script == "train.py" and "-m" in words and without not in words and not report:
+            words = (*words, without)
         return run(script, *words, cwd=tmp_path, timeout=timeout, environment=environment)
 
     return command

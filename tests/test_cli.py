@@ -101,6 +101,7 @@ def test_a_run_directory_is_not_written_twice(command):
         (["data=null"], "data=null is not allowed: a group is chosen by a name"),
         (["-m", "seed=0,1", "data=sine,null"], "data=sine,null is not allowed: a group is chosen by a name"),
         (["=3"], "=3 is not allowed"),
+        (["-m", "hydra.sweeper=5"], "hydra.sweeper=5 is not allowed: a group of Hydra's is chosen by a name"),
         (["-m", "epoch=3,4"], "epoch is not a key of the config; did you mean epochs?"),
         (["~epochs"], "~epochs is not allowed: the config needs all of its keys"),
         (["~trainer"], "~trainer is not allowed: the config needs all of its keys"),

@@ -73,6 +73,11 @@ def command() -> Iterator[None]:
             if key in ("", *SCHEMAS) and not all(named.fullmatch(one) and one != "null" for one in value.split(","))
         ]
         stop(f"{' '.join(words)} is not allowed: a group is chosen by a name, GROUP=NAME")
+    except TypeError:  # Hydra looks into what it takes for a mapping
+        words = [word for word in sys.argv[1:] if re.match(r"\+*hydra\.\w+=[^{]", word)]
+        if TRACEBACK_WANTED or not words:
+            raise
+        stop(f"{words[0]} is not allowed: a group of Hydra's is chosen by a name, hydra/GROUP=NAME")
     except (UserError, Diverged, TookTooLong, HydraException, OmegaConfBaseException) as error:
         if TRACEBACK_WANTED:
             raise
