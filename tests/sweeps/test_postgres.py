@@ -1,13 +1,9 @@
 """A study that several processes share in PostgreSQL: none of its trials is lost or trained twice."""
 
 import os
-import pwd
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -15,39 +11,30 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from neuronsweep.sweeps import ledger
+from benchmarks import postgres_workers
+from neuronsweep.errors import Unwritable
+from neuronsweep.sweeps import ledger, study
 from neuronsweep.sweeps.storage import open_storage
 from tests.commands import ROOT
 from tests.kill_loop import results
 
-BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-pytestmark = pytest.mark.skipif(not BINARIES, reason="PostgreSQL is not installed: apt-get install postgresql")
+pytestmark = pytest.mark.skipif(
+    not postgres_workers.PROGRAMS, reason="PostgreSQL is not installed: apt-get install postgresql"
+)
 
 WORDS = ("-m", "sweep=optuna", "data=moons", "epochs=3000", "log_points=3", "logger=none", "~hydra.callbacks.report")
 
 
 @pytest.fixture(scope="module")
-def server():
-    """The URL of a server of its own, which ends with the tests; as root it runs as the user postgres."""
-    directory = Path(tempfile.mkdtemp(prefix="postgres-"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    other = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    if other:
-        user = pwd.getpwnam("postgres")
-        os.chown(directory, user.pw_uid, user.pw_gid)
+def running():
+    """A server of its own, which ends with the tests."""
+    with postgres_workers.server() as found:
+        yield found
 
-    def run(program: str, *words: str) -> None:
-        command = [*other, str(BINARIES[-1] / program), "-D", str(directory / "data"), *words]
-        subprocess.run(command, check=True, cwd=directory, stdout=subprocess.DEVNULL)
 
-    run("initdb", "--auth=trust", "--username=postgres", "--no-sync")
-    options = f"-p {port} -k {directory} -c listen_addresses=127.0.0.1 -c fsync=off"
-    run("pg_ctl", "--wait", "--log", str(directory / "log"), "-o", options, "start")
-    yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
-    run("pg_ctl", "--wait", "--mode=immediate", "stop")
-    shutil.rmtree(directory)
+@pytest.fixture
+def server(running):
+    return running.url
 
 
 def finished(server: str, study: str) -> list[optuna.trial.FrozenTrial]:
@@ -76,20 +63,46 @@ def workers_of(process: subprocess.Popen) -> list[int]:
     return sorted(int(child) for path in lists for child in path.read_text().split())
 
 
-def test_a_killed_workers_trial_is_asked_again(server, tmp_path):
+def test_a_killed_worker_and_a_server_that_starts_anew_cost_no_trial(running, tmp_path):
     search = ("hydra.sweeper.n_trials=24", "hydra.sweeper.workers=4", "hydra.sweeper.study_name=workers")
-    process = start(tmp_path, *search, f"hydra.sweeper.storage={server}", "hydra.sweep.dir=sweep")
+    process = start(tmp_path, *search, f"hydra.sweeper.storage={running.url}", "hydra.sweep.dir=sweep")
     wait_for_runs(tmp_path / "sweep", 3, process)
     os.kill(workers_of(process)[0], signal.SIGKILL)
+    running.stop()
+    time.sleep(1)  # for everybody to see it
+    running.start()
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 0, out
-    assert "workers died, their trials are asked again" in out
-    trials = finished(server, "workers")
+    assert "1 workers died, their trials are asked again" in out
+    trials = finished(running.url, "workers")
     assert [trial.number for trial in trials if trial.state == TrialState.COMPLETE] == list(range(24))
     assert [row["state"] for row in results(tmp_path / "sweep")] == ["COMPLETE"] * 24
     for number, trial in enumerate(trials):
         run = ledger.run_directory(tmp_path / "sweep", number)
         assert ledger.metrics(run)["val/loss"] == trial.value
+
+
+def test_a_server_that_stays_away_is_named_in_one_line(running, monkeypatch):
+    open_storage.cache_clear()
+    study.begin(open_storage(running.url), "away", 3, {}, False, ("minimize",), [])
+    found = study.Study(open_storage(running.url), "away", 3)
+    monkeypatch.setattr("neuronsweep.sweeps.database.PATIENCE", 0.1)
+    running.stop()
+    try:
+        for _ in range(2):  # not waited for a second time
+            with pytest.raises(
+                Unwritable, match=r"hydra.sweeper.storage=postgresql.* has not answered for 0.1 seconds"
+            ):
+                found.claim(2)
+    finally:
+        running.start()
+    assert found.claim(2) == [0, 1]
+
+
+def test_twenty_workers_lose_and_double_no_trial(server):
+    found = postgres_workers.simulate(server, "many", workers=20, trials=60, batch=2)
+    assert sorted(found.trained.elements()) == list(range(60))
+    assert found.told == [TrialState.COMPLETE] * 60
 
 
 def test_two_commands_join_one_study(server, tmp_path):

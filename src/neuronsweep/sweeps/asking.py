@@ -60,8 +60,8 @@ class Asker:
 
     def run(self) -> None:
         """Go on until all trials of the study have ended, those that other processes train included."""
-        while self.study.unfinished() and not self.stop():
-            self.study.reclaim(self.blame)
+        self.study.reclaim(self.blame)
+        while not self.stop():
             numbers = self.study.claim(self.batch)
             if numbers:
                 try:
@@ -72,7 +72,10 @@ class Asker:
                     raise
                 self.news()
             elif not self._tell_held():
-                time.sleep(LOOK)
+                if not self.study.unfinished():
+                    return
+                if not self.study.reclaim(self.blame):
+                    time.sleep(LOOK)
 
     def _train(self, numbers: Sequence[int]) -> None:
         jobs: dict[int, list[str]] = {}

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock, get_lock_file
 
@@ -128,8 +128,13 @@ def open_storage(where: str) -> BaseStorage:
     try:
         if "://" not in where:
             return JournalFile(where)
-        connect = {"connect_timeout": TIMEOUT} if where.startswith(("postgresql", "mysql")) else {}
-        return RDBStorage(_with_password(where), engine_kwargs={"connect_args": connect, "pool_pre_ping": True})
+        from neuronsweep.sweeps.database import Database  # late: needs SQLAlchemy, which journals do not
+
+        keys: dict[str, Any] = {"pool_pre_ping": True}
+        if where.startswith(("postgresql", "mysql")):
+            # one connection a process is kept: a server has 100 at most unless somebody says otherwise
+            keys |= {"connect_args": {"connect_timeout": TIMEOUT}, "pool_size": 1}
+        return Database(_with_password(where), f"hydra.sweeper.storage={mask(where)}", engine_kwargs=keys)
     except ImportError as error:
         needs = ": pip install 'neuronsweep[postgres]'" if where.startswith("postgresql") else ""
         raise UserError(f"hydra.sweeper.storage={mask(where)} needs a package: {error.name}{needs}") from None

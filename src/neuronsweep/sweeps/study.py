@@ -68,9 +68,10 @@ class Study:
     """
 
     def __init__(self, storage: BaseStorage, name: str, total: int):
-        self.storage, self.name, self.total = storage, name, total
-        self.optuna = Ranked(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler(0))
-        self.id = storage.get_study_id_from_name(name)
+        # of a database with Optuna's cache of what cannot change any more, which a trial of it must have passed through
+        self.storage, self.name, self.total = optuna.storages.get_storage(storage), name, total
+        self.optuna = Ranked(study_name=name, storage=self.storage, sampler=optuna.samplers.RandomSampler(0))
+        self.id = self.storage.get_study_id_from_name(name)
         self.me = liveness.identity()
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
@@ -114,15 +115,21 @@ class Study:
     def claim(self, batch: int) -> list[int]:
         """Numbers of the next trials, now RUNNING and this process's: up to the next multiple of ``batch``.
 
-        So a sweep that goes on has the batches of one that was not interrupted.
+        So a sweep that goes on has the batches of one that was not interrupted. Where another process was faster, the
+        rest of its batch is left to it: many workers that fight for each trial would keep a database from its work.
         """
         claimed: list[int] = []
+        left: int | None = None
         for trial in self.trials(TrialState.WAITING):
             if claimed and trial.number // batch != claimed[0] // batch:
                 break
+            if trial.number // batch == left:
+                continue
+            left = trial.number // batch
             with contextlib.suppress(UpdateFinishedTrialError):
                 if self.storage.set_trial_state_values(self._trial_id(trial.number), TrialState.RUNNING):
                     claimed.append(trial.number)
+                    left = None
         with together(self.storage):
             for number in claimed:
                 self.storage.set_trial_user_attr(self._trial_id(number), OWNER, self.me)
