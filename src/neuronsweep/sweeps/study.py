@@ -128,11 +128,9 @@ class Study:
             left = trial.number // batch
             with contextlib.suppress(UpdateFinishedTrialError):
                 if self.storage.set_trial_state_values(self._trial_id(trial.number), TrialState.RUNNING):
+                    self.storage.set_trial_user_attr(self._trial_id(trial.number), OWNER, self.me)
                     claimed.append(trial.number)
                     left = None
-        with together(self.storage):
-            for number in claimed:
-                self.storage.set_trial_user_attr(self._trial_id(number), OWNER, self.me)
         return claimed
 
     def suggest(self, number: int, sampler: BaseSampler, ask: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
