@@ -149,10 +149,12 @@ def environment(threads: int, device: str) -> dict[str, Any]:
 
 
 def _gpu() -> dict[str, Any]:
-    import torch  # late: what runs on a CPU asks for its record before it needs torch
-
+    # the driver's own words: torch's would begin CUDA in a process that forks workers, in which it then cannot begin
     driver = Path("/proc/driver/nvidia/version")
-    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    cards = [path.read_text() for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))]
+    names = [
+        line.partition(":")[2].strip() for card in cards for line in card.splitlines() if line.startswith("Model:")
+    ]
     return {"gpus": names, "driver": driver.read_text().splitlines()[0] if driver.is_file() else None}
 
 

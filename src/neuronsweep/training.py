@@ -222,6 +222,8 @@ def build_trainer(cfg: DictConfig, data: TensorDataModule, logger: Logger | None
         devices=keys.devices,
         strategy=DDPStrategy(timeout=PATIENCE) if keys.strategy == "ddp" else keys.strategy,
         precision=keys.precision,
+        # a CPU is so by itself; "warn" because a module of the user's may need what has no such form
+        deterministic="warn" if keys.accelerator == "gpu" else None,
         max_epochs=len(data.log_epochs),
         logger=logger or False,
         callbacks=callbacks,
@@ -308,5 +310,5 @@ def _checkpoint(directory: Path) -> Path | None:
 
 
 def _last_epoch(checkpoint: Path) -> int:
-    callbacks = torch.load(checkpoint, weights_only=True)["callbacks"]
+    callbacks = torch.load(checkpoint, weights_only=True, map_location="cpu")["callbacks"]
     return callbacks[LogPoint.__qualname__]["history"][-1][0]

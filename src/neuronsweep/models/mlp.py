@@ -82,7 +82,8 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return x
-        keep = torch.rand(x.shape, generator=self.generator, device=x.device) >= self.p
+        # drawn on the CPU wherever x is, so that masks do not depend on the device
+        keep = (torch.rand(x.shape, generator=self.generator) >= self.p).to(x.device)
         return x * keep / (1 - self.p)
 
 
@@ -134,4 +135,4 @@ class MLP(nn.Module):
         """Draw the next dropout masks from a generator seeded by these numbers (seed, epoch, rank)."""
         if isinstance(self.dropout, Dropout):
             seed = hash(numbers) % 2**63  # Python's hash of integers is the same in every process
-            self.dropout.generator = Generator(next(self.parameters()).device).manual_seed(seed)
+            self.dropout.generator = Generator().manual_seed(seed)

@@ -1,7 +1,9 @@
 """Trains a population from its members to their results, with callbacks, snapshots and an estimate of memory."""
 
+import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -32,7 +34,8 @@ def train(
 ) -> list[Result]:
     """Train members together and return their results in the same order.
 
-    A member's numbers are the same bits in any company on a CPU with one thread.
+    A member's numbers are the same bits in any company on a CPU with one thread; on a GPU the same members have the
+    same bits again.
 
     Args:
         members: of one ``group_key``, none of them ``unsupported``.
@@ -47,33 +50,49 @@ def train(
 
     Raises ValueError for members that cannot be trained together and for a snapshot of other members.
     """
-    population = Population(members, device)
-    if snapshot is not None and snapshot.exists():
-        population.load(torch.load(snapshot, weights_only=True, map_location="cpu"))
-        for epoch, logged in population.logged() if on_log else ():
-            on_log(epoch, logged)  # type: ignore[misc]
-    told: set[int] = set()
+    with deterministic(torch.device(device)):
+        population = Population(members, device)
+        if snapshot is not None and snapshot.exists():
+            population.load(torch.load(snapshot, weights_only=True, map_location="cpu"))
+            for epoch, logged in population.logged() if on_log else ():
+                on_log(epoch, logged)  # type: ignore[misc]
+        told: set[int] = set()
 
-    def tell() -> None:
-        for i in sorted(population.results.keys() - told):
-            told.add(i)
-            if on_result:
-                on_result(i, population.results[i])
+        def tell() -> None:
+            for i in sorted(population.results.keys() - told):
+                told.add(i)
+                if on_result:
+                    on_result(i, population.results[i])
 
-    tell()
-    saved = time.monotonic()
-    while population.alive:
-        logged = population.advance()
-        stopped = on_log(population.epoch, logged) if on_log and logged else None
-        population.close(stopped or ())
         tell()
-        stop = should_stop()
-        if snapshot is not None and (stop or time.monotonic() - saved >= snapshot_seconds):
-            write(snapshot, population.state())
-            saved = time.monotonic()
-        if stop and population.alive:
-            raise Interrupted(f"stopped after epoch {population.epoch}")
-    return [population.results[i] for i in range(len(members))]
+        saved = time.monotonic()
+        while population.alive:
+            logged = population.advance()
+            stopped = on_log(population.epoch, logged) if on_log and logged else None
+            population.close(stopped or ())
+            tell()
+            stop = should_stop()
+            if snapshot is not None and (stop or time.monotonic() - saved >= snapshot_seconds):
+                write(snapshot, population.state())
+                saved = time.monotonic()
+            if stop and population.alive:
+                raise Interrupted(f"stopped after epoch {population.epoch}")
+        return [population.results[i] for i in range(len(members))]
+
+
+@contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """Have CUDA give the same bits again; a CPU does so by itself."""
+    if device.type != "cuda":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS begins
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def member_bytes(member: Member) -> int:
