@@ -1,5 +1,6 @@
 """A study outlives its processes: exact totals, trials given back, samplers that do not repeat themselves."""
 
+import multiprocessing
 import os
 import resource
 import subprocess
@@ -247,6 +248,36 @@ def test_a_journal_that_was_cut_or_cannot_grow_goes_on(begun, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert journal.read_bytes() == before
     assert len(train(begun(3), 3)) == 3
+
+
+def test_what_is_told_of_a_trial_that_others_have_ended_or_got_back_is_in_vain(begun, tmp_path):
+    first = begun(3)
+    assert first.claim(3) == [0, 1, 2]
+    other = study.Study(open_storage.__wrapped__(str(tmp_path / "journal")), "sweep", 3)
+    for number in range(3):
+        other.release(number)
+    assert other.claim(2) == [0, 1]
+    for number in range(2):
+        other.tell(number, Outcome(TrialState.COMPLETE, [1.0], attrs={"directory": "a", "fingerprint": "b"}))
+    for number in range(3):
+        first.tell(number, Outcome(TrialState.COMPLETE, [2.0], attrs={"directory": "c", "fingerprint": "d"}))
+    states = [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.WAITING]
+    assert [trial.state for trial in first.trials()] == [trial.state for trial in other.trials()] == states
+    assert [trial.user_attrs["directory"] for trial in first.trials(TrialState.COMPLETE)] == ["a", "a"]
+
+
+def test_a_process_forked_while_the_journal_is_written_does_not_lock_it(begun):
+    found = begun(3)
+    lock = found.storage.journal._lock
+    lock.acquire()
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    child.start()
+    lock.release()
+    try:
+        assert found.claim(1) == [0]
+    finally:
+        child.kill()
+        child.join()
 
 
 def test_who_is_stopped_gives_its_trials_back_and_blames_none(begun):

@@ -67,8 +67,7 @@ class Asker:
                 try:
                     self._train(numbers)
                 except BaseException:  # stopped, or nothing can be written: nobody is to blame
-                    with contextlib.suppress(Exception):
-                        self._give_back(numbers)
+                    self._give_back(numbers)
                     raise
                 self.news()
             elif not self._tell_held():
@@ -108,9 +107,10 @@ class Asker:
             self._tell_held()
 
     def _give_back(self, numbers: Sequence[int]) -> None:
-        for number in numbers:
+        for number in {*numbers, *self.held}:
             self.held.pop(number, None)
-            self.study.release(number)
+            with contextlib.suppress(Exception):
+                self.study.release(number)
 
     def _originals(self, numbers: Sequence[int]) -> dict[tuple[str, ...], int]:
         """By its overrides, the first trial that has ended, or that others train and that comes before these."""

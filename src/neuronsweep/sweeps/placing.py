@@ -177,6 +177,8 @@ def _employ(search: Search, study: Study) -> None:
             for worker in workers:
                 worker.terminate()
                 worker.join()
+        # one that ended with a word of its own (1), or because it was stopped (130), was not killed by its trial
+        study.reclaim(blame=any(worker.exitcode not in (0, 1, 130) for worker in workers))
         dead = [worker.exitcode for worker in workers if worker.exitcode]
         if dead:
             console.say(f"{len(dead)} workers died, their trials are asked again: exit status {dead[0]}")

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock, get_lock_file
@@ -47,6 +48,8 @@ class FileLock(BaseJournalFileLock):
 
     def release(self) -> None:
         file, self.file = self.file, None
+        # a process that was forked meanwhile has the file open too, and closing it here would not unlock it
+        fcntl.flock(file, fcntl.LOCK_UN)
         file.close()
 
 
@@ -55,27 +58,26 @@ class Journal(JournalFileBackend):
 
     def __init__(self, path: str):
         super().__init__(path, lock_obj=FileLock(Path(path)))
-        self._held: list[dict[str, Any]] | None = None
-        self._holding = threading.Lock()
+        self._mine = threading.local()  # lines that a thread holds; others go on writing theirs
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
         """Write what is appended in the block at its end: a line at a time is safe on disk after milliseconds."""
-        with self._holding:
-            self._held = []
+        if getattr(self._mine, "held", None) is not None:  # inside another such block
+            yield
+            return
+        held = self._mine.held = []
         try:
             yield
         finally:
-            with self._holding:
-                logs, self._held = self._held, None
-            if logs:
-                self.append_logs(logs)
+            self._mine.held = None
+            if held:
+                self.append_logs(held)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        with self._holding:
-            if self._held is not None:
-                self._held += logs
-                return
+        if getattr(self._mine, "held", None) is not None:
+            self._mine.held += logs
+            return
         content = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
         with get_lock_file(self._lock), open(self._file_path, "r+b", buffering=0) as file:
             end = _end_of_lines(file)
@@ -98,9 +100,21 @@ class JournalFile(JournalStorage):
         super().__init__(self.journal)
 
 
-def together(storage: BaseStorage) -> contextlib.AbstractContextManager[None]:
-    """Keep what is told to a storage in the block until its end, where that is faster; nobody sees it before."""
-    return storage.journal.together() if isinstance(storage, JournalFile) else contextlib.nullcontext()
+@contextlib.contextmanager
+def together(storage: BaseStorage) -> Iterator[None]:
+    """Keep what is told to a storage in the block until its end, where that is faster; nobody sees it before.
+
+    What is told of a trial that another process has finished is in vain, without a word.
+    """
+    if not isinstance(storage, JournalFile):
+        yield
+        return
+    with storage.journal.together():
+        yield
+    while True:  # Optuna says of each such line that it is in vain when it reads it, one at a time
+        with contextlib.suppress(UpdateFinishedTrialError):
+            storage.get_all_studies()
+            return
 
 
 def _end_of_lines(file: Any) -> int:

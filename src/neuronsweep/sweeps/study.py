@@ -154,7 +154,7 @@ class Study:
             self.optuna.tell(number, outcome.values, state=outcome.state)
         except (ValueError, RuntimeError):
             # Optuna says so of a trial that is not RUNNING any more, and when an exhaustive sampler has seen everything
-            if not self._frozen(number).state.is_finished():
+            if self._frozen(number).state == TrialState.RUNNING:
                 raise
 
     def report(self, number: int, epoch: int, value: float) -> None:
