@@ -15,7 +15,7 @@ from neuronsweep import console, events, figures
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.errors import Diverged, Unwritable, UserError
 from neuronsweep.sweeps import ledger, lock
-from neuronsweep.sweeps.pruning import Pruning
+from neuronsweep.sweeps.pruning import Prunes
 
 
 class SameConfig(Callback):
@@ -97,9 +97,9 @@ class Pruner(Callback):
         number: of the trial.
     """
 
-    def __init__(self, open_study: Callable[[], Pruning], number: int):
+    def __init__(self, open_study: Callable[[], Prunes], number: int):
         self.open_study, self.number = open_study, number
-        self.pruning: Pruning | None = None
+        self.pruning: Prunes | None = None
         self.reported = 0
         self.stopped = False
 

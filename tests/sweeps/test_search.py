@@ -269,6 +269,11 @@ def test_lightning_runs_are_pruned_too(command, tmp_path):
         assert len(history) < 9
         assert f"#{trial.number} " in done.stdout
     assert done.stdout.count("PRUNED") == len(pruned) + 1
+    again = ledger.run_directory(sweep, pruned[0].number)
+    history = (again / ledger.HISTORY).read_bytes()
+    ledger.discard(again)
+    assert command("scripts/resume.py", "sweep").returncode == 0
+    assert (ledger.status(again)["state"], (again / ledger.HISTORY).read_bytes()) == (ledger.PRUNED, history)
 
 
 # refused in one line -------------------------------------------------------------------------------------------------

@@ -155,12 +155,16 @@ class Asked:
     pruner: str
     pruner_options: dict[str, Any]
 
-    def open(self) -> Pruning:
-        """The pruning of this run alone."""
+    def open(self) -> Prunes:
+        """The pruning of this run alone; one of a trial that has ended is trained again, and ends where it did."""
+        from neuronsweep.sweeps.repair import AsBefore
         from neuronsweep.sweeps.storage import open_storage
-        from neuronsweep.sweeps.study import Study
+        from neuronsweep.sweeps.study import PRUNING, Study
 
         study = Study(open_storage(self.storage), self.study_name, self.n_trials)
+        trial = study.trials()[self.number]
+        if trial.state.is_finished():
+            return AsBefore(study.optuna.user_attrs[PRUNING]["metric"], [trial])
         found = of_study(study, self, own=[self.number], shared=True)
         assert found
         return found
