@@ -6,6 +6,7 @@ Pictures for people to look at are written to $SCREENSHOTS where that is set.
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from neuronsweep.report.build import build
+from neuronsweep.sweeps import ledger
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt-get install chromium")
@@ -70,10 +72,17 @@ def test_the_page_works_alone(sine, tmp_path):
     assert log["width"] <= log["window"]
 
 
-def test_markup_in_names_and_errors_is_text(harmed, tmp_path):
-    log = used(build(harmed), tmp_path)
+def test_markup_in_names_values_and_errors_is_text(harmed, tmp_path):
+    marked = shutil.copytree(harmed, tmp_path / harmed.name)
+    description = (marked / ledger.SWEEP).read_text()
+    (marked / ledger.SWEEP).write_text(description.replace("optimizer.lr=0.1", "optimizer.lr=<b>0.1</b>"))
+    odd = tmp_path / "it's here"
+    odd.mkdir()
+    log = used(build(marked), odd)
     assert log["wrong"] == []
     assert log["title"] == "harmed <img src=x onerror=alert(1)>: val/loss"
+    assert "optimizer.lr=<b>0.1</b>" in log["hover"]
+    assert shlex.join(["python", "scripts/replay.py", str(odd / "0001")]) in log["commands"].splitlines()
 
 
 @pytest.mark.parametrize(

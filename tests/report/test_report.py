@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
@@ -14,6 +15,7 @@ from neuronsweep.errors import UserError
 from neuronsweep.report.answer import number, sentences
 from neuronsweep.report.build import PAGE, TEXT, WriteReport, build
 from neuronsweep.report.compare import compare_sweeps, compared, markdown
+from neuronsweep.report.markdown import escaped, fenced
 from neuronsweep.report.plot import value_axis
 from neuronsweep.report.read import read
 from neuronsweep.report.values import in_order, listed, short, thinned
@@ -42,6 +44,15 @@ def test_the_same_sweep_has_the_same_text(sine):
     assert {"report.html", "report.md", "report-fits.png", "report-metric.png"} == set(before)
 
 
+def test_a_report_does_not_depend_on_where_it_was_built(sine, tmp_path, monkeypatch):
+    build(sine)
+    before = {path.name: path.read_bytes() for path in sine.glob("report*")}
+    moved = shutil.copytree(sine, tmp_path / sine.name)
+    monkeypatch.chdir(moved)
+    build(Path())
+    assert {path.name: path.read_bytes() for path in moved.glob("report*")} == before
+
+
 def test_the_answer_names_the_best_and_what_seeds_cannot_tell(sine):
     first, *then = sentences(read(sine))
     assert first.startswith("On the sine, model.hidden=8 model.act=")
@@ -60,6 +71,9 @@ def test_failures_and_damage_are_told_and_markup_is_text(harmed):
     text = (harmed / TEXT).read_text()
     assert "<script>" not in text
     assert "0001" in text
+    assert "metrics.json is damaged" in text
+    assert str(harmed / "0001") not in text
+    assert "without that of damaged runs (1), which is lost" in text
     states = [row[1] for row in table_of(page)["rows"]]
     assert states == ["COMPLETE", "DAMAGED", "COMPLETE", "FAILED", "FAILED", "FAILED"]
 
@@ -69,10 +83,11 @@ def test_a_running_sweep_and_one_without_results_have_a_report(sine, tmp_path):
     for run in range(4, 12):
         ledger.discard(copy / f"{run:04d}")
     ledger.update(copy / "0003", state=ledger.RUNNING)
-    assert "Of 4 runs 3 COMPLETE, 1 RUNNING." in build(copy).read_text()
+    assert "Of 12 runs 3 COMPLETE, 1 RUNNING, 8 missing or not begun." in build(copy).read_text()
     for run in range(4):
         ledger.discard(copy / f"{run:04d}")
-    assert "No run is complete yet: none has begun." in build(copy).read_text()
+    assert "No run is complete yet: 12 missing or not begun." in build(copy).read_text()
+    assert "replay.py" not in (copy / TEXT).read_text()
 
 
 def test_two_sweeps_are_compared(sine, swept):
@@ -93,6 +108,14 @@ def test_two_sweeps_are_compared(sine, swept):
     assert "Command, config, code, data and versions are the same" in same
 
 
+def test_configurations_are_the_same_whether_a_key_is_swept_or_fixed(sine, swept):
+    words = ("model.act=relu", "data.noise=.1,.2", "seed=range(3)", "epochs=200", "log_points=10", "diagnostics=true")
+    other = read(swept("fixed", "model.hidden=8", *words))
+    found = compared(read(sine), other)
+    assert [cells[0] for cells in found.results] == ["model.hidden=8 model.act=relu data.noise=0.1"]
+    assert found.results[0][-1] == "same"
+
+
 def test_a_comparison_shows_markup_as_text(sine, harmed):
     page, text = (path.read_text() for path in compare_sweeps(harmed, sine))
     assert "<img src=x" not in page + text
@@ -107,6 +130,13 @@ def test_what_is_no_sweep_is_refused(tmp_path, command, sine):
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     done = command("scripts/report.py", str(sine))
     assert done.stdout.strip() == str(sine / PAGE)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "{", '{"swept": [], "objective": {}, "overrides": [], "command": ""}'])
+def test_a_damaged_description_is_named(tmp_path, text):
+    (tmp_path / ledger.SWEEP).write_text(text)
+    with pytest.raises(UserError, match=r"sweep.json is damaged"):
+        build(tmp_path)
 
 
 def test_a_sweep_ends_with_its_report(command, tmp_path):
@@ -124,6 +154,11 @@ def test_a_missing_package_is_named(sine, package, monkeypatch, capsys):
     WriteReport().on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": str(sine)}}}))
     told = f"no report was written: a report needs the package {package}, which is not installed here: make env\n"
     assert capsys.readouterr().err == told
+
+
+def test_text_is_text_in_markdown():
+    assert escaped("a_b ~~c~~ $x$ &lt; <b> #1 | `d`") == (r"a\_b \~\~c\~\~ \$x\$ &amp;lt; &lt;b&gt; \#1 \| \`d\`")
+    assert fenced("a\n```\nb") == "````\na\n```\nb\n````"
 
 
 def test_values_are_few_short_and_labelled():

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import yaml
 
+from neuronsweep.errors import UserError
 from neuronsweep.report.answer import sentences
 from neuronsweep.report.build import TEXT, build
 from neuronsweep.report.charts import charts
@@ -89,3 +90,11 @@ def test_a_search_that_goes_on_with_one_objective(searched, tmp_path):
     for row in sweep.rows:
         ledger.discard(sweep.path(row))
     assert "No trial is complete yet." in build(copy).read_text()
+
+
+@pytest.mark.parametrize("text", ["- one", "{", "states: [}"])
+def test_a_damaged_file_of_the_study_is_named(searched, tmp_path, text):
+    copy = shutil.copytree(searched, tmp_path / "search")
+    (copy / ledger.SEARCH).write_text(text)
+    with pytest.raises(UserError, match=r"optimization_results.yaml is damaged"):
+        build(copy)

@@ -43,7 +43,7 @@ def _build(directory: Path) -> Path:
         markdown.METRIC: metric_png(sweep),
     }
     pictures = {name: content for name, content in drawn.items() if content}
-    Results(directory).write()
+    Results(directory).write(sweep.rows)
     for name, content in pictures.items():
         ledger.write(directory / name, content)
     ledger.write(directory / TEXT, markdown.markdown(sweep, search, pictures))

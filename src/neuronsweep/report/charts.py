@@ -42,10 +42,10 @@ def _runs(sweep: Sweep) -> Chart | None:
         "marker": {"color": COLOURS[0], "opacity": 0.8, "size": 7},
         "hovertemplate": "%{text}<br>%{y:.4g}<extra></extra>",
     }
-    x = {"title": {"text": "rank of the configuration"}}
+    x = {"title": {"text": "place of the configuration in the ranking"}}
     return {
         "title": "Every run",
-        "text": "Every complete run by the rank of its configuration; click one to find it in the table",
+        "text": "Complete runs by the place of their configuration in the ranking; click one to find it in the table",
         "runs": True,
         "data": [point],
         "layout": {"xaxis": x, "yaxis": value_axis(sweep.metric, values)},

@@ -1,8 +1,8 @@
 """Two sweeps side by side: what differs in command, config, code and versions, and in results."""
 
 import base64
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from neuronsweep import record
@@ -54,7 +54,7 @@ def compare_sweeps(first: Path, second: Path) -> list[Path]:
 
 def compared(a: Sweep, b: Sweep) -> Comparison:
     """Compare two sweeps; sweeps of one name are told apart by the directories that they are in."""
-    names = [sweep.directory.resolve().name for sweep in (a, b)]
+    names = [sweep.name for sweep in (a, b)]
     if names[0] == names[1]:
         names = [f"{sweep.directory.resolve().parent.name}/{name}" for sweep, name in zip((a, b), names, strict=True)]
     results = list(_results(a, b)) if a.metric == b.metric else []
@@ -111,21 +111,40 @@ def _origins(a: Sweep, b: Sweep) -> Iterator[tuple[str, str, str]]:
 
 
 def _results(a: Sweep, b: Sweep) -> Iterator[tuple[str, str, str, str, str]]:
-    """Configurations with the same values of all swept keys, in the order of the first sweep's ranking."""
-    others = {tuple(sorted(c.values.items())): c for c in b.configurations}
+    """Configurations with the same values of all that either sweep varies, in the order of the first one's ranking."""
+    keys = sorted({*a.keys, *b.keys})
+    both = {*a.swept} & {*b.swept}
+    others = {_values(b, c, keys, both): c for c in b.configurations}
     for mine in a.configurations:
-        theirs = others.get(tuple(sorted(mine.values.items())))
+        theirs = others.get(_values(a, mine, keys, both))
         if theirs is None:
             continue
         one, two = mine.summary, theirs.summary
         ratio = number(two.mean / one.mean) if one.mean else ""
-        several = one.n > 1 and two.n > 1
+        several = one.has_interval and two.has_interval
         apart = "intervals do not overlap" if several and (one.high < two.low or two.high < one.low) else ""
-        yield mine.name, _told(mine), _told(theirs), ratio, "same" if one == two else apart
+        yield (
+            replace(mine, values={**mine.values, **theirs.values}).name,
+            _told(mine),
+            _told(theirs),
+            ratio,
+            "same" if one == two else apart,
+        )
+
+
+def _values(sweep: Sweep, configuration: Configuration, keys: Sequence[str], both: Collection[str]) -> tuple[str, ...]:
+    """What a configuration has of some keys, swept or not; a group that one sweep alone varies is all that is in it."""
+    row = configuration.best
+    flat = record.flatten(ledger.read_json(sweep.path(row) / ledger.RECORD)["config"])
+    found = []
+    for key in keys:
+        group = {name: value for name, value in flat.items() if name.startswith(f"{key}.")}
+        found.append(str(flat[key] if key in flat else group if group and key not in both else row.get(key)))
+    return tuple(found)
 
 
 def _told(configuration: Configuration) -> str:
     found = configuration.summary
-    if found.n < 2:
+    if not found.has_interval:
         return number(found.mean)
     return f"{number(found.mean)} ({number(found.low)} to {number(found.high)}, {found.n} seeds)"

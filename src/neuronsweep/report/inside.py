@@ -4,15 +4,13 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from neuronsweep.report.plot import COLOURS, DASHES, Chart, value_axis
+from neuronsweep.report.plot import COLOURS, DARK_TO_LIGHT, DASHES, Chart, value_axis
 from neuronsweep.report.read import Configuration, Sweep
 from neuronsweep.report.values import spread_out
 from neuronsweep.sweeps import ledger
 
 # Configurations, replicates of each, log points and layers that are shown of more.
 CONFIGURATIONS, REPLICATES, MOMENTS, LAYERS = 24, 10, 40, 12
-# Dark to light, for the first layer to the last: as Viridis, without its ends, which one of two backgrounds hides.
-FIRST_TO_LAST = ("#46528b", "#365d8d", "#2b758e", "#228c8d", "#1fa287", "#37b878", "#67cc5c", "#a2da37")
 KINDS = {
     "gradient": ("Norm of the gradient", "Of the loss on all train samples by a layer's weights"),
     "update": ("Update to weight", "What the last step changed of a layer's weights, as a share of their size"),
@@ -104,7 +102,7 @@ def _over_epochs(one: Inside, kind: str) -> Chart:
             "y": values,
             "mode": "lines",
             "name": f"layer {_number(layer)}",
-            "line": {"color": FIRST_TO_LAST[round(i * (len(FIRST_TO_LAST) - 1) / max(1, len(layers) - 1))]},
+            "line": {"color": DARK_TO_LIGHT[round(i * (len(DARK_TO_LIGHT) - 1) / max(1, len(layers) - 1))]},
             "hovertemplate": "epoch %{x}: %{y:.3g}",
         }
         for i, (layer, values) in enumerate(layers.items())

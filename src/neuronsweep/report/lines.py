@@ -1,15 +1,16 @@
-"""Results against a swept key: means with intervals over seeds, beside the best possible fit where it is known."""
+"""Results against a swept key: the best means there with intervals over seeds, beside the best possible fit."""
 
 import math
 from collections.abc import Mapping, Sequence
 
 from neuronsweep.report.plot import COLOURS, DASHES, Chart, key_axis, scale, value_axis
-from neuronsweep.report.read import Row, Sweep, configurations
+from neuronsweep.report.read import Configuration, Row, Sweep, best_in_places, configurations
 from neuronsweep.report.values import in_order, is_scale, short, spread_out
 
 # Keys that are drawn from left to right, and keys that get lines of their own, where they are swept.
 ACROSS = ("model.hidden", "model.depth", "optimizer.lr", "data.noise", "epochs", "batch_size")
-DOWN = ("model.act", "optimizer", "model.out_act", "model.init", "data", "model.depth")
+# Results on different data never share a line.
+DOWN = ("data", "experiment", "model.act", "optimizer", "model.out_act", "model.init", "model.depth")
 LINES = 7
 # What a run came to, what it could have come to at best, and what the best linear model comes to.
 REACHED, LEAST, LINEAR = "train/loss", "optimum/loss", "optimum/linear"
@@ -32,18 +33,45 @@ def metric_chart(sweep: Sweep) -> Chart | None:
         text = f"{sweep.metric} of every complete trial" + (f", a colour a value of {down}" if down else "")
     else:
         text = f"Mean {sweep.metric} at every value of {across}" + (f", a line a value of {down}" if down else "")
-    if not sweep.is_search and any(configuration.summary.n > 1 for configuration in sweep.configurations):
-        text += ", shaded its 95% interval over the runs"
-    return {"title": f"{sweep.metric} against {across}", "text": text, **_chart(sweep, sweep.metric, across, down)}
+        text += best_of(sweep)
+    if not sweep.is_search and any(configuration.summary.has_interval for configuration in sweep.configurations):
+        text += "; shaded its 95% interval over seeds"
+    lines = _chart(sweep, sweep.metric, sweep.mode, across, down)
+    return {"title": f"{sweep.metric} against {across}", "text": text, **lines}
+
+
+def best_of(sweep: Sweep) -> str:
+    """Which of several configurations are shown at a place of ``axes_of``, in words."""
+    rest = [key for key in sweep.keys if key not in axes_of(sweep)]
+    return f", with the best {' and '.join(rest)} for it" if rest else ""
+
+
+def lines(sweep: Sweep, metric: str, mode: str) -> dict[str, dict[str, Configuration]]:
+    """The best configuration at every place of ``axes_of``: by the value of the second key, then of the first.
+
+    Those of one key have one line, of the metric's name. Intervals are over seeds: nothing else is averaged over.
+    """
+    across, down = axes_of(sweep)
+    assert across is not None
+    ranked = configurations(sweep.rows, sweep.keys, metric, mode)
+    places = best_in_places(ranked, [across, down] if down else [across])
+    ticks = [tick for tick in in_order(sweep.asked[across]) if any(place[0] == tick for place in places)]
+    if not down:
+        return {metric: {tick: places[tick,] for tick in ticks}}
+    names = [name for name in in_order(sweep.asked[down]) if any(place[1] == name for place in places)]
+    return {
+        name: {tick: places[tick, name] for tick in ticks if (tick, name) in places}
+        for name in spread_out(names, LINES)
+    }
 
 
 def optimum_chart(sweep: Sweep) -> Chart | None:
     """The train loss against a swept key, beside the least that any network of that shape can have."""
     across, down = axes_of(sweep)
     complete = [row for row in sweep.complete() if REACHED in row]
-    if across is None or not any(LINEAR in row for row in complete):
+    if across is None or len(sweep.by_data) > 1 or not any(LINEAR in row for row in complete):
         return None
-    chart = _chart(sweep, REACHED, across, down)
+    chart = _chart(sweep, REACHED, "min", across, down)
     names = {LEAST: "the least possible", LINEAR: "best linear model"}
     for metric, dash in ((LEAST, "solid"), (LINEAR, "dot")):
         found = least(complete, across, metric)
@@ -64,8 +92,9 @@ def optimum_chart(sweep: Sweep) -> Chart | None:
     chart["layout"]["yaxis"] = value_axis(REACHED, [value for value in drawn if value > 0])
     return {
         "title": f"How far from the best possible: {REACHED}",
-        "text": "The least possible is that of a piecewise-linear function with as many kinks as the network can make, "
-        "put where they help most; where it is not known there is none",
+        "text": f"Mean {REACHED} at every value of {across}{best_of(sweep)}. The least possible is that of a "
+        "piecewise-linear function with as many kinks as the network can make, put where they help most; where it is "
+        "not known there is none",
         **chart,
     }
 
@@ -79,48 +108,52 @@ def least(rows: Sequence[Row], across: str, metric: str) -> Mapping[str, float]:
     return {value: min(found[value]) for value in in_order(list(found))}
 
 
-def _chart(sweep: Sweep, metric: str, across: str, down: str | None) -> Chart:
+def _chart(sweep: Sweep, metric: str, mode: str, across: str, down: str | None) -> Chart:
     complete = [row for row in sweep.complete() if metric in row]
     values = [str(row[across]) for row in complete]
-    keys = [across] if down is None else [across, down]
-    results = [c.summary.mean for c in configurations(complete, keys, metric, sweep.mode)]
+    data: list[Chart] = []
     if sweep.is_search:
         results = [float(row[metric]) for row in complete]
-    data: list[Chart] = []
-    for i, line in enumerate(spread_out(in_order([str(row[down]) for row in complete]), LINES) if down else [metric]):
-        rows = [row for row in complete if not down or str(row[down]) == line]
-        colour, dash = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
-        if sweep.is_search:
-            data.append(_scattered(sweep, rows, across, metric) | {"name": short(line), "marker": {"color": colour}})
-        else:
-            data += _means(rows, across, metric, sweep.mode, scale(results), short(line), colour, dash)
+        for i, line in enumerate(
+            spread_out(in_order([str(row[down]) for row in complete]), LINES) if down else [metric]
+        ):
+            rows = [row for row in complete if not down or str(row[down]) == line]
+            colour = {"color": COLOURS[i % len(COLOURS)]}
+            data.append(_scattered(sweep, rows, across, metric) | {"name": short(line), "marker": colour})
+    else:
+        found = lines(sweep, metric, mode)
+        results = [configuration.mean for line in found.values() for configuration in line.values()]
+        for i, (name, shown) in enumerate(found.items()):
+            style = {"color": COLOURS[i % len(COLOURS)], "dash": DASHES[i % len(DASHES)]}
+            data += _line(shown, short(name), style, scale(results))
     layout = {"xaxis": key_axis(across, values), "yaxis": value_axis(metric, results)}
     return {"data": data, "layout": layout | {"legend": {"title": {"text": down or ""}}}, "runs": sweep.is_search}
 
 
-def _means(
-    rows: Sequence[Row], across: str, metric: str, mode: str, scale: str, name: str, colour: str, dash: str
-) -> list[Chart]:
-    found = {c.values[across]: c.summary for c in configurations(rows, [across], metric, mode)}
-    x = in_order(list(found))
-    means = [found[tick] for tick in x]
+def _line(line: Mapping[str, Configuration], name: str, style: Mapping[str, str], scale: str) -> list[Chart]:
+    x, shown = list(line), list(line.values())
+    summaries = [configuration.summary for configuration in shown]
     data: list[Chart] = []
-    if any(s.n > 1 for s in means):
-        floor = min(s.mean for s in means) / 10 if scale == "log" else -math.inf
+    if any(s.has_interval for s in summaries):
+        floor = min(s.mean for s in summaries) / 2 if scale == "log" else -math.inf
         edge = {"x": x, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
-        data.append({"y": [max(s.low, floor) for s in means], "legendgroup": name, **edge})
-        band = {"fill": "tonexty", "fillcolor": f"{colour}30"}
-        data.append({"y": [s.high for s in means], "legendgroup": name, **band, **edge})
+        data.append({"y": [max(s.low, floor) for s in summaries], "legendgroup": name, **edge})
+        band = {"fill": "tonexty", "fillcolor": f"{style['color']}30"}
+        data.append({"y": [s.high for s in summaries], "legendgroup": name, **band, **edge})
+    interval = "{:.4g} (95%: {:.4g} to {:.4g}, {} seeds)"
     data.append(
         {
             "x": x,
-            "y": [s.mean for s in means],
+            "y": [s.mean for s in summaries],
             "mode": "lines+markers",
             "name": name,
             "legendgroup": name,
-            "line": {"color": colour, "dash": dash},
-            "customdata": [[s.n, s.low, s.high] for s in means],
-            "hovertemplate": "%{x}: %{y:.4g} (95%: %{customdata[1]:.4g} to %{customdata[2]:.4g}, n=%{customdata[0]})",
+            "line": style,
+            "text": [
+                f"{c.name}\n{interval.format(s.mean, s.low, s.high, s.n) if s.has_interval else f'{s.mean:.4g}'}"
+                for c, s in zip(shown, summaries, strict=True)
+            ],
+            "hovertemplate": "%{text}<extra></extra>",
         }
     )
     return data

@@ -1,11 +1,13 @@
 """report.md: the answer in text and tables, with pictures beside it; the same bytes while nothing changes."""
 
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-from neuronsweep.report.answer import comparisons, failures, number, sentences, tests_logarithms
+from neuronsweep.report.answer import against, compared, failures, number, sentences
 from neuronsweep.report.inside import inside
-from neuronsweep.report.read import Sweep
+from neuronsweep.report.lines import axes_of
+from neuronsweep.report.read import Configuration, Sweep
 from neuronsweep.report.search import METHODS, Search
 from neuronsweep.report.values import short
 
@@ -20,23 +22,30 @@ def markdown(sweep: Sweep, search: Search | None, pictures: Iterable[str]) -> st
     Args:
         pictures: those of GALLERY, METRIC and SEARCH that there are.
     """
-    parts = [f"# {escaped(sweep.directory.resolve().name)}", " ".join(escaped(s) for s in sentences(sweep, search))]
+    parts = [f"# {escaped(sweep.name)}", " ".join(escaped(s) for s in sentences(sweep, search))]
     have = set(pictures)
     if GALLERY in have:
         parts.append(f"![Fits, one panel a configuration]({GALLERY})")
     if search:
         parts += _search(sweep, search, SEARCH in have)
     if not search or len(search.metrics) == 1:
-        parts.append(ranking(sweep))
+        several = len(sweep.by_data) > 1
+        for data, those in sweep.by_data.items():
+            parts += [f"## The {escaped(data)}"] if several else []
+            parts.append(ranking(sweep, those))
     if METRIC in have:
-        parts.append(f"![{escaped(sweep.metric)} against {escaped(sweep.keys[0])}]({METRIC})")
+        parts.append(f"![{escaped(sweep.metric)} against {escaped(str(axes_of(sweep)[0]))}]({METRIC})")
     parts.append(_insides(sweep))
     failed = failures(sweep)
     if failed:
         rows = [(run, asked, error.strip().splitlines()[-1]) for run, asked, error in failed[:SHOWN]]
         parts += ["## Failures", table(["run", "asked", "error"], rows)]
-    parts += ["## Got by", f"```\n{sweep.description['command']}\n```", record(sweep)]
-    parts.append(f"Any run again: `python scripts/replay.py {shlex.quote(str(sweep.directory.name))} --sample 5`")
+        if len(failed) > SHOWN:
+            parts.append(f"... and {len(failed) - SHOWN} more")
+    parts += ["## Got by", fenced(sweep.description["command"]), record(sweep)]
+    if sweep.complete():
+        parts.append("Five of the runs trained again, and every number compared:")
+        parts.append(fenced(shlex.join(["python", "scripts/replay.py", sweep.name, "--sample", "5"])))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -74,23 +83,30 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.0%}"
 
 
-def ranking(sweep: Sweep) -> str:
-    """The best configurations with interval, best run and comparison with the first."""
-    if not sweep.configurations:
-        return ""
-    compared = [None, *comparisons(sweep)]
+def ranking(sweep: Sweep, those: Sequence[Configuration]) -> str:
+    """The best configurations of a data set with interval, best run and comparison with the first."""
+    comparisons = [None, *compared(sweep, those)]
     rows = []
-    for rank, configuration in enumerate(sweep.configurations[:SHOWN], start=1):
-        found, comparison = configuration.summary, compared[rank - 1] if rank <= len(compared) else None
-        interval = f"{number(found.low)} to {number(found.high)}" if found.n > 1 else ""
-        p = number(comparison.p) if comparison else ""
-        apart = "" if not p else "" if comparison and comparison.separable else "not separable"
+    for rank, configuration in enumerate(those[:SHOWN], start=1):
+        found = configuration.summary
+        interval = f"{number(found.low)} to {number(found.high)}" if found.has_interval else ""
         values = [short(configuration.values[key]) for key in sweep.keys]
         best = f"{number(configuration.results[0])} (#{configuration.best['run']})"
-        rows.append([str(rank), *values, number(found.mean), interval, str(found.n), best, p, apart])
-    test = f"p against rank 1{' (of logarithms)' if tests_logarithms(sweep) else ''}"
-    columns = ["rank", *sweep.keys, sweep.metric, "95% interval", "seeds", "best (run)", test, ""]
-    more = len(sweep.configurations) - SHOWN
+        verdict = against(comparisons[rank - 1] if rank <= len(comparisons) else None)
+        rows.append([str(rank), *values, number(found.mean), interval, str(found.n), best, *verdict])
+    columns = [
+        "rank",
+        *sweep.keys,
+        sweep.metric,
+        "95% interval",
+        "seeds",
+        "best (run)",
+        "against rank 1",
+        "95% interval",
+        "p",
+        "",
+    ]
+    more = len(those) - SHOWN
     return table(columns, rows) + (f"\n\n... and {more} more in results.csv" if more > 0 else "")
 
 
@@ -99,13 +115,12 @@ def record(sweep: Sweep) -> str:
     if not sweep.record:
         return ""
     environment = sweep.record["environment"]
-    seconds = sum(float(row["seconds"] or 0) for row in sweep.rows)
     rows = [
         ("commit", f"{sweep.record['git_sha']}{' with changes' if sweep.record['git_dirty'] else ''}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in environment["packages"].items())),
         ("machine", f"{environment['cpu']}, {environment['device']}, {environment['threads']} thread(s) a run"),
         ("data digest (first run)", sweep.record["data_digest"]),
-        ("training time of all runs", f"{seconds:.1f} s"),
+        ("training time of all runs", time_of(sweep)),
     ]
     return table(["record", ""], rows)
 
@@ -117,8 +132,20 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in shown)
 
 
+def time_of(sweep: Sweep) -> str:
+    """The training time of all runs; damaged ones have lost theirs."""
+    unknown = sum(row["seconds"] == "" for row in sweep.rows)
+    seconds = sum(float(row["seconds"] or 0) for row in sweep.rows)
+    return f"{seconds:.1f} s" + (f", without that of damaged runs ({unknown}), which is lost" if unknown else "")
+
+
+def fenced(text: str) -> str:
+    """Text as a block of code, whatever it holds."""
+    fence = "`" * max(3, *(len(ticks) + 1 for ticks in re.findall("`+", text)), 3)
+    return f"{fence}\n{text}\n{fence}"
+
+
 def escaped(text: str) -> str:
     """Text that Markdown shows as it is, in one line."""
-    for special in "\\`*_[]<>|#":
-        text = text.replace(special, {"<": "&lt;", ">": "&gt;"}.get(special, "\\" + special))
-    return " ".join(text.split())
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return " ".join(re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", text).split())

@@ -2,7 +2,7 @@
 
 import base64
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from neuronsweep import record
 from neuronsweep.report import markdown
-from neuronsweep.report.answer import comparisons, failures, number, sentences, states, tests_logarithms
+from neuronsweep.report.answer import against, compared, failures, number, sentences, states
 from neuronsweep.report.charts import charts
 from neuronsweep.report.inside import inside, inside_charts, layers_chart
+from neuronsweep.report.lines import best_of
 from neuronsweep.report.pictures import describe_gallery
 from neuronsweep.report.places import heat_maps
-from neuronsweep.report.read import Sweep
+from neuronsweep.report.plot import Chart
+from neuronsweep.report.read import Configuration, Sweep
 from neuronsweep.report.search import Search
 from neuronsweep.report.values import short
 from neuronsweep.sweeps import ledger
@@ -46,36 +48,56 @@ def page(sweep: Sweep, search: Search | None, pictures: Mapping[str, bytes]) -> 
     gallery = pictures.get(markdown.GALLERY)
     insides = inside(sweep)
     layers = layers_chart(insides)
+    failed = failures(sweep)
+    drawn = charts(sweep, search) | ({"layers": layers} if layers else {})
+    choices = {"heat": heat_maps(sweep), "inside": inside_charts(insides)}
     return template("report.html.jinja").render(
         sweep=sweep,
-        name=sweep.directory.resolve().name,
         search=search,
         sentences=sentences(sweep, search),
-        states=states(sweep),
+        states=states(sweep, search),
         gallery=base64.b64encode(gallery).decode() if gallery else None,
         gallery_text=describe_gallery(sweep, search) if gallery else "",
-        ranking=_ranking(sweep),
+        best_of=best_of(sweep),
+        rankings={data: _ranking(sweep, those) for data, those in sweep.by_data.items()},
         replicated=any(configuration.summary.n > 1 for configuration in sweep.configurations),
-        logarithms=tests_logarithms(sweep),
-        failures=failures(sweep)[:SHOWN],
-        charts=charts(sweep, search) | ({"layers": layers} if layers else {}),
-        choices={"heat": heat_maps(sweep), "inside": inside_charts(insides)},
+        failures=failed[:SHOWN],
+        more_failures=len(failed) - SHOWN,
+        charts={name: _as_text(chart) for name, chart in drawn.items()},
+        choices={
+            id: {name: list(map(_as_text, shown)) for name, shown in those.items()} for id, those in choices.items()
+        },
         table=_table(sweep),
-        seconds=sum(float(row["seconds"] or 0) for row in sweep.rows),
+        time=markdown.time_of(sweep),
         config=record.flatten(sweep.record.get("config", {})),
         patch=_patch(sweep),
         plotly=_plotly(),
     )
 
 
-def _ranking(sweep: Sweep) -> list[dict[str, Any]]:
-    """The configurations that the page compares, best first."""
-    compared = comparisons(sweep)
-    lines = []
-    for rank, configuration in enumerate(sweep.configurations[: len(compared) + 1], start=1):
-        comparison = compared[rank - 2] if rank > 1 else None
-        lines.append({"rank": rank, "configuration": configuration, "comparison": comparison})
-    return lines
+def _as_text(chart: Chart) -> Chart:
+    """A chart whose values plotly.js shows as they are: it reads markup in them."""
+    return {**chart, **{part: _escaped(chart[part]) for part in ("data", "layout")}}
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", "<br>")
+    if isinstance(value, list):
+        return [_escaped(one) for one in value]
+    if isinstance(value, dict):
+        # templates are ours: their values come from the other keys
+        return {key: one if key == "hovertemplate" else _escaped(one) for key, one in value.items()}
+    return value
+
+
+def _ranking(sweep: Sweep, those: Sequence[Configuration]) -> list[dict[str, Any]]:
+    """The configurations of one data set that the page compares, best first."""
+    comparisons = [None, *compared(sweep, those)]
+    return [
+        {"rank": rank, "configuration": configuration, "against": against(comparison)}
+        for rank, (configuration, comparison) in enumerate(zip(those, comparisons, strict=False), start=1)
+    ]
 
 
 def _table(sweep: Sweep) -> dict[str, Any]:
@@ -83,7 +105,7 @@ def _table(sweep: Sweep) -> dict[str, Any]:
     columns = ["run", "state", *sweep.swept, *sweep.metrics, "seconds", "directory"]
     rows = [[row.get(column, "") for column in columns] for row in sweep.rows]
     commands = [sweep.command(row) for row in sweep.rows]
-    return {"columns": columns, "rows": rows, "commands": commands, "directory": str(sweep.directory)}
+    return {"columns": columns, "rows": rows, "commands": commands}
 
 
 def _patch(sweep: Sweep) -> str:

@@ -1,10 +1,11 @@
 """The pictures of a report: fits as small multiples, and the objective against one swept key."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
-from neuronsweep.report.lines import axes_of
+from neuronsweep.report.lines import LINES, axes_of, best_of, lines
 from neuronsweep.report.plot import scale
-from neuronsweep.report.read import Configuration, Sweep, configurations
+from neuronsweep.report.read import Configuration, Sweep, best_in_places
 from neuronsweep.report.search import Search
 from neuronsweep.report.values import in_order, is_scale, short, spread_out
 from neuronsweep.sweeps import ledger
@@ -34,11 +35,9 @@ def cells(sweep: Sweep, search: Search | None) -> tuple[list[Configuration | Non
     keys = [key for key in (across, down) if key]
     columns = spread_out(in_order([str(row[across]) for row in sweep.complete()]), COLUMNS)
     rows = spread_out(in_order([str(row[down]) for row in sweep.complete()]), ROWS) if down else [""]
-    best_of: dict[tuple[str, ...], Configuration] = {}
-    for configuration in sweep.configurations:
-        best_of.setdefault(tuple(configuration.values[key] for key in keys), configuration)
+    best_there = best_in_places(sweep.configurations, keys)
     places = [(column, row) if down else (column,) for row in rows for column in columns]
-    return [best_of.get(place) for place in places], len(columns)
+    return [best_there.get(place) for place in places], len(columns)
 
 
 def gallery_png(sweep: Sweep, search: Search | None) -> bytes | None:
@@ -54,7 +53,10 @@ def gallery_png(sweep: Sweep, search: Search | None) -> bytes | None:
 
 
 def metric_png(sweep: Sweep) -> bytes | None:
-    """The objective against one swept key, a line a value of another, with 95% intervals over seeds."""
+    """The objective against one swept key, a line a value of another, with 95% intervals over seeds.
+
+    Every trial of a search has a point of its own: a mean over what it did not vary with the key would say nothing.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -67,34 +69,45 @@ def metric_png(sweep: Sweep) -> bytes | None:
     figure = Figure(figsize=(7.2, 4.0), dpi=DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    complete = [row for row in sweep.complete() if sweep.metric in row]
-    ticks = in_order([str(row[across]) for row in complete])
+    ticks = in_order([str(row[across]) for row in sweep.complete() if sweep.metric in row])
     on_scale = is_scale(ticks)
-    lines = spread_out(in_order([str(row[down]) for row in complete]), len(CLASS_COLOURS)) if down else [""]
-    for i, line in enumerate(lines):
-        rows = [row for row in complete if not down or str(row[down]) == line]
-        found = {c.values[across]: c.summary for c in configurations(rows, [across], sweep.metric, sweep.mode)}
-        means = [found[tick] for tick in ticks if tick in found]
-        places = [float(tick) if on_scale else place for place, tick in enumerate(ticks) if tick in found]
+    place = {tick: float(tick) if on_scale else i for i, tick in enumerate(ticks)}
+    drawn: list[float] = []
+    for i, (name, points) in enumerate(_points(sweep, across, down).items()):
+        x, results = [place[tick] for tick, _ in points], [configuration.mean for _, configuration in points]
         style: dict[str, Any] = {"color": CLASS_COLOURS[i], "marker": "os^Dv*P"[i], "markersize": 5}
         style |= {"linestyle": "none"} if sweep.is_search else {"linewidth": 1.6}
-        axes.plot(places, [s.mean for s in means], label=short(line), **style)
-        if not sweep.is_search:
-            axes.fill_between(
-                places, [s.low for s in means], [s.high for s in means], color=CLASS_COLOURS[i], alpha=0.18
-            )
+        axes.plot(x, results, label=short(name), **style)
+        summaries = [configuration.summary for _, configuration in points]
+        if any(s.has_interval for s in summaries):
+            low, high = [s.low for s in summaries], [s.high for s in summaries]
+            axes.fill_between(x, low, high, color=CLASS_COLOURS[i], alpha=0.18)
+        drawn += filter(math.isfinite, results)
     if not on_scale:
         axes.set_xticks(range(len(ticks)), list(map(short, ticks)), fontsize=8)
     elif scale([float(tick) for tick in ticks]) == "log":
         axes.set_xscale("log")
+    if scale(drawn) == "log":
+        axes.set_yscale("log")
+        axes.set_ylim(min(drawn) / 2, None)  # an interval that reaches 0 has no end on this scale
     axes.set_xlabel(across, parse_math=False)
     axes.set_ylabel(sweep.metric, parse_math=False)
-    if scale([float(row[sweep.metric]) for row in complete]) == "log":
-        axes.set_yscale("log")
+    if best_of(sweep) and not sweep.is_search:
+        axes.set_title(best_of(sweep).removeprefix(", "), fontsize=8, parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
     if down:
         axes.legend(title=down, frameon=False, fontsize=8)
     return png(figure)
+
+
+def _points(sweep: Sweep, across: str, down: str | None) -> dict[str, list[tuple[str, Configuration]]]:
+    if not sweep.is_search:
+        return {name: list(line.items()) for name, line in lines(sweep, sweep.metric, sweep.mode).items()}
+    names = spread_out(in_order([c.values[down] for c in sweep.configurations]), LINES) if down else [""]
+    return {
+        name: [(c.values[across], c) for c in sweep.configurations if not down or c.values[down] == name]
+        for name in names
+    }
 
 
 def describe_gallery(sweep: Sweep, search: Search | None) -> str:

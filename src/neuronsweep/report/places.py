@@ -1,10 +1,11 @@
 """All keys at once: the mean objective over every pair of them, and a line a run through all."""
 
+import statistics
 from collections.abc import Sequence
 from itertools import combinations
 
-from neuronsweep.report.plot import POINTS, Chart, key_axis, on_scale
-from neuronsweep.report.read import Row, Sweep, configurations
+from neuronsweep.report.plot import POINTS, SCALE, Chart, key_axis, on_scale
+from neuronsweep.report.read import Row, Sweep
 from neuronsweep.report.values import in_order, is_scale, short, spread_out, thinned
 
 # Labels on an axis of parallel coordinates.
@@ -27,10 +28,10 @@ def heat_maps(sweep: Sweep) -> dict[str, list[Chart]]:
 
 def _cells(sweep: Sweep, complete: Sequence[Row], across: str, down: str) -> Chart:
     columns, rows = (in_order([str(row[key]) for row in complete]) for key in (across, down))
-    found = {
-        (c.values[across], c.values[down]): c.summary.mean
-        for c in configurations(complete, [across, down], sweep.metric, sweep.mode)
-    }
+    results: dict[tuple[str, str], list[float]] = {}
+    for row in complete:
+        results.setdefault((str(row[across]), str(row[down])), []).append(float(row[sweep.metric]))
+    found = {place: statistics.fmean(those) for place, those in results.items()}
     values, labels = on_scale(list(found.values()))
     shown = dict(zip(found, values, strict=True))
     return {
@@ -39,7 +40,7 @@ def _cells(sweep: Sweep, complete: Sequence[Row], across: str, down: str) -> Cha
         "y": rows,
         "z": [[shown.get((column, row)) for column in columns] for row in rows],
         "customdata": [[found.get((column, row)) for column in columns] for row in rows],
-        "colorscale": "Viridis",
+        "colorscale": SCALE,
         "colorbar": {"title": {"text": sweep.metric}, **labels},
         "hovertemplate": f"{across} %{{x}}<br>{down} %{{y}}<br>%{{customdata:.4g}}<extra></extra>",
     }
@@ -48,14 +49,14 @@ def _cells(sweep: Sweep, complete: Sequence[Row], across: str, down: str) -> Cha
 def _points(sweep: Sweep, complete: Sequence[Row], across: str, down: str) -> Chart:
     rows = thinned(complete, POINTS)
     values, labels = on_scale([float(row[sweep.metric]) for row in rows])
-    colour = {"color": values, "colorscale": "Viridis", "size": 10, "showscale": True}
+    colour = {"color": values, "colorscale": SCALE, "size": 10, "showscale": True}
     bar = {"colorbar": {"title": {"text": sweep.metric}, **labels}, "line": {"width": 0.5, "color": "#888888"}}
     return {
         "x": [str(row[across]) for row in rows],
         "y": [str(row[down]) for row in rows],
         "mode": "markers",
         "marker": colour | bar,
-        "text": [f"{sweep.told(row)}<br>{row[sweep.metric]:.4g}" for row in rows],
+        "text": [f"{sweep.told(row)}\n{row[sweep.metric]:.4g}" for row in rows],
         "hovertemplate": "%{text}<extra></extra>",
     }
 
@@ -69,12 +70,12 @@ def parallel_coordinates(sweep: Sweep) -> Chart | None:
     # on a logarithmic scale, or a few bad runs leave one colour to all the others
     result = _numbers(sweep.metric, values)
     dimensions = [*(_dimension(key, complete) for key in sweep.keys), result]
-    colour = {"color": result["values"], "colorscale": "Viridis", "reversescale": sweep.mode == "min"}
+    colour = {"color": result["values"], "colorscale": SCALE, "reversescale": sweep.mode == "min"}
     return {
         "title": "Parallel coordinates",
         "text": "One line a run through its values; drag along an axis to choose",
         "data": [{"type": "parcoords", "dimensions": dimensions, "line": colour}],
-        "layout": {"margin": {"t": 60}},
+        "layout": {"margin": {"l": 60, "r": 60, "t": 60, "b": 30}},
     }
 
 

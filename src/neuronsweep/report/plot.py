@@ -13,6 +13,9 @@ Chart = dict[str, Any]
 # After Okabe and Ito, Color Universal Design (2008): without yellow and black, which one of two backgrounds hides, and
 # with a lighter blue for the dark one.
 COLOURS = ("#2f8fd0", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#999999")
+# Dark to light: as Viridis, without its ends, which one of two backgrounds hides.
+DARK_TO_LIGHT = ("#46528b", "#365d8d", "#2b758e", "#228c8d", "#1fa287", "#37b878", "#67cc5c", "#a2da37")
+SCALE = [[i / (len(DARK_TO_LIGHT) - 1), colour] for i, colour in enumerate(DARK_TO_LIGHT)]
 DASHES = ("solid", "dash", "dot", "dashdot")
 # What a page shows of larger sweeps.
 CURVES, POINTS = 60, 2000
@@ -31,7 +34,7 @@ def value_axis(title: str, values: Sequence[float]) -> Chart:
     if max(values) > 1e6 * min(values):
         return axis | {"exponentformat": "power"}
     if max(values) > 100 * min(values):
-        return axis | {"dtick": 1}
+        return axis | {"dtick": 1, "exponentformat": "power"}
     # plotly.js would write 2 and 5 without their power
     low, high = min(values) / 2, max(values) * 2
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -50,8 +51,7 @@ def search_of(sweep: Sweep) -> Search | None:
     satisfying = [row for row in sweep.complete() if _counts(row, goals)]
     by_number = {row["run"]: row for row in satisfying}
     best = goals.best({row["run"]: [row[metric] for metric, _ in objectives] for row in satisfying}, SHOWN)
-    path = sweep.directory / ledger.SEARCH
-    found: dict[str, Any] = yaml.safe_load(path.read_text()) if path.exists() else {}
+    found = _found(sweep.directory / ledger.SEARCH)
     return Search(
         goals=goals,
         total=description["trials"],
@@ -60,6 +60,19 @@ def search_of(sweep: Sweep) -> Search | None:
         importances=found.get("importances", {}),
         duplicates=found.get("duplicates", 0),
     )
+
+
+def _found(path: Path) -> dict[str, Any]:
+    """What the study said when the search ended; empty before. Raises Damaged where it cannot be read."""
+    if not path.exists():
+        return {}
+    try:
+        found = yaml.safe_load(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ledger.Damaged(path, f"damaged: {str(error).splitlines()[0]}") from None
+    if not isinstance(found, dict):
+        raise ledger.Damaged(path, "damaged: it does not hold a mapping")
+    return found
 
 
 def best_so_far(search: Search, objective: int) -> list[tuple[int, float]]:

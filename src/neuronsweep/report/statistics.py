@@ -11,12 +11,16 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean of n results with its 95% interval; without one (n < 2) low and high are the mean."""
+    """Mean of n results with its 95% interval, whose ends are the mean where there is none (n < 2, or not finite)."""
 
     n: int
     mean: float
     low: float
     high: float
+
+    @property
+    def has_interval(self) -> bool:
+        return self.low < self.high
 
 
 @dataclass(frozen=True)
@@ -24,50 +28,68 @@ class Comparison:
     """A configuration against the best one, over the seeds that both have.
 
     Attributes:
-        difference: mean of its results minus the best one's, with its 95% interval.
+        effect: mean of its results minus the best one's, with its 95% interval; of ``ratio`` the geometric mean of
+            its results by the best one's.
         p: two-sided, corrected for the number of comparisons; nan where fewer than two seeds are common.
+        worse: whether the effect is on the side that the ranking says.
     """
 
-    difference: Summary
+    effect: Summary
+    ratio: bool
     p: float
+    worse: bool
 
     @property
     def separable(self) -> bool:
-        return self.p < 1 - CONFIDENCE
+        return self.p < 1 - CONFIDENCE and self.worse
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether it beats the best one in the typical seed; it is only its mean, of a few bad seeds, that is worse."""
+        return self.p < 1 - CONFIDENCE and not self.worse
 
 
-def summary(values: Sequence[float]) -> Summary:
-    """Mean and Student's t interval of independent results."""
+def summary(values: Sequence[float], least: float = -math.inf) -> Summary:
+    """Mean and Student's t interval of independent results, none of which can be less than ``least``."""
     n, mean = len(values), statistics.fmean(values)
-    if n < 2:
+    if n < 2 or not math.isfinite(mean):
         return Summary(n, mean, mean, mean)
     from scipy.special import stdtrit
 
     half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * statistics.stdev(values) / math.sqrt(n)
-    return Summary(n, mean, mean - half, mean + half)
+    return Summary(n, mean, max(mean - half, least), mean + half)
 
 
 def compare(
-    best: Mapping[str, float], others: Sequence[Mapping[str, float]], logarithms: bool = False
+    best: Mapping[str, float], others: Sequence[Mapping[str, float]], mode: str = "min", ratios: bool = False
 ) -> list[Comparison]:
     """Paired t tests of results by seed against the best ones, with Holm's correction (Holm 1979).
 
-    ``logarithms`` tests those of the results, which must be positive: losses that differ by factors are not normal,
+    ``ratios`` tests the logarithms of results, which must be positive: losses that differ by factors are not normal,
     and one bad seed would hide that all others are worse, too.
     """
-    differences, raw = [], []
+    paired = []
     for other in others:
-        common = sorted(best.keys() & other.keys())
-        differences.append([other[seed] - best[seed] for seed in common])
-        ratios = [math.log(other[seed] / best[seed]) for seed in common] if logarithms else differences[-1]
-        raw.append(_p(ratios))
+        pairs = [(other[seed], best[seed]) for seed in sorted(best.keys() & other.keys())]
+        pairs = [(one, two) for one, two in pairs if math.isfinite(one) and math.isfinite(two)]
+        paired.append([math.log(one / two) if ratios else one - two for one, two in pairs])
+    found = []
+    for differences, p in zip(paired, _corrected([_p(differences) for differences in paired]), strict=True):
+        effect = summary(differences) if differences else Summary(0, math.nan, math.nan, math.nan)
+        worse = effect.mean < 0 if mode == "max" else effect.mean > 0
+        if ratios:
+            effect = Summary(effect.n, *map(math.exp, (effect.mean, effect.low, effect.high)))
+        found.append(Comparison(effect, ratios, p, worse))
+    return found
+
+
+def _corrected(raw: Sequence[float]) -> list[float]:
     order = sorted((i for i in range(len(raw)) if not math.isnan(raw[i])), key=raw.__getitem__)
     corrected, least = list(raw), 0.0
     for rank, i in enumerate(order):
         least = max(least, min(1.0, raw[i] * (len(order) - rank)))
         corrected[i] = least
-    empty = Summary(0, math.nan, math.nan, math.nan)
-    return [Comparison(summary(d) if d else empty, p) for d, p in zip(differences, corrected, strict=True)]
+    return corrected
 
 
 def _p(differences: Sequence[float]) -> float:

@@ -43,7 +43,7 @@ class Damaged(UserError):
 
     def __init__(self, path: Path, what: str):
         super().__init__(f"{path} is {what}")
-        self.path = path
+        self.path, self.what = path, what
 
 
 # Tests of kills and full disks act here, between a temporary file and its place.
@@ -213,6 +213,15 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Damaged(path, "damaged: it does not hold a JSON object")
     return value
+
+
+def description(sweep: Path) -> dict[str, Any]:
+    """sweep.json of a sweep directory. Raises UserError where there is none, Damaged where it cannot be read."""
+    found = read_json(sweep / SWEEP)
+    lacks = [key for key in ("swept", "objective", "overrides", "command") if key not in found]
+    if lacks or not ("jobs" in found or {"trials", "search"} <= found.keys()):
+        raise Damaged(sweep / SWEEP, f"damaged: it has no {lacks[0] if lacks else 'jobs'}")
+    return found
 
 
 def write_history(directory: Path, history: History) -> None:

@@ -20,11 +20,11 @@ class Results:
 
     def __init__(self, sweep: Path):
         self.sweep = sweep
-        description = ledger.read_json(sweep / ledger.SWEEP)
+        self.description = ledger.description(sweep)
         # a search does not know its jobs before: its runs say themselves what they were asked
-        self.overrides: list[list[str]] | None = description.get("jobs")
-        self.swept: list[str] = description["swept"]
-        self.jobs: int = description["trials"] if self.overrides is None else len(self.overrides)
+        self.overrides: list[list[str]] | None = self.description.get("jobs")
+        self.swept: list[str] = self.description["swept"]
+        self.jobs: int = self.description["trials"] if self.overrides is None else len(self.overrides)
         self.ended: dict[int, dict[str, Any]] = {}
         self.due = 0.0
 
@@ -38,6 +38,10 @@ class Results:
     def rows(self) -> list[dict[str, Any]]:
         """What results.csv shall hold."""
         return [row for number in range(self.jobs) if (row := self._read(number))]
+
+    def asked(self) -> list[dict[str, str]]:
+        """The values of the swept keys of every job, begun or not; empty of a search, which does not know them."""
+        return [_values(overrides, self.swept) for overrides in self.overrides or []]
 
     def write(self, rows: Sequence[Mapping[str, Any]] | None = None) -> None:
         """Write results.csv."""
@@ -76,7 +80,6 @@ def _asked(directory: Path) -> list[str]:
 
 
 def _row(directory: Path, number: int, overrides: Sequence[str], swept: Sequence[str]) -> dict[str, Any]:
-    values = dict(override.lstrip("+").split("=", 1) for override in overrides)
     try:
         found = ledger.proved(directory)
     except ledger.Damaged:
@@ -85,11 +88,16 @@ def _row(directory: Path, number: int, overrides: Sequence[str], swept: Sequence
     return {
         "run": number,
         "state": found["state"],
-        **{key: _unquoted(values.get(key, "")) for key in swept},
+        **_values(overrides, swept),
         **metrics,
         "seconds": found["seconds"],
         "directory": directory.name,
     }
+
+
+def _values(overrides: Sequence[str], swept: Sequence[str]) -> dict[str, str]:
+    values = dict(override.lstrip("+").split("=", 1) for override in overrides)
+    return {key: _unquoted(values.get(key, "")) for key in swept}
 
 
 def _unquoted(value: str) -> str:

@@ -1,0 +1,107 @@
+"""The answer in words: what it names best, what it counts, and what it does not claim."""
+
+import math
+
+from neuronsweep.report.answer import against, compared, sentences
+from neuronsweep.report.lines import lines, metric_chart
+from neuronsweep.report.pictures import metric_png
+from neuronsweep.report.places import heat_maps
+from tests.report.made import made, row
+
+HIDDEN = "model.hidden"
+
+
+def seeds(losses, **values):
+    return [row(loss, **values, seed=seed) for seed, loss in enumerate(losses)]
+
+
+def test_the_best_is_separable_from_the_other_one():
+    told = sentences(made([*seeds([0.1, 0.11, 0.12], h=8), *seeds([0.2, 0.215, 0.22], h=2)], HIDDEN))
+    assert told[0] == (
+        "On the sine, model.hidden=8 is best of 2 configurations (model.hidden 2, 8): "
+        "val/loss 0.11 on average (95% interval 0.08516 to 0.1348)."
+    )
+    assert told[-1] == "It is separable from the other one."
+
+
+def test_a_configuration_that_is_typically_better_is_not_called_separable():
+    steady, wild = [0.1 + i / 1000 for i in range(20)], [0.05 + i / 1000 for i in range(19)] + [1.7]
+    sweep = made([*seeds(steady, h=8), *seeds(wild, h=2)], HIDDEN)
+    told = sentences(sweep)
+    assert told[0].startswith("On the sine, model.hidden=8 is best")
+    assert told[1].startswith("With most seeds model.hidden=2 did better")
+    assert not any("separable" in sentence for sentence in told)
+    effect, *_, verdict = against(compared(sweep, sweep.configurations)[0])
+    assert effect.startswith("×0.")
+    assert verdict == "typically better"
+
+
+def test_runs_that_have_not_begun_are_counted_and_their_values_named():
+    sweep = made([row(0.1, h=2, seed=0), row(0.2, "RUNNING", h=8, seed=0)], HIDDEN, jobs=6)
+    told = sentences(sweep)
+    assert told[0] == (
+        "On the sine, model.hidden=2 is the only configuration that has a result (model.hidden 2, 8): val/loss 0.1."
+    )
+    assert told[-1] == "Of 6 runs 1 COMPLETE, 1 RUNNING, 4 missing or not begun."
+    ended = made([row(0.1, "FAILED", h=h, seed=0) for h in (2, 8)], HIDDEN)
+    assert sentences(ended) == ["No run is complete: 2 FAILED."]
+    assert sentences(made([], HIDDEN, jobs=3)) == ["No run is complete yet: 3 missing or not begun."]
+
+
+def test_the_same_result_is_nobodys_victory():
+    rows = [row(0.0, h=h, seed=0) for h in (2, 8, 32)] + [row(1.0, h=1, seed=0)]
+    told = sentences(made(rows, HIDDEN))
+    assert told[0].startswith(
+        "On the sine, model.hidden=2, model.hidden=8 and model.hidden=32 have the same result, the best of 4"
+    )
+
+
+def test_results_on_different_data_are_not_compared():
+    rows = [
+        row(loss, data=data, h=h, seed=0)
+        for data, h, loss in (("sine", 2, 0.3), ("sine", 8, 0.2), ("moons", 2, 0.01), ("moons", 8, 0.02))
+    ]
+    sweep = made(rows, HIDDEN, "data", data=lambda values: values["data"])
+    told = sentences(sweep)
+    assert told[0] == "On the moons, model.hidden=2 is best of 2 configurations (model.hidden 2, 8): val/loss 0.01."
+    assert "On the sine, model.hidden=8 is best of 2 configurations (model.hidden 2, 8): val/loss 0.2." in told
+    assert list(lines(sweep, "val/loss", "min")) == ["sine", "moons"]
+
+
+def test_what_reaches_beyond_the_data_is_the_median_of_the_best_configuration():
+    rows = seeds([0.1, 0.11, 0.12], h=8)
+    for one, ratio in zip(rows, (2.0, 400.0, 90.0), strict=True):
+        one["truth/outside_over_inside"] = ratio
+    told = sentences(made(rows, HIDDEN))
+    assert told[1] == (
+        "Outside its training range its squared error to the truth is 90 times that inside (median of 3 seeds)."
+    )
+
+
+def test_bands_are_over_seeds_of_one_configuration():
+    rows = [
+        row(loss + seed / 100, h=h, lr=lr, seed=seed)
+        for h, lr, loss in ((2, 0.1, 1.0), (2, 0.01, 5.0), (8, 0.1, 3.0), (8, 0.01, 2.0))
+        for seed in range(3)
+    ]
+    sweep = made(
+        [{**one, "model.act": act} for one in rows for act in ("relu", "tanh")], HIDDEN, "model.act", "optimizer.lr"
+    )
+    for line in lines(sweep, "val/loss", "min").values():
+        assert [c.values["optimizer.lr"] for c in line.values()] == ["0.1", "0.01"]
+        assert all(c.summary.n == 3 for c in line.values())
+    chart = metric_chart(sweep)
+    assert "with the best optimizer.lr for it; shaded its 95% interval over seeds" in chart["text"]
+    (means,) = heat_maps(sweep)["model.hidden x optimizer.lr"]
+    assert means["data"][0]["customdata"][0] == [5.01, 2.01]
+
+
+def test_results_that_are_not_finite_are_drawn_and_told():
+    rows = [
+        row(loss, h=h, seed=seed)
+        for h, seed, loss in ((2, 0, 0.5), (2, 1, 0.6), (8, 0, math.inf), (8, 1, 0.1), (32, 0, math.nan), (32, 1, 0.1))
+    ]
+    sweep = made(rows, HIDDEN)
+    assert sentences(sweep)[0].startswith("On the sine, model.hidden=2 is best of 3")
+    assert metric_png(sweep)
+    assert metric_chart(sweep)
