@@ -20,6 +20,7 @@ from neuronsweep.figures.style import (
     SKY,
     TOP,
     VERMILION,
+    Drawn,
     Predict,
     Style,
     Update,
@@ -33,7 +34,6 @@ from neuronsweep.figures.style import (
 )
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
 
@@ -67,7 +67,7 @@ def curve(figure: "Figure", dataset: Dataset) -> Update:
     note = notice(axes)
     legend_above(figure, axes, 1 if style is FEW_STYLE else 2)
 
-    def update(predict: Predict) -> list["Artist"]:
+    def update(predict: Predict) -> list[Drawn]:
         y = predict(x[:, None])[:, 0]
         # the rasteriser fails on huge numbers, and so far away no eye can tell
         shown = np.where(np.isfinite(y), np.clip(y, low - 1e3 * height, high + 1e3 * height), np.nan)

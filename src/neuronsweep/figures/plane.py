@@ -22,6 +22,7 @@ from neuronsweep.figures.style import (
     SIZE,
     TOP,
     Array,
+    Drawn,
     Predict,
     Style,
     Update,
@@ -103,16 +104,17 @@ def regions(figure: "Figure", dataset: Dataset) -> Update:
     legends = [figure.legend(handles=entries, **where) for entries in (handles, [*handles, boundary])]
     for legend in legends:
         legend.set_animated(True)
+    stamps = [Stamp(legend) for legend in legends]
     figure.text(0.822, BOTTOM, "the paler,\nthe less sure", fontsize=FONT - 1, color=GREY)
     note = notice(axes)
     contours: list[Any] = []
 
-    def update(predict: Predict) -> list["Artist"]:
+    def update(predict: Predict) -> list[Drawn]:
         while contours:
             contours.pop().remove()
         out_NK = predict(grid_ND)
         logit_NC = class_logits(out_NK)
-        image.set_data(shades(logit_NC, colour_C3).reshape(rows, columns, 4))
+        image.set_data(shades(logit_NC, colour_C3).reshape(rows, columns, 4).astype(np.float32))
         for c in range(dataset.classes if dataset.classes > 2 else 1):
             others = np.delete(logit_NC, c, axis=1).max(axis=1)
             margin = np.ma.masked_invalid((logit_NC[:, c] - others).reshape(rows, columns))
@@ -120,9 +122,24 @@ def regions(figure: "Figure", dataset: Dataset) -> Update:
                 contours.append(axes.contour(margin, [0.0], colors="black", linewidths=1.3, **place))
         note.set_text(not_finite(out_NK))
         frame = [axes.spines["left"], axes.spines["bottom"]]  # the image covers half of their width
-        return [image, *contours, *points, *frame, legends[bool(contours)], *([note] if note.get_text() else [])]
+        return [image, *contours, *points, *frame, stamps[bool(contours)], *([note] if note.get_text() else [])]
 
     return update
+
+
+class Stamp:
+    """What never changes, but is not always there: drawn once, and copied from then on."""
+
+    def __init__(self, artist: "Artist"):
+        self.artist = artist
+        self.kept: Any = None
+
+    def draw(self, renderer: Any) -> None:
+        if self.kept is None:
+            self.artist.draw(renderer)
+            self.kept = renderer.copy_from_bbox(self.artist.get_window_extent(renderer))
+        else:
+            renderer.restore_region(self.kept)
 
 
 def shades(logit_NC: Array, colour_C3: Array) -> Array:
@@ -133,6 +150,10 @@ def shades(logit_NC: Array, colour_C3: Array) -> Array:
     best_N = logit_NC.max(axis=1)
     probability_N = 1 / np.exp(logit_NC - best_N[:, None]).sum(axis=1)
     sure_N = (probability_N - 1 / classes) / (1 - 1 / classes)
-    strength_N1 = 0.55 * np.minimum(np.floor(sure_N * SHADES) / (SHADES - 1), 1)[:, None]
-    colour_N3 = 1 - strength_N1 * (1 - colour_C3[logit_NC.argmax(axis=1)])
-    return np.concatenate([colour_N3, finite_N[:, None].astype(float)], axis=1)
+    shade_N = np.minimum(sure_N * SHADES, SHADES - 1).astype(int)
+    strength_L = 0.55 * np.arange(SHADES) / (SHADES - 1)
+    colour_LC4 = np.ones((SHADES, classes, 4))
+    colour_LC4[..., :3] = 1 - strength_L[:, None, None] * (1 - colour_C3)
+    colour_N4 = colour_LC4[shade_N, logit_NC.argmax(axis=1)]
+    colour_N4[~finite_N, 3] = 0
+    return colour_N4

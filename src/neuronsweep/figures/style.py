@@ -1,7 +1,7 @@
 """What all pictures share: sizes, colours, axes, samples and predictions as arrays."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -11,14 +11,22 @@ from torch import Tensor, nn
 from neuronsweep.data.dataset import Dataset
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
 Array = NDArray[np.float64]
 Predict = Callable[[Array], Array]
-Update = Callable[[Predict], "list[Artist]"]
+
+
+class Drawn(Protocol):
+    """What can be drawn: an artist of matplotlib's, or a copy of what one drew."""
+
+    def draw(self, renderer: Any) -> None: ...
+
+
+# Changes what is live in a picture to another fit's, and returns it in the order in which it is drawn.
+Update = Callable[[Predict], Sequence[Drawn]]
 Style = dict[str, Any]
 
 # Inches at dots per inch: 640 x 420 pixels. Places in the picture are shares of these.
