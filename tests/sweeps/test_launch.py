@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from neuronsweep.config import register
-from neuronsweep.sweeps.compose import Composer
+from neuronsweep.sweeps.compose import Composer, stretches
 
 QUICK = ("hydra/launcher=basic", "epochs=5", "data=line", "hydra.sweep.dir=sweep")
 
@@ -65,6 +65,14 @@ def test_the_same_sweep_again_trains_nothing_and_another_is_refused(command, tmp
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "it holds another sweep: seed was 0,1 and is 0,2" in done.stderr
     assert (tmp_path / "sweep" / "results.csv").read_bytes() == before
+
+
+@given(st.sets(st.integers(0, 20)))
+def test_stretches_have_every_job_once_and_no_gap(numbers):
+    found = list(stretches({number: [f"seed={number}"] for number in sorted(numbers, reverse=True)}))
+    assert [job for _, stretch in found for job in stretch] == [[f"seed={number}"] for number in sorted(numbers)]
+    assert all(stretch[0] == [f"seed={first}"] for first, stretch in found)
+    assert all(first - 1 not in numbers for first, _ in found)
 
 
 @pytest.fixture(scope="module")

@@ -27,23 +27,11 @@ class ChunkSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         from neuronsweep.sweeps.chunks import jobs_of, keep_errors
+        from neuronsweep.sweeps.compose import stretches
 
-        jobs = jobs_of(self.file)
         assert self.launcher is not None
         returns: dict[int, Any] = {}
-        for numbers in neighbours(list(jobs)):  # what has ended before lies between the others
-            found = self.launcher.launch([jobs[number] for number in numbers], numbers[0])
-            returns |= dict(zip(numbers, found, strict=True))
+        for first, stretch in stretches(jobs_of(self.file)):  # what has ended before lies between the others
+            returns |= dict(enumerate(self.launcher.launch(stretch, first), first))
         keep_errors(self.file, self.sweep_directory, returns)
         return [list(returns.values())]
-
-
-def neighbours(numbers: list[int]) -> list[list[int]]:
-    """Numbers in runs without a gap."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return runs

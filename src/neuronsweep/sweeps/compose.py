@@ -1,7 +1,7 @@
 """The jobs of a sweep: their overrides, and their configs without composing each anew."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +33,13 @@ def expand(loader: ConfigLoader, arguments: Sequence[str]) -> tuple[list[list[st
         else:
             raise UserError(f"{override.input_line} is not allowed: a grid sweeps over lists and ranges of values")
     return [list(job) for job in itertools.product(*values.values())], swept
+
+
+def stretches(jobs: Mapping[int, Sequence[str]]) -> Iterator[tuple[int, list[Sequence[str]]]]:
+    """Jobs in stretches of numbers without a gap, as Hydra's launchers take them: the first number, the overrides."""
+    for _, stretch in itertools.groupby(enumerate(sorted(jobs)), lambda place: place[1] - place[0]):
+        numbers = [number for _, number in stretch]
+        yield numbers[0], [jobs[number] for number in numbers]
 
 
 class Composer:

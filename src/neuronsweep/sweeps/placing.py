@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -18,6 +18,7 @@ from neuronsweep import console
 from neuronsweep.errors import Unwritable, UserError
 from neuronsweep.sweeps import ledger, lock, outcomes, pruning
 from neuronsweep.sweeps.asking import LOOK, Asker, Launch
+from neuronsweep.sweeps.compose import stretches
 from neuronsweep.sweeps.liveness import Heart
 from neuronsweep.sweeps.pruning import Prunes
 from neuronsweep.sweeps.repair import AsBefore, discard_damaged
@@ -115,7 +116,7 @@ def by_launcher(search: Search) -> Launch:
     launcher = Plugins.instance().instantiate_launcher(search.context, search.task, search.config)
 
     def launch(jobs: Mapping[int, Sequence[str]], pruning: Prunes | None) -> None:
-        for first, stretch in _stretches(jobs):
+        for first, stretch in stretches(jobs):
             try:
                 launcher.launch(stretch, initial_job_idx=first)
             except (UserError, Unwritable):
@@ -185,18 +186,3 @@ def _employ(search: Search, study: Study) -> None:
         fruitless = fruitless + 1 if study.unfinished() == left else 0
         if fruitless == FRUITLESS:
             raise UserError("the workers of this search train nothing; what they said is above")
-
-
-def _stretches(jobs: Mapping[int, Sequence[str]]) -> Iterator[tuple[int, list[Sequence[str]]]]:
-    """Jobs with consecutive numbers, as Hydra's launchers take them, with the first number."""
-    stretch: list[Sequence[str]] = []
-    first = 0
-    for number in sorted(jobs):
-        if stretch and number != first + len(stretch):
-            yield first, stretch
-            stretch = []
-        if not stretch:
-            first = number
-        stretch.append(jobs[number])
-    if stretch:
-        yield first, stretch
