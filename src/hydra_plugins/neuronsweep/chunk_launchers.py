@@ -1,6 +1,7 @@
 """hydra/launcher=submitit_slurm, submitit_local, ray, joblib: a sweep in chunks, on whatever runs commands."""
 
 import os
+from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -32,8 +33,9 @@ class ChunkLauncher(Launcher):
 
         return Chunks(*self.given, self.pool(), self.chunks, self.cpus).launch(job_overrides, initial_job_idx)
 
+    @abstractmethod
     def pool(self) -> Any:
-        raise NotImplementedError
+        """What trains the chunks; see neuronsweep.sweeps.chunks.Pool."""
 
 
 class SubmititLauncher(ChunkLauncher):
