@@ -70,6 +70,12 @@ def plain(cfg: DictConfig, resolve: bool = True) -> dict[str, Any]:
     return container  # type: ignore[return-value]
 
 
+def run_config(cfg: DictConfig, resolve: bool = True) -> dict[str, Any]:
+    """The config of a run, composed with Hydra's own node, as nested dictionaries without it."""
+    nodes = ((str(key), node) for key, node in cfg.items_ex(resolve=resolve) if key != "hydra")
+    return {key: plain(node, resolve) if isinstance(node, DictConfig) else node for key, node in nodes}
+
+
 def _added(cfg: DictConfig, prefix: str = "") -> str | None:
     """A key that somebody added to a config with a schema, or None."""
     schema = OmegaConf.get_type(cfg)

@@ -6,9 +6,8 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 
-from neuronsweep.config import register
+from neuronsweep.config import register, run_config
 from neuronsweep.sweeps.compose import Composer, stretches
 
 QUICK = ("hydra/launcher=basic", "epochs=5", "data=line", "hydra.sweep.dir=sweep")
@@ -114,10 +113,6 @@ def test_jobs_are_composed_as_hydra_composes_them(loader, data, keys):
         expected = config_loader.load_sweep_config(config, job)
         for one in (cfg, expected):
             one._set_flag("struct", False)
-        assert _plain(cfg) == _plain(expected)
+        assert run_config(cfg) == run_config(expected)
         assert cfg.hydra.overrides.task == expected.hydra.overrides.task
         assert cfg.hydra.job.override_dirname == expected.hydra.job.override_dirname
-
-
-def _plain(cfg) -> dict:
-    return OmegaConf.to_container(OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]), resolve=True)

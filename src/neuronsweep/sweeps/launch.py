@@ -10,7 +10,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
 from neuronsweep import console, record
-from neuronsweep.config import check, plain
+from neuronsweep.config import check, run_config
 from neuronsweep.errors import Unwritable, UserError, stop
 from neuronsweep.sweeps import ledger, lock
 from neuronsweep.sweeps.compose import Composer
@@ -41,7 +41,7 @@ def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Sequence[Sequenc
         raise UserError(f"{directory} is not allowed as output directory: it holds another sweep: {told}")
     sweeper = config.hydra.sweeper
     begun = [number for number in range(len(jobs)) if ledger.run_directory(directory, number).exists()]
-    configs = ((number, plain(_job(compose, jobs[number]))) for number in begun)
+    configs = ((number, run_config(compose(jobs[number]))) for number in begun)
     prepare(directory, configs, sweeper.retry_failed, sweeper.accept_changes)
     describe(directory, config, {"swept": list(swept), "jobs": [list(job) for job in jobs]})
     console.say(f"if this stops: {console.resume_command(directory)}")
@@ -110,12 +110,6 @@ def _jobs(directory: Path) -> list[list[str]] | None:
         return None
 
 
-def _job(compose: Composer, job: Sequence[str]) -> DictConfig:
-    """A job's config without Hydra's own."""
-    cfg = compose(job)
-    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
-
-
 def end_sweep(sweep: Path, failed: Sequence[int]) -> None:
     """Mark a sweep whose runs have all been tried: COMPLETE where they all are, else FAILED."""
     description = ledger.read_json(sweep / ledger.SWEEP)
@@ -179,8 +173,7 @@ def begin_single(config: DictConfig) -> None:
     state = ledger.proved(directory)["state"]
     if state != ledger.RUNNING:
         raise UserError(f"{directory} is not allowed as output directory: it holds a run that is {state}")
-    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    begun, now = ledger.read_json(directory / ledger.RECORD), plain(own)
-    differences = record.differences(begun, now, dataset.digest)
+    begun = ledger.read_json(directory / ledger.RECORD)
+    differences = record.differences(begun, run_config(config), dataset.digest)
     if differences:
         raise UserError(f"{directory} is not allowed as output directory: it holds another run: {differences[0]}")

@@ -8,7 +8,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from neuronsweep import console, record
-from neuronsweep.config import check_values, plain
+from neuronsweep.config import check_values, plain, run_config
 from neuronsweep.errors import Unwritable, UserError, mask
 from neuronsweep.sweeps import goals, ledger, lock, resume, space_words
 from neuronsweep.sweeps.compose import Composer
@@ -186,8 +186,7 @@ class Search:
 
     def _identity(self) -> dict[str, Any]:
         """What makes this search another one than the next, and its trials comparable."""
-        cfg = self.compose(self.fixed)
-        config = record.flatten(plain(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])))
+        config = record.flatten(run_config(self.compose(self.fixed)))
         kept = {
             key: value
             for key, value in record.without_secrets(config).items()
@@ -230,10 +229,5 @@ class Search:
             for trial in study.trials(TrialState.WAITING, TrialState.RUNNING)
             if trial.params and (ledger.run_directory(self.directory, trial.number) / ledger.STATUS).exists()
         ]
-
-        def config(params: Mapping[str, Any]) -> dict[str, Any]:
-            cfg = self.compose(self.overrides(params))
-            return plain(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]))
-
-        configs = ((trial.number, config(trial.params)) for trial in begun)
+        configs = ((trial.number, run_config(self.compose(self.overrides(trial.params)))) for trial in begun)
         resume.prepare(self.directory, configs, False, self.options.accept_changes)

@@ -12,7 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from neuronsweep import console, record
-from neuronsweep.config import plain
+from neuronsweep.config import plain, run_config
 from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.errors import UserError
@@ -128,8 +128,7 @@ class Sweep:
             cfg = self._config(number, overrides)
             if self.compose.shape is not shape:
                 shape, hydra = self.compose.shape, plain(cfg.hydra, resolve=False)
-            nodes = {str(key): node for key, node in cfg.items_ex(resolve=False) if key != "hydra"}
-            raw = {key: plain(node, False) if isinstance(node, DictConfig) else node for key, node in nodes.items()}
+            raw = run_config(cfg, resolve=False)
             config = _resolved(raw, cfg)
             if reason := outside(config):
                 alone[number] = reason
