@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 
 from neuronsweep.config import register
 from neuronsweep.errors import UserError
-from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps import begin_search, ledger
 from neuronsweep.sweeps.search import Search
 from neuronsweep.sweeps.storage import open_storage
 from tests.commands import ROOT, run, run_fresh
@@ -371,7 +371,7 @@ def test_what_cannot_be_searched_is_refused_and_nothing_is_written(
     def begin():
         one = search(loader, *words)
         one.check()
-        one.begin()
+        begin_search.begin(one)
 
     with pytest.raises(UserError, match=message):
         begin()

@@ -80,7 +80,7 @@ def asker(search: Search, study: Study, launch: Launch, **options: Any) -> Asker
     return Asker(
         study,
         search.batch,
-        search.sampling(),
+        search.sampling,
         ask=search.space.suggest,
         overrides=search.overrides,
         check=search.check_overrides,
@@ -148,7 +148,7 @@ class Worker:
 
         try:
             search = Search(self.context, self.config, self.task, self.arguments)
-            study = Study(open_storage(self.where), search.options.study_name, search.total())
+            study = Study(open_storage(self.where), search.options.study_name, search.total)
             with Heart(study.optuna):
                 asker(search, study, in_populations(search), stop=orphaned, blame=True).run()
         except KeyboardInterrupt:  # the employer says how the search goes on

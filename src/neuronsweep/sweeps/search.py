@@ -1,18 +1,19 @@
 """A search from the command line to optimization_results.yaml: read, checked, begun, trained, summed up."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from neuronsweep import console, record
+from neuronsweep import record
 from neuronsweep.config import check_values, plain, run_config
 from neuronsweep.errors import Unwritable, UserError, mask
-from neuronsweep.sweeps import goals, ledger, lock, resume, space_words
+from neuronsweep.sweeps import goals, ledger, space_words
 from neuronsweep.sweeps.compose import Composer
-from neuronsweep.sweeps.launch import check_job, describe, make_directory, stopped
+from neuronsweep.sweeps.launch import check_job, stopped
 
 # Trials asked for at once where they are trained together, alone, and by each of several workers.
 TOGETHER, ALONE, EACH = 32, 1, 8
@@ -27,12 +28,12 @@ def sweep(context: HydraContext, config: DictConfig, task: TaskFunction, argumen
     """
     search = Search(context, config, task, arguments)
     search.check()
-    study = search.begin()
 
-    from neuronsweep.sweeps.placing import train  # late: the errors above need neither torch nor, most of them, Optuna
+    from neuronsweep.sweeps import begin_search, placing  # late: the errors above need neither torch nor Optuna
 
+    study = begin_search.begin(search)
     try:
-        train(search, study)
+        placing.train(search, study)
     except KeyboardInterrupt:
         stopped(search.directory)
         raise KeyboardInterrupt("told") from None
@@ -95,65 +96,23 @@ class Search:
             cfg = self.compose([*self.fixed, *probe])
             check_job(cfg, self.launcher)
             goals.check(self.goals, cfg)
-        for guess in self._guesses():
+        for guess in self.guesses:
             self.space.check_guess(guess)
-        if len(self._guesses()) > self.options.n_trials:
+        if len(self.guesses) > self.options.n_trials:
             raise UserError(
                 f"hydra.sweeper.n_trials={self.options.n_trials} is not allowed: hydra.sweeper.enqueue alone has "
-                f"{len(self._guesses())} trials"
+                f"{len(self.guesses)} trials"
             )
-        written = OmegaConf.to_container(self.options, resolve=False)["storage"]  # type: ignore[call-overload,index]
+        written = plain(self.options, resolve=False)["storage"]
         if written and mask(written) != written:
             raise UserError(
                 "hydra.sweeper.storage is not allowed with a password in a file of conf, which is copied to every run: "
                 "give it in the environment as NEURONSWEEP_STORAGE_PASSWORD or by ${oc.env:NAME}"
             )
 
-    def begin(self) -> Any:
-        """Own the sweep directory and begin the study, or find both as an earlier command has left them."""
-        from neuronsweep.sweeps import samplers
-        from neuronsweep.sweeps.storage import open_storage, place
-        from neuronsweep.sweeps.study import PRUNING, begin, check_search
-
-        self.sampling()
-        samplers.pruner(self.options.pruner, self.options.pruner_options, self._epochs())
-        if self.options.sampler == "grid" and self._guesses():
-            raise UserError(
-                "hydra.sweeper.enqueue is not allowed with hydra.sweeper.sampler=grid, which tries everything"
-            )
-        asked = self._identity(), self.options.accept_changes
-        self._check_directory()
-        if self.options.storage:
-            check_search(open_storage(self.options.storage), self.options.study_name, *asked)
-        make_directory(self.directory)
-        lock.take(self.directory)
-        self._check_directory()
-        storage = open_storage(place(self.options.storage, self.directory))
-        known = check_search(storage, self.options.study_name, *asked)
-        if not known and list(self.directory.glob(f"[0-9]*/{ledger.STATUS}")):
-            raise UserError(
-                f"{self.directory} is not allowed as output directory: it holds runs of a study that is gone from "
-                f"{self._study()[0]}"
-            )
-        metric, mode = self.goals.objectives[0]
-        described = {
-            "swept": list(self.space.keys),
-            "trials": self.total(),
-            "objective": {"metric": metric, "mode": mode},
-            "search": self._identity(),
-            "study": self._study(),
-        }
-        describe(self.directory, self.config, described)
-        directions = self.goals.directions
-        study = begin(storage, self.options.study_name, self.total(), *asked, directions, self._guesses())
-        if self.goals.prune_on:
-            metric, mode = self.goals.prune_on
-            study.optuna.set_user_attr(PRUNING, {"metric": metric, "mode": mode, "epochs": self._epochs()})
-        self._prepare(study)
-        return study
-
+    @cached_property
     def sampling(self) -> Any:
-        """The sampler of each trial, by its number."""
+        """The sampler of each trial, by its number. Raises UserError for what the sampler cannot do."""
         from neuronsweep.sweeps.samplers import sampling
 
         options = self.options
@@ -166,25 +125,30 @@ class Search:
         about = {"sampler": self.options.sampler, "seed": self.options.seed, "pruner": self.options.pruner}
         outcomes.write(self.directory, outcomes.summary(study, self.goals, self.overrides, self.directory, about))
 
-    def _guesses(self) -> list[dict[str, Any]]:
+    @cached_property
+    def guesses(self) -> list[dict[str, Any]]:
+        """Parameters of the first trials."""
         guesses = OmegaConf.to_container(self.options.enqueue)
         assert isinstance(guesses, list)
         if not all(isinstance(guess, dict) for guess in guesses):
             raise UserError("hydra.sweeper.enqueue is not allowed: it is a list of {key: value, ...}")
         return [record.flatten(guess) for guess in guesses]
 
+    @property
     def total(self) -> int:
         """How many trials there will be: an exhaustive sampler has no more than there are."""
         if self.options.sampler not in ("grid", "brute"):
             return self.options.n_trials
         return self.space.size(self.options.n_trials) or self.options.n_trials
 
-    def _epochs(self) -> int:
+    @property
+    def epochs(self) -> int:
         """The longest run that may be asked for."""
         longest = [max(map(int, d.edges())) for d in self.space.dimensions if d.key == "epochs"]  # type: ignore[arg-type]
         return longest[0] if longest else self.config.epochs
 
-    def _identity(self) -> dict[str, Any]:
+    @cached_property
+    def identity(self) -> dict[str, Any]:
         """What makes this search another one than the next, and its trials comparable."""
         config = record.flatten(run_config(self.compose(self.fixed)))
         kept = {
@@ -200,34 +164,7 @@ class Search:
             "source": record.source_digest(),
         }
 
-    def _study(self) -> list[str]:
-        """Where its trials are, and their study's name."""
+    @property
+    def study(self) -> list[str]:
+        """Where its trials are, without a password, and their study's name."""
         return [mask(self.options.storage) if self.options.storage else ledger.JOURNAL, self.options.study_name]
-
-    def _check_directory(self) -> None:
-        if not (self.directory / ledger.SWEEP).exists():
-            return
-        try:
-            before = ledger.read_json(self.directory / ledger.SWEEP)
-        except ledger.Damaged:
-            console.say(f"{self.directory / ledger.SWEEP} is damaged: it is written anew")
-            return
-        refused = f"{self.directory} is not allowed as output directory: it holds another"
-        if "search" not in before:
-            raise UserError(f"{refused} sweep, of a grid")
-        if told := resume.changed_search(before["search"], self._identity(), self.options.accept_changes):
-            raise UserError(f"{refused} search, {told}")
-        if before["study"] != self._study():
-            raise UserError(f"{refused} search, whose study is {before['study'][1]} in {before['study'][0]}")
-
-    def _prepare(self, study: Any) -> None:
-        """Make the runs of trials that have not ended ready to go on."""
-        from optuna.trial import TrialState
-
-        begun = [
-            trial
-            for trial in study.trials(TrialState.WAITING, TrialState.RUNNING)
-            if trial.params and (ledger.run_directory(self.directory, trial.number) / ledger.STATUS).exists()
-        ]
-        configs = ((trial.number, run_config(self.compose(self.overrides(trial.params)))) for trial in begun)
-        resume.prepare(self.directory, configs, False, self.options.accept_changes)
