@@ -18,6 +18,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from neuronsweep import console
+from neuronsweep.build import build_logger, build_module, build_trainer
 from neuronsweep.callbacks import Checkpoint, LogPoint
 from neuronsweep.config import register
 from neuronsweep.data.batches import batches
@@ -26,7 +27,7 @@ from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.models.mlp import MLP
 from neuronsweep.sweeps import ledger
-from neuronsweep.training import build_logger, build_module, build_trainer, fit
+from neuronsweep.training import fit
 
 REPEATS = 5
 

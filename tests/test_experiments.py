@@ -3,12 +3,13 @@
 import pytest
 import torch
 
+from neuronsweep.build import build_module, build_trainer
 from neuronsweep.callbacks import Checkpoint, LogPoint
 from neuronsweep.data.build import build_dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.errors import Diverged
 from neuronsweep.sweeps import ledger
-from neuronsweep.training import build_module, build_trainer, final_metrics, fit
+from neuronsweep.training import final_metrics, fit
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.commands import ROOT
 
 SOURCE = ROOT / "src" / "neuronsweep"
 FILES = sorted(path.relative_to(SOURCE) for path in SOURCE.rglob("*.py"))
-HEAVY = {"lightning": {"data/module.py", "models/modules.py", "training.py", "callbacks.py"}}
+HEAVY = {"lightning": {"data/module.py", "models/modules.py", "build.py", "training.py", "callbacks.py"}}
 
 
 def imported(path, late: bool = True) -> set[str]:

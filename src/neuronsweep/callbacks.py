@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,14 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch import callbacks as lightning_callbacks
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.utils.tensorboard import SummaryWriter
 
 from neuronsweep import console, events, figures
 from neuronsweep.data.dataset import Dataset
+from neuronsweep.data.module import data_of
 from neuronsweep.errors import Diverged, Unwritable, UserError
 from neuronsweep.sweeps import ledger, lock
-from neuronsweep.sweeps.pruning import Prunes
+from neuronsweep.sweeps.pruning import Asked, Prunes
 
 
 class SameConfig(Callback):
@@ -52,7 +54,7 @@ class LogPoint(Callback):
         self.best_weights: dict[str, torch.Tensor] = {}
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data = data_of(trainer)
         epoch = data.log_epochs[len(self.history)]
         row = pl_module.evaluate(data.splits)
         for name, value in row.items():
@@ -93,29 +95,27 @@ class Pruner(Callback):
     Of several processes the first reports, and all stop.
 
     Args:
-        open_study: called once, by the process that reports.
-        number: of the trial.
+        asked: the trial; its study is opened once, by the process that reports.
     """
 
-    def __init__(self, open_study: Callable[[], Prunes], number: int):
-        self.open_study, self.number = open_study, number
+    def __init__(self, asked: Asked, log_point: LogPoint):
+        self.asked, self.log_point = asked, log_point
         self.pruning: Prunes | None = None
         self.reported = 0
         self.stopped = False
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
-        (log_point,) = (one for one in trainer.callbacks if isinstance(one, LogPoint))  # type: ignore[attr-defined]
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        stop = trainer.strategy.broadcast(trainer.is_global_zero and self._report(log_point.history))
-        if stop and len(log_point.history) < len(data.log_epochs):
+        history = self.log_point.history
+        stop = trainer.strategy.broadcast(trainer.is_global_zero and self._report(history))
+        if stop and len(history) < len(data_of(trainer).log_epochs):
             self.stopped = trainer.should_stop = True
 
     def _report(self, history: list[tuple[int, dict[str, float]]]) -> bool:
         """Report the log points that were not; returns whether the last one's answer was to stop."""
         if self.pruning is None:
-            self.pruning = self.open_study()
+            self.pruning = self.asked.open()
         for epoch, row in history[self.reported :]:
-            stop = self.pruning.report(self.number, epoch, row[self.pruning.metric])
+            stop = self.pruning.report(self.asked.number, epoch, row[self.pruning.metric])
         self.reported = len(history)
         return stop
 
@@ -126,17 +126,21 @@ class Pictures(Callback):
     It stands after the run's LogPoint.
     """
 
-    def __init__(self, config: Mapping[str, Any], dataset: Dataset, epochs: Collection[int]):
-        self.config, self.epochs = config, set(epochs)
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        dataset: Dataset,
+        epochs: Collection[int],
+        writer: SummaryWriter,
+        log_point: LogPoint,
+    ):
+        self.config, self.epochs, self.writer, self.log_point = config, set(epochs), writer, log_point
         self.painter = figures.Painter(dataset)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
-        (log_point,) = (one for one in trainer.callbacks if isinstance(one, LogPoint))  # type: ignore[attr-defined]
-        epoch, row = log_point.history[-1]
+        epoch, row = self.log_point.history[-1]
         if epoch in self.epochs:
-            assert trainer.logger
-            png = self.painter.png(pl_module.network, figures.title_then(self.config, row))
-            events.show(trainer.logger.experiment, epoch, png)  # type: ignore[attr-defined]
+            events.show(self.writer, epoch, self.painter.png(pl_module.network, figures.title_then(self.config, row)))
 
 
 class Checkpoint(lightning_callbacks.Checkpoint):
@@ -184,8 +188,7 @@ class Bar(Callback):
         self.log_point = log_point
 
     def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        self.bar = console.Bar("epochs", data.log_epochs[-1])
+        self.bar = console.Bar("epochs", data_of(trainer).log_epochs[-1])
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         epoch, row = self.log_point.history[-1]

@@ -7,21 +7,19 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
-from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 
 from neuronsweep import console, events, figures, record
 from neuronsweep.analysis import analyse
+from neuronsweep.build import build_logger, build_module, build_trainer
 from neuronsweep.callbacks import Bar, Checkpoint, LogPoint, Pictures, Pruner, SameConfig
 from neuronsweep.config import plain
 from neuronsweep.data.batches import picture_epochs
@@ -29,21 +27,16 @@ from neuronsweep.data.build import build_dataset, check_batches
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError
-from neuronsweep.models.checkpoint import model_bytes, module_arguments, readable
-from neuronsweep.models.modules import ClassificationModule, NetworkModule, RegressionModule
+from neuronsweep.models.checkpoint import model_bytes, readable
+from neuronsweep.models.modules import NetworkModule
 from neuronsweep.schemas import LOGGED, METRICS
 from neuronsweep.sweeps import ledger, pruning
 from neuronsweep.sweeps.bound import die_with_parent
-from neuronsweep.targets import built, named_class
 
 # Lightning's advice and the products it names are no news to a user of a sweep.
 for name in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(name).setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", module=r"lightning\..*")
-
-# How long a process of a DDP run waits for the others before the run fails. One that dies is noticed at once, or by
-# Lightning within 5 seconds; this is for one that hangs, and more than starting Python takes on a busy machine.
-PATIENCE = timedelta(minutes=2)
 
 
 def fit(module: NetworkModule, data: TensorDataModule, trainer: Trainer, checkpoint: Path | None = None) -> None:
@@ -65,7 +58,7 @@ def train(cfg: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     directory, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
     if hydra.mode == RunMode.RUN:
-        return train_run(cfg, directory, overrides, pruner=_pruner(pruning.asked_of_process()))
+        return train_run(cfg, directory, overrides, asked=pruning.asked_of_process())
     before = ledger.ended(directory, record.fingerprint(plain(cfg), build_dataset(cfg.data).digest))
     if before and before["state"] == ledger.FAILED:
         raise Diverged(before["error"].splitlines()[-1])
@@ -73,17 +66,16 @@ def train(cfg: DictConfig) -> float | None:
         return None
     if before:
         return ledger.metrics(directory)[cfg.objective.metric]
-    pruner = _pruner(pruning.asked(hydra, hydra.job.num))
-    return train_run(cfg, directory, overrides, show=False, pruner=pruner)
+    return train_run(cfg, directory, overrides, show=False, asked=pruning.asked(hydra, hydra.job.num))
 
 
 def train_run(
-    cfg: DictConfig, directory: Path, overrides: list[str], show: bool = True, pruner: Pruner | None = None
+    cfg: DictConfig, directory: Path, overrides: list[str], show: bool = True, asked: pruning.Asked | None = None
 ) -> float | None:
     """Train one run in its directory, from its checkpoint where one is left, and return its objective.
 
     ``show`` prints the network, a bar and the metrics. A run that fails is FAILED in status.json and raises; one that
-    ``pruner`` stops is PRUNED and returns None.
+    the pruner of the search that ``asked`` for it stops is PRUNED and returns None.
     """
     torch.set_num_threads(cfg.threads)
     dataset = build_dataset(cfg.data)
@@ -93,6 +85,7 @@ def train_run(
         module.double()  # now, because Lightning would do it after it has restored a checkpoint, rounded
     data = TensorDataModule(dataset, cfg.batch_size, cfg.epochs, cfg.log_points, cfg.seed)
     log_point = LogPoint(cfg.objective.metric, cfg.objective.mode, cfg.trainer.keep)
+    pruner = Pruner(asked, log_point) if asked else None
     keeper = Checkpoint(directory, cfg.trainer.checkpoint_seconds, log_point)
     # of several processes that train one run, the first writes and prints
     first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
@@ -108,17 +101,17 @@ def train_run(
         if first and show:
             console.say(f"if this stops: {console.resume_command(directory)}")
             console.parameters(module.network)
+        callbacks: list[Callback] = [SameConfig(record.fingerprint(plain(cfg), dataset.digest)), log_point, keeper]
+        if pruner:
+            callbacks.append(pruner)
         if first and isinstance(logger, TensorBoardLogger):
-            names = [
-                f"{split}/{metric}" for split in dataset.splits for metric in LOGGED if metric in METRICS[dataset.task]
-            ]
+            logged = [metric for metric in LOGGED if metric in METRICS[dataset.task]]
+            names = [f"{split}/{metric}" for split in dataset.splits for metric in logged]
             events.begin(logger.experiment, record.flatten(plain(cfg)), module.network, names)
-        bars = [Bar(log_point)] if first and show else []
-        same = SameConfig(record.fingerprint(plain(cfg), dataset.digest))
-        pictures = []
-        if first and isinstance(logger, TensorBoardLogger) and cfg.logger.pictures > 1:
-            pictures = [Pictures(plain(cfg), dataset, picture_epochs(data.log_epochs, cfg.logger.pictures)[:-1])]
-        callbacks = [same, log_point, *([pruner] if pruner else []), *pictures, keeper, *bars]
+            if epochs := picture_epochs(data.log_epochs, cfg.logger.pictures)[:-1]:
+                callbacks.append(Pictures(plain(cfg), dataset, epochs, logger.experiment, log_point))
+        if first and show:
+            callbacks.append(Bar(log_point))
         trainer = build_trainer(cfg, data, logger, callbacks)
         with time_limit(cfg.time_limit if first else None):
             fit(module, data, trainer, checkpoint)
@@ -170,70 +163,6 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def build_module(cfg: DictConfig, dataset: Dataset) -> NetworkModule:
-    """The module for the data's task, or the user's own that ``module._target_`` names."""
-    default = RegressionModule if dataset.task == "regression" else ClassificationModule
-    target = cfg.module._target_
-    kind = named_class("module", target) if target else default
-    if not issubclass(kind, default):
-        raise UserError(f"module._target_={target} is not allowed: with this data it is a {default.__name__}")
-    module = kind(**module_arguments(plain(cfg), dataset))
-    module.diagnostics = cfg.diagnostics
-    return module
-
-
-def build_logger(cfg: DictConfig, directory: Path, checkpoint: Path | None) -> Logger | None:
-    """The logger that cfg.logger names; TensorBoard's events lie in the run directory itself."""
-    if not cfg.logger._target_:
-        return None
-    if named_class("logger", cfg.logger._target_) is not TensorBoardLogger:
-        return built("logger", cfg.logger)
-    # a resumed run writes the points after its checkpoint again: TensorBoard is told to forget the first ones
-    purge = _last_epoch(checkpoint) + 1 if checkpoint else None
-    return RunLogger(directory, name="", version="", default_hp_metric=False, purge_step=purge)
-
-
-class RunLogger(TensorBoardLogger):
-    """TensorBoardLogger without hparams.yaml (the config is in .hydra), left open by the Trainer for the picture."""
-
-    def save(self) -> None:
-        self.experiment.flush()
-
-    def finalize(self, status: str) -> None:
-        self.experiment.flush()
-
-
-def build_trainer(cfg: DictConfig, data: TensorDataModule, logger: Logger | None, callbacks: list[Callback]) -> Trainer:
-    """A Trainer whose epoch is the passes between two log points, with nothing in it that costs per step.
-
-    ``callbacks`` hold a Checkpoint, or Lightning adds one of its own.
-    """
-    keys = cfg.trainer
-    if keys.early_stopping.patience:
-        stopping = EarlyStopping(
-            cfg.objective.metric,
-            mode=cfg.objective.mode,
-            patience=keys.early_stopping.patience,
-            min_delta=keys.early_stopping.min_delta,
-        )
-        callbacks = [*callbacks, stopping]
-    return Trainer(
-        accelerator=keys.accelerator,
-        devices=keys.devices,
-        strategy=DDPStrategy(timeout=PATIENCE) if keys.strategy == "ddp" else keys.strategy,
-        precision=keys.precision,
-        # a CPU is so by itself; "warn" because a module of the user's may need what has no such form
-        deterministic="warn" if keys.accelerator == "gpu" else None,
-        max_epochs=len(data.log_epochs),
-        logger=logger or False,
-        callbacks=callbacks,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
-
-
 def _end_ranks(trainer: Trainer | None) -> None:
     """End the further processes of a run that failed, which would say that the first one is gone."""
     launcher = trainer.strategy.launcher if trainer else None
@@ -249,10 +178,6 @@ def final_metrics(module: NetworkModule, data: TensorDataModule) -> dict[str, fl
         if not math.isfinite(value):
             raise Diverged(f"{name} is {value} at the end of training")
     return {**metrics, **analyse(module.network, data.dataset)}
-
-
-def _pruner(asked: pruning.Asked | None) -> Pruner | None:
-    return Pruner(asked.open, asked.number) if asked else None
 
 
 def _begin(cfg: DictConfig, directory: Path, overrides: list[str], dataset: Dataset) -> None:
@@ -307,8 +232,3 @@ def _checkpoint(directory: Path) -> Path | None:
         path.unlink()
         return None
     return path
-
-
-def _last_epoch(checkpoint: Path) -> int:
-    callbacks = torch.load(checkpoint, weights_only=True, map_location="cpu")["callbacks"]
-    return callbacks[LogPoint.__qualname__]["history"][-1][0]

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from reference import assert_same_bits
 
 from neuronsweep.analysis import analyse
+from neuronsweep.build import build_module, build_trainer
 from neuronsweep.callbacks import Checkpoint, LogPoint
 from neuronsweep.config import plain
 from neuronsweep.data.dataset import Dataset
@@ -22,7 +23,7 @@ from neuronsweep.models.mlp import ACTIVATIONS, MLP
 from neuronsweep.population.engine import Result, train
 from neuronsweep.population.member import group_key
 from neuronsweep.population.plan import member, outside
-from neuronsweep.training import build_module, build_trainer, final_metrics, fit
+from neuronsweep.training import final_metrics, fit
 from tests.test_experiments import BANDS, SEEDS
 
 TOLERANCE = 1e-9

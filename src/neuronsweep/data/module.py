@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, Trainer
 
 from neuronsweep.data.batches import Batch, batches, log_epochs, sizes
 from neuronsweep.data.dataset import Dataset, Split
@@ -50,6 +50,11 @@ class TensorDataModule(LightningDataModule):
         trainer = self.trainer
         rank, ranks = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         return batches(self.splits["train"], self.batch_size, self.seed, epoch, rank, ranks)
+
+
+def data_of(trainer: Trainer) -> TensorDataModule:
+    """What a trainer fits a network to."""
+    return trainer.datamodule  # type: ignore[attr-defined]
 
 
 class Blocks:

@@ -12,7 +12,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from neuronsweep.data.dataset import Split
-from neuronsweep.data.module import Block
+from neuronsweep.data.module import Block, data_of
 from neuronsweep.models.diagnostics import diagnose
 from neuronsweep.models.mlp import MLP
 from neuronsweep.targets import built
@@ -74,13 +74,13 @@ class NetworkModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def on_fit_start(self) -> None:
-        self.trainer.datamodule.place(self.device, self.dtype)  # type: ignore[attr-defined]
+        data_of(self.trainer).place(self.device, next(self.parameters()).dtype)
 
     def training_step(self, block: Block, block_index: int) -> None:
         """Train for all epochs of a block, with one optimiser step a batch."""
         optimizer: Any = self.optimizers(use_pl_optimizer=False)
         scheduler: Any = self.lr_schedulers()
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        data = data_of(self.trainer)
         parameters = list(self.parameters())
         clip = self.hparams["gradient_clip_val"]
         for epoch in range(block.first, block.last + 1):
