@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from neuronsweep.sweeps import lock
+from neuronsweep.sweeps import liveness, lock
 
 OWNER = """
 import sys, time
@@ -19,8 +19,19 @@ lock.take(Path(sys.argv[1]))
 print("mine", flush=True)
 time.sleep(60)
 """
-# its child keeps the lock for two seconds after it was killed, as a worker does that writes its snapshot
-WITH_WORKER = OWNER.replace("print", "import os\nif os.fork() == 0: time.sleep(2); os._exit(0)\nprint")
+# its worker keeps the lock for two seconds after it was killed, as one does that writes its snapshot, and has beaten
+WITH_WORKER = OWNER.replace(
+    "print",
+    """import os
+if os.fork() == 0:
+    lock._beat = -100.0
+    lock.beat()
+    print("mine", flush=True)
+    time.sleep(2)
+    os._exit(0)
+time.sleep(60)
+print""",
+)
 
 
 @pytest.fixture
@@ -53,10 +64,15 @@ def test_the_second_is_refused_until_the_first_is_killed(tmp_path, owner):
     owner()
 
 
-def test_workers_of_a_killed_owner_are_waited_for(tmp_path, owner):
+@pytest.mark.parametrize("reused", [False, True])
+def test_workers_of_a_killed_owner_are_waited_for(tmp_path, owner, reused):
+    """Also where another process has got the number of the killed one."""
     first = owner(WITH_WORKER)
     first.kill()
     first.wait()
+    if reused:
+        told = (tmp_path / lock.LOCK).read_text()
+        (tmp_path / lock.LOCK).write_text(told.replace(str(first.pid), str(os.getpid())))
     start = time.monotonic()
     owner()
     assert time.monotonic() - start > 1
@@ -73,7 +89,8 @@ def test_to_take_it_twice_is_no_error_and_the_end_gives_it_back(tmp_path, owner)
 @pytest.mark.parametrize(("ago", "free"), [(5, False), (-5, False), (600, True), (-600, True)])
 def test_an_owner_on_another_machine_is_believed_for_a_minute(tmp_path, owner, ago, free):
     # a clock that was set back shows a heartbeat of the future
-    elsewhere = {"host": "elsewhere", "pid": os.getpid(), "command": "train.py", "heartbeat": time.time() - ago}
+    process = {"host": "elsewhere", "pid": os.getpid(), "process": liveness.identity()}
+    elsewhere = {**process, "command": "train.py", "heartbeat": time.time() - ago}
     (tmp_path / lock.LOCK).write_text(json.dumps(elsewhere))
     if free:
         assert lock.owner(tmp_path) is None

@@ -18,11 +18,16 @@ def identity() -> str:
     return f"{_machine()}:{os.getpid()}:{_started(os.getpid())}"
 
 
+def runs_here(process: str) -> bool | None:
+    """Whether a process still runs, or None where it is one of another machine."""
+    machine, pid, started = process.rsplit(":", 2)
+    return _started(int(pid)) == started if machine == _machine() else None
+
+
 def is_alive(process: str, study_attrs: Mapping[str, Any]) -> bool:
     """Whether a process still runs: on this machine for certain, elsewhere by its last sign of life."""
-    machine, pid, started = process.rsplit(":", 2)
-    if machine == _machine():
-        return _started(int(pid)) == started
+    if (here := runs_here(process)) is not None:
+        return here
     return time.time() - study_attrs.get(KEY + process, 0.0) < GRACE
 
 

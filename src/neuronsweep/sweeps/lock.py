@@ -12,6 +12,7 @@ from pathlib import Path
 
 from neuronsweep.errors import UserError
 from neuronsweep.record import command
+from neuronsweep.sweeps.liveness import identity, runs_here
 
 LOCK = ".lock"
 # An owner on another machine, whose lock this one may not see, is believed to live for so long after its last beat.
@@ -21,6 +22,7 @@ SECONDS_BETWEEN_BEATS = 5.0
 SECONDS_OF_ORPHANS = 15.0
 
 _held: dict[Path, int] = {}
+_taker = 0  # the process that holds them, whose workers inherit the handles
 _beat = 0.0
 
 
@@ -38,6 +40,7 @@ def take(directory: Path) -> None:
 
     Raises Owned where another process has it, or where its owner on another machine was heard of in the last minute.
     """
+    global _taker
     key = directory.resolve()
     if key in _held:
         return
@@ -50,7 +53,8 @@ def take(directory: Path) -> None:
         os.close(handle)
         raise
     if not _held:
-        atexit.register(_release, os.getpid())
+        _taker = os.getpid()
+        atexit.register(_release)
     _held[key] = handle
     _write(handle)
 
@@ -58,7 +62,7 @@ def take(directory: Path) -> None:
 def beat() -> None:
     """Renew the heartbeat of what this process owns; costs nothing when called too often."""
     global _beat
-    if time.monotonic() - _beat < SECONDS_BETWEEN_BEATS:
+    if time.monotonic() - _beat < SECONDS_BETWEEN_BEATS or os.getpid() != _taker:  # a forked worker owns nothing
         return
     _beat = time.monotonic()
     for handle in _held.values():
@@ -95,8 +99,9 @@ def _open(directory: Path) -> int:
             if _is_at(handle, directory / LOCK):
                 return handle
         else:
+            # the kernel says that it is held; whether by the owner or by what is left of it, the owner's name tells
             found = _owner(handle)
-            if found is None or not _gone(found) or time.monotonic() > patience:
+            if found is None or runs_here(found["process"]) is not False or time.monotonic() > patience:
                 os.close(handle)
                 raise Owned(_told(directory, found))
             time.sleep(0.1)
@@ -121,37 +126,25 @@ def _lock(handle: int, how: int) -> bool:
     return True
 
 
-def _gone(found: dict) -> bool:
-    if found["host"] != socket.gethostname():
-        return False
-    try:
-        os.kill(found["pid"], 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    return False
-
-
 def _owner(handle: int) -> dict | None:
     """What the owner wrote of itself, None where there is nothing or half of it."""
     try:
         found = json.loads(os.pread(handle, 65536, 0))
-        return found if {"host", "pid", "command", "heartbeat"} <= set(found) else None
+        return found if {"host", "pid", "process", "command", "heartbeat"} <= set(found) else None
     except (ValueError, TypeError):
         return None
 
 
 def _write(handle: int) -> None:
-    mine = {"host": socket.gethostname(), "pid": os.getpid(), "command": command(), "heartbeat": time.time()}
-    content = json.dumps(mine).encode()
+    mine = {"host": socket.gethostname(), "pid": os.getpid(), "process": identity(), "command": command()}
+    content = json.dumps({**mine, "heartbeat": time.time()}).encode()
     with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
         os.pwrite(handle, content, 0)
         os.ftruncate(handle, len(content))
 
 
-def _release(pid: int) -> None:
-    if os.getpid() != pid:  # a forked worker ends, and leaves what its parent owns
+def _release() -> None:
+    if os.getpid() != _taker:  # a forked worker ends, and leaves what its parent owns
         return
     for directory in _held:
         with contextlib.suppress(OSError):
