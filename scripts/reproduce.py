@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuronsweep import console
-from neuronsweep.claims import CLAIMS, Claim, Metrics, verdict
+from neuronsweep.claims import CLAIMS
+from neuronsweep.claims.claim import Claim, Metrics, verdict
 from neuronsweep.cli import Parser, command
 from neuronsweep.config import nearest
 from neuronsweep.errors import UserError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from neuronsweep.schemas import ACTIVATIONS
+from neuronsweep.schemas.model import ACTIVATIONS
 from tests.commands import run_fresh
 
 # what is typed, and the words that the one line must hold

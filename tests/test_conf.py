@@ -11,9 +11,13 @@ from hydra import compose, initialize_config_dir
 from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
-from neuronsweep import config, schemas
+from neuronsweep import config
 from neuronsweep.models import mlp
 from neuronsweep.schemas import SCHEMAS
+from neuronsweep.schemas.config import Config
+from neuronsweep.schemas.data import Circles, Moons
+from neuronsweep.schemas.model import Model
+from neuronsweep.schemas.optimizer import SGD
 
 CONF = Path(__file__).parents[1] / "conf"
 # hydra's own groups, such as its launchers, are described by --hydra-help and docs/scaling.md
@@ -90,7 +94,7 @@ def test_every_choice_composes_to_typed_and_allowed_values(group, name):
     cfg = composed(f"{group}={name}")
     config.check(cfg)
     assert OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    assert set(cfg) == {item.name for item in fields(schemas.Config)}
+    assert set(cfg) == {item.name for item in fields(Config)}
     for part, known in SCHEMAS.items():
         allowed = [known[name]] if part == group and name in known else known.values()
         assert OmegaConf.get_type(cfg[part]) in allowed
@@ -119,9 +123,9 @@ def test_trainers(name, accelerator, strategy):
 
 def test_the_command_line_overrides_the_experiment_and_the_experiment_the_groups():
     cfg = composed("experiment=moons_linear")
-    assert (OmegaConf.get_type(cfg.data), OmegaConf.get_type(cfg.optimizer)) == (schemas.Moons, schemas.SGD)
+    assert (OmegaConf.get_type(cfg.data), OmegaConf.get_type(cfg.optimizer)) == (Moons, SGD)
     cfg = composed("experiment=moons_linear", "data=circles", "optimizer.lr=0.5", "model.depth=1", "epochs=7")
-    assert OmegaConf.get_type(cfg.data) is schemas.Circles
+    assert OmegaConf.get_type(cfg.data) is Circles
     assert (cfg.optimizer.lr, cfg.model.depth, cfg.epochs) == (0.5, 1, 7)
 
 
@@ -157,7 +161,7 @@ def test_the_model_schema_has_exactly_the_options_of_the_network():
     options = signature_defaults(mlp.MLP)
     for given in ("inputs", "outputs", "seed"):  # by the data and by the run
         del options[given]
-    assert schema_defaults(schemas.Model) == options
+    assert schema_defaults(Model) == options
 
 
 @pytest.mark.parametrize(
@@ -174,7 +178,7 @@ def test_optimizer_and_scheduler_schemas_have_torchs_defaults(group, name):
 
 
 def test_choices_are_the_tables_of_the_network():
-    allowed = {item.name: item.metadata["allowed"].choices for item in fields(schemas.Model) if item.metadata}
+    allowed = {item.name: item.metadata["allowed"].choices for item in fields(Model) if item.metadata}
     assert set(allowed["act"]) == set(allowed["out_act"]) == set(mlp.ACTIVATIONS)
     assert set(allowed["init"]) == set(mlp.INITS)
     assert set(allowed["norm"]) == set(mlp.NORMS)

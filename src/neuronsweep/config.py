@@ -8,8 +8,13 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
+from neuronsweep.allowed import BOOL, Allowed
 from neuronsweep.errors import UserError
-from neuronsweep.schemas import BOOL, LBFGS, LOGGED, METRICS, SCHEMAS, Allowed, Config, Plateau
+from neuronsweep.metric_names import LOGGED, METRICS
+from neuronsweep.schemas import SCHEMAS
+from neuronsweep.schemas.config import Config
+from neuronsweep.schemas.optimizer import LBFGS
+from neuronsweep.schemas.scheduler import Plateau
 
 
 def register() -> None:

@@ -27,9 +27,9 @@ from neuronsweep.data.build import build_dataset, check_batches
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError
+from neuronsweep.metric_names import LOGGED, METRICS
 from neuronsweep.models.checkpoint import model_bytes, readable
 from neuronsweep.models.modules import NetworkModule
-from neuronsweep.schemas import LOGGED, METRICS
 from neuronsweep.sweeps import ledger, pruning
 from neuronsweep.sweeps.bound import die_with_parent
 

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from neuronsweep.config import nearest
 from neuronsweep.errors import UserError
-from neuronsweep.schemas import FOUND, LOGGED, METRICS
+from neuronsweep.metric_names import FOUND, LOGGED, METRICS
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from neuronsweep.schemas import SEED, Allowed, Objective
+from neuronsweep.allowed import SEED, key, one_of, whole
+from neuronsweep.schemas.config import Objective
 
 SAMPLERS = ("tpe", "random", "cmaes", "gp", "nsgaii", "qmc", "grid", "brute")
 PRUNERS = ("none", "median", "percentile", "halving", "hyperband", "wilcoxon", "patient")
-
-AT_LEAST_ONE = Allowed(lambda value: value >= 1, "a whole number >= 1")
-
-
-def _one_of(choices: tuple[str, ...]) -> Allowed:
-    return Allowed(lambda value: value in choices, "one of " + ", ".join(choices), choices)
-
-
-def _key(default: Any, allowed: Allowed) -> Any:
-    return field(default=default, metadata={"allowed": allowed})
 
 
 @dataclass
@@ -25,19 +16,19 @@ class Search:
 
     _target_: str = "hydra_plugins.neuronsweep.optuna_sweeper.OptunaSweeper"
     # the study's total, trials of earlier commands included
-    n_trials: int = _key(100, AT_LEAST_ONE)
+    n_trials: int = key(100, whole(1))
     # trials asked for at once, trained together and told in order; null: 32, or one where runs are trained one by one
-    batch: int | None = _key(None, AT_LEAST_ONE)
+    batch: int | None = key(None, whole(1))
     # key -> choice(...), range(...), interval(...); the command line adds to it and goes before it
     params: dict[str, Any] = field(default_factory=dict)
     # package.function(trial), which asks trial.suggest_* for further keys, some perhaps only where others have a value
     space: str | None = None
     # first guesses: [{model.hidden: 8, optimizer.lr: 0.01}, ...]
     enqueue: list[Any] = field(default_factory=list)
-    sampler: str = _key("tpe", _one_of(SAMPLERS))
+    sampler: str = key("tpe", one_of(*SAMPLERS))
     sampler_options: dict[str, Any] = field(default_factory=dict)
-    seed: int = _key(0, SEED)
-    pruner: str = _key("none", _one_of(PRUNERS))
+    seed: int = key(0, SEED)
+    pruner: str = key("none", one_of(*PRUNERS))
     pruner_options: dict[str, Any] = field(default_factory=dict)
     # the metric that the pruner reads at log points; null: the objective, where there is one
     prune_on: str | None = None
@@ -52,4 +43,4 @@ class Search:
     accept_changes: bool = False
     retry_failed: bool = False
     # processes that share the study, started by the launcher
-    workers: int = _key(1, AT_LEAST_ONE)
+    workers: int = key(1, whole(1))

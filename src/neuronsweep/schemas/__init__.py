@@ -1,0 +1,25 @@
+"""The keys of a config: a dataclass for every file that can be chosen, by its group in conf and its name."""
+
+from neuronsweep.schemas.data import Circles, Line, Moons, Polynomial, Quadratic, Sine, Spirals, Temperature
+from neuronsweep.schemas.model import Model
+from neuronsweep.schemas.optimizer import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop
+from neuronsweep.schemas.scheduler import Cosine, Exponential, NoScheduler, Plateau, Step
+from neuronsweep.schemas.trainer import NoLogger, TensorBoard, Trainer
+
+SCHEMAS: dict[str, dict[str, type]] = {
+    "data": {
+        "line": Line,
+        "quadratic": Quadratic,
+        "sine": Sine,
+        "temperature": Temperature,
+        "polynomial": Polynomial,
+        "moons": Moons,
+        "circles": Circles,
+        "spirals": Spirals,
+    },
+    "model": {"mlp": Model},
+    "optimizer": {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop, "adagrad": Adagrad, "lbfgs": LBFGS},
+    "scheduler": {"none": NoScheduler, "step": Step, "exponential": Exponential, "cosine": Cosine, "plateau": Plateau},
+    "trainer": {"trainer": Trainer},
+    "logger": {"tensorboard": TensorBoard, "none": NoLogger},
+}

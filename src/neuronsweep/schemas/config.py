@@ -1,0 +1,59 @@
+"""conf/train.yaml: the whole config of one run, and the nodes that have no files to choose from."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+from neuronsweep.allowed import BATCH_SIZE, NOT_NEGATIVE, POSITIVE, SEED, key, one_of, whole
+
+
+@dataclass
+class Module:
+    """``_target_``: null (the module follows the data's task) or a subclass of one of neuronsweep.models.modules."""
+
+    _target_: str | None = None
+
+
+@dataclass
+class Population:
+    """How the runs of a sweep are trained together; changes no number of any of them."""
+
+    max_members: int = key(512, whole(1))
+    # GB that the engine may take for one population
+    max_memory_gb: float = key(2.0, POSITIVE)
+    # processes; null: one a core, or one a GPU
+    workers: int | None = key(None, whole(1))
+    snapshot_seconds: float = key(5.0, NOT_NEGATIVE)
+
+
+@dataclass
+class Objective:
+    metric: str = "val/loss"
+    mode: str = key("min", one_of("min", "max"))
+
+
+@dataclass
+class Config:
+    """The whole config of one run."""
+
+    data: Any = MISSING
+    model: Any = MISSING
+    module: Module = field(default_factory=Module)
+    optimizer: Any = MISSING
+    scheduler: Any = MISSING
+    trainer: Any = MISSING
+    logger: Any = MISSING
+    objective: Objective = field(default_factory=Objective)
+    population: Population = field(default_factory=Population)
+    seed: int = key(0, SEED)
+    epochs: int = key(2000, whole(1))
+    batch_size: Any = key("full", BATCH_SIZE)
+    log_points: int = key(100, whole(1))
+    # whether history.csv has gradients, updates, dead and saturated units of every layer; changes no other number
+    diagnostics: bool = False
+    threads: int = key(1, whole(1))
+    # seconds after which a run that is trained by itself FAILs; null: never
+    time_limit: float | None = key(None, POSITIVE)
+    # whether a sweep stops at its first failure
+    fail_fast: bool = False
