@@ -20,8 +20,9 @@ from optuna.trial import TrialState
 
 from neuronsweep import console
 from neuronsweep.sweeps import ledger, samplers, study
+from neuronsweep.sweeps.dimensions import Choice, Numbers
 from neuronsweep.sweeps.goals import Goals
-from neuronsweep.sweeps.space import Choice, Numbers, Space
+from neuronsweep.sweeps.space import Space
 from neuronsweep.sweeps.storage import open_storage
 
 ROOT = Path(__file__).resolve().parents[1]

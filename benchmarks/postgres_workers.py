@@ -28,9 +28,10 @@ from optuna.trial import TrialState
 
 from neuronsweep.sweeps import samplers, study
 from neuronsweep.sweeps.asking import Asker
+from neuronsweep.sweeps.dimensions import Choice, Numbers
 from neuronsweep.sweeps.goals import Goals
 from neuronsweep.sweeps.liveness import Heart
-from neuronsweep.sweeps.space import Choice, Numbers, Space
+from neuronsweep.sweeps.space import Space
 from neuronsweep.sweeps.storage import open_storage
 from neuronsweep.sweeps.study import Outcome, Study
 

@@ -38,7 +38,12 @@ def test_arrows_point_one_way(path):
     assert not any(name.split(".")[0] in ("train", "scripts", "tests") for name in names)
     if path.parts[0] != "report":
         assert not any(name.startswith("neuronsweep.report") for name in names)
-    if path.parts[0] in ("population", "models", "data", "figures") or path.stem in ("analysis", "optima", "knots"):
+    if path.parts[0] in ("population", "models", "data", "figures") or path.stem in (
+        "analysis",
+        "optima",
+        "knots",
+        "pieces",
+    ):
         above = ("neuronsweep.training", "neuronsweep.sweeps", "neuronsweep.config")
         assert not any(name.startswith(above) for name in names)
     if path.name in ("ledger.py", "record.py"):

@@ -3,19 +3,16 @@
 import copy
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neuronsweep import optima
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.models.mlp import ACTIVATIONS, MLP
-
-Array = NDArray[np.float64]
+from neuronsweep.pieces import BENDS, is_piecewise_linear, linear_layers, pieces
 
 # A grid over all of a curve's inputs, by which errors against the truth are means over x and not over drawn samples.
 # 1600 steps are 0.005 on the sine's [-3.5, 4.5].
@@ -23,44 +20,6 @@ GRID = 1601
 
 # The best fit with more kinks than this takes seconds, which a sweep would not like to spend (optima.kinks finds it).
 MOST_KINKS = 32
-
-# Breakpoints nearer to each other than this share of the interval are one.
-SAME_PLACE = 1e-9
-
-# A slope that changes by less than this share of what adds up to it has not changed: float32 weights say no more.
-SAME_SLOPE = 1e-6
-
-
-class Pieces(NamedTuple):
-    """A piecewise-linear function: slope[k] * x + offset[k] from knots[k] to knots[k + 1].
-
-    ``scale`` is the size of the terms that the slopes are sums of.
-    """
-
-    knots: Array
-    slope: Array
-    offset: Array
-    scale: float
-
-
-class Bends(NamedTuple):
-    """A piecewise-linear activation: slope[i] * z + offset[i] between at[i - 1] and at[i]."""
-
-    at: Array
-    slope: Array
-    offset: Array
-
-
-def _bends(at: list[float], slope: list[float], offset: list[float]) -> Bends:
-    return Bends(np.array(at), np.array(slope), np.array(offset))
-
-
-BENDS = {
-    ACTIVATIONS["identity"]: _bends([], [1], [0]),
-    ACTIVATIONS["relu"]: _bends([0], [0, 1], [0, 0]),
-    ACTIVATIONS["leaky_relu"]: _bends([0], [0.01, 1], [0, 0]),
-    ACTIVATIONS["hardtanh"]: _bends([-1, 1], [0, 1, 0], [-1, 0, 1]),
-}
 
 
 def analyse(network: MLP, dataset: Dataset) -> dict[str, float]:
@@ -81,7 +40,7 @@ def analyse(network: MLP, dataset: Dataset) -> dict[str, float]:
     fixed = _fixed(network)
     if dataset.truth is not None and dataset.task == "regression":
         found |= _against_truth(fixed, dataset)
-    if _is_piecewise_linear(fixed):
+    if is_piecewise_linear(fixed):
         found |= _shape(fixed, *_range(dataset))
     found |= _beside_the_best(fixed, dataset)
     # last, for it changes the copy
@@ -107,7 +66,7 @@ def optimum(network: MLP, dataset: Dataset) -> float | None:
         return optima.relu_neuron(dataset) if network.out_act is relu else None
     if len(network.layers) > 2 or network.act not in BENDS or network.out_act is not identity:
         return None
-    count = _linear(network)[0].out_features * len(BENDS[network.act].at)
+    count = linear_layers(network)[0].out_features * len(BENDS[network.act].at)
     return optima.kinks(dataset, count) if count <= MOST_KINKS else None
 
 
@@ -119,14 +78,14 @@ def kinks(network: MLP, low: float, high: float) -> list[float]:
     Raises ValueError when the network has several inputs or outputs, a norm, an activation that is not piecewise linear
     or weights that are not finite.
     """
-    if not _is_piecewise_linear(network):
+    if not is_piecewise_linear(network):
         raise ValueError("kinks need one input, one output, no norm, and only identity, relu, leaky_relu and hardtanh")
     if not low < high:
         raise ValueError(f"kinks between low={low} and high={high}: low must be less than high")
-    pieces = _pieces(network, low, high)
-    if not np.isfinite(pieces.slope).all():
+    found = pieces(network, low, high)
+    if not np.isfinite(found.slope).all():
         raise ValueError("kinks need finite weights")
-    return _kinks(pieces)
+    return found.kinks()
 
 
 def truth_errors(
@@ -213,76 +172,15 @@ def _dead(network: MLP, x_ND: Tensor) -> dict[str, float]:
     return {"dead": 1 - torch.cat(alive).double().mean().item()}
 
 
-def _is_piecewise_linear(network: MLP) -> bool:
-    """One number to one number, through piecewise-linear activations only."""
-    layers = _linear(network)
-    return (
-        layers[0].in_features == layers[-1].out_features == 1
-        and all(isinstance(norm, nn.Identity) for norm in network.norms)
-        and (network.act in BENDS or len(layers) == 1)
-        and network.out_act in BENDS
-    )
-
-
 def _shape(network: MLP, low: float, high: float) -> dict[str, float]:
     """Slope and intercept of a line, number of kinks of anything else that is piecewise linear."""
     if not low < high:
         return {}
-    pieces = _pieces(network, low, high)
-    if not np.isfinite(pieces.slope).all():
+    found = pieces(network, low, high)
+    if not np.isfinite(found.slope).all():
         return {}
     identity = ACTIVATIONS["identity"]
-    shape: dict[str, float] = {"kinks": len(_kinks(pieces))}
+    shape: dict[str, float] = {"kinks": len(found.kinks())}
     if network.out_act is identity and (network.act is identity or len(network.layers) == 1):
-        shape |= {"slope": float(pieces.slope[0]), "intercept": float(pieces.offset[0])}
+        shape |= {"slope": float(found.slope[0]), "intercept": float(found.offset[0])}
     return shape
-
-
-def _kinks(pieces: Pieces) -> list[float]:
-    changes = np.abs(np.diff(pieces.slope)) > SAME_SLOPE * pieces.scale
-    return pieces.knots[1:-1][changes].tolist()
-
-
-def _pieces(network: MLP, low: float, high: float) -> Pieces:
-    """The network between low and high, layer by layer: on each of K pieces, H units are slope_KH * x + offset_KH."""
-    knots = np.array([low, high])
-    slope_KH, offset_KH, scale = np.ones((1, 1)), np.zeros((1, 1)), 1.0
-    layers = _linear(network)
-    last = len(layers) - 1
-    with np.errstate(all="ignore"):  # what overflows is not finite at the end
-        for i, layer in enumerate(layers):
-            weight, bias = _array(layer.weight), 0.0 if layer.bias is None else _array(layer.bias)
-            bends = BENDS[network.out_act if i == last else network.act]
-            scale = (np.abs(slope_KH) @ np.abs(weight).T).max()
-            knots, old, slope, offset = _bend(knots, slope_KH @ weight.T, offset_KH @ weight.T + bias, bends)
-            if network.skip and 0 < i < last:
-                slope, offset = slope + slope_KH[old], offset + offset_KH[old]
-            slope_KH, offset_KH = slope, offset
-    return Pieces(knots, slope_KH[:, 0], offset_KH[:, 0], float(scale))
-
-
-def _bend(
-    knots: Array, slope_KH: Array, offset_KH: Array, bends: Bends
-) -> tuple[Array, NDArray[np.intp], Array, Array]:
-    """Apply an activation: the finer knots, the old piece that each new one lies in, the new slopes and offsets."""
-    cross_AKH = (bends.at[:, None, None] - offset_KH) / slope_KH
-    inside = (cross_AKH > knots[:-1, None]) & (cross_AKH < knots[1:, None])
-    finer = np.unique(np.concatenate([knots, cross_AKH[inside]]))
-    high = knots[-1]
-    finer = finer[np.append(True, np.diff(finer) > SAME_PLACE * (high - knots[0]))]
-    finer[-1] = high
-    middle = (finer[:-1] + finer[1:]) / 2
-    old = np.searchsorted(knots, middle) - 1
-    slope, offset = slope_KH[old], offset_KH[old]
-    # no unit crosses a bend within a piece, so the middle stands for all of it
-    at_middle = slope * middle[:, None] + offset
-    part = np.searchsorted(bends.at, at_middle)
-    return finer, old, slope * bends.slope[part], offset * bends.slope[part] + bends.offset[part]
-
-
-def _linear(network: MLP) -> list[nn.Linear]:
-    return [layer for layer in network.layers if isinstance(layer, nn.Linear)]
-
-
-def _array(tensor: Tensor) -> Array:
-    return tensor.detach().cpu().double().numpy()

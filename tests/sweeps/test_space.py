@@ -14,7 +14,7 @@ from neuronsweep.config import register
 from neuronsweep.errors import UserError
 from neuronsweep.sweeps import space_words
 from neuronsweep.sweeps.compose import Composer
-from neuronsweep.sweeps.space import Choice, Numbers, as_typed
+from neuronsweep.sweeps.dimensions import Choice, Numbers, as_typed
 from tests.commands import ROOT
 
 

@@ -17,8 +17,9 @@ from neuronsweep.cli import STORAGE_PASSWORD, _hide_password
 from neuronsweep.errors import Unwritable, UserError, mask
 from neuronsweep.sweeps import liveness, samplers, study
 from neuronsweep.sweeps.asking import Asker
+from neuronsweep.sweeps.dimensions import Choice, Numbers
 from neuronsweep.sweeps.goals import Goals
-from neuronsweep.sweeps.space import Choice, Numbers, Space
+from neuronsweep.sweeps.space import Space
 from neuronsweep.sweeps.storage import _with_password, open_storage
 from neuronsweep.sweeps.study import MOST_TRIES, OWNER, Outcome
 

@@ -1,105 +1,17 @@
-"""The space of a search: Hydra's choice, range and interval as Optuna's dimensions, typed by the config's schemas."""
+"""The space of a search: its dimensions and what a function asks for besides, looked at before the first trial."""
 
 import itertools
 import math
-import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
-
-from hydra.core.override_parser.types import Quote, QuotedString
+from typing import Any
 
 from neuronsweep.errors import Unwritable, UserError
+from neuronsweep.sweeps.dimensions import Choice, Dimension, Numbers, Suggests, as_typed, words
 
 # A conditional space is looked at along so many of its paths before the first trial.
 PATHS = 1000
-# A range of more values than this is not tried exhaustively.
-COUNTABLE = 10**6
-
-Value = str | int | float | bool | None
-
-
-class Suggests(Protocol):
-    """The part of optuna.Trial that a space asks."""
-
-    params: Any
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int: ...
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float: ...
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of several values.
-
-    Attributes:
-        values, texts: what Optuna is given, and the same as one would type it after ``KEY=``.
-    """
-
-    key: str
-    values: tuple[Value, ...]
-    texts: tuple[str, ...]
-
-    def suggest(self, trial: Suggests) -> None:
-        trial.suggest_categorical(self.key, self.values)
-
-    def text(self, value: Any) -> str:
-        return self.texts[self.values.index(value)]
-
-    def holds(self, value: Any) -> bool:
-        return value in self.values
-
-    def edges(self) -> tuple[Value, ...]:
-        return self.values
-
-    def all(self) -> tuple[Value, ...]:
-        return self.values
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """Numbers from ``low`` to ``high``, both included; ``step`` None: all of them."""
-
-    key: str
-    low: float
-    high: float
-    step: float | None
-    log: bool
-    whole: bool
-
-    def suggest(self, trial: Suggests) -> None:
-        if self.whole:
-            trial.suggest_int(self.key, int(self.low), int(self.high), step=int(self.step or 1), log=self.log)
-        else:
-            trial.suggest_float(self.key, self.low, self.high, step=self.step, log=self.log)
-
-    def text(self, value: Any) -> str:
-        return repr(int(value) if self.whole else float(value))
-
-    def holds(self, value: Any) -> bool:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
-            return False
-        steps = (value - self.low) / self.step if self.step else 0
-        return math.isclose(steps, round(steps), abs_tol=1e-9) and (not self.whole or value == int(value))
-
-    def edges(self) -> tuple[float, float]:
-        return self.low, self.high
-
-    def all(self) -> tuple[float, ...] | None:
-        """Every value, or None where they cannot be counted."""
-        if self.step is None:
-            return None
-        count = round((self.high - self.low) / self.step) + 1
-        if count > COUNTABLE:
-            return None
-        return tuple(self.low + i * self.step for i in range(count))
-
-
-Dimension = Choice | Numbers
 
 
 @dataclass(frozen=True)
@@ -171,7 +83,9 @@ class Space:
         """Raise UserError for a first guess that is not in the space."""
         for key in guess:
             if key not in self.keys:
-                raise UserError(f"hydra.sweeper.enqueue is not allowed: {key} is not in the space {_listed(self.keys)}")
+                raise UserError(
+                    f"hydra.sweeper.enqueue is not allowed: {key} is not in the space {', '.join(self.keys)}"
+                )
         self.suggest(_Path([], "edges", guess))
 
     def describe(self) -> list[dict[str, Any]]:
@@ -234,45 +148,16 @@ class _Path:
         before = [one for one, _ in self.taken if one.key == dimension.key]
         if before:
             if before[0] != dimension:
-                raise UserError(f"{dimension.key} is asked for as {_words(before[0])} and as {_words(dimension)}")
+                raise UserError(f"{dimension.key} is asked for as {words(before[0])} and as {words(dimension)}")
             return self.params[dimension.key]
         values = (dimension.all() if self.which == "all" else None) or dimension.edges()
         values = tuple(dict.fromkeys(values))
         at = len(self.taken)
         value = self.given.get(dimension.key, values[self.answers[at] if at < len(self.answers) else 0])
         if dimension.key in self.given and not dimension.holds(value):
-            told = f"{dimension.key}={value} is not in {_words(dimension)}"
+            told = f"{dimension.key}={value} is not in {words(dimension)}"
             raise UserError(f"hydra.sweeper.enqueue is not allowed: {told}")
         self.params[dimension.key] = value
         self.taken.append((dimension, value))
         self.counts.append(len(values))
         return value
-
-
-def as_typed(value: Any) -> str:
-    """A value as one would type it."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, float):
-        return repr(value)
-    text = str(value)
-    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", text) and text.lower() not in (
-        "null",
-        "true",
-        "false",
-        "nan",
-        "inf",
-    )
-    if isinstance(value, str) and not plain:
-        return QuotedString(text, Quote.single).with_quotes()
-    return text
-
-
-def _words(dimension: Dimension) -> str:
-    if isinstance(dimension, Choice):
-        return _listed(dimension.texts)
-    return f"{dimension.low}..{dimension.high}"
-
-
-def _listed(words: Sequence[str]) -> str:
-    return ", ".join(words)

@@ -12,7 +12,8 @@ from hydra.core.override_parser.types import IntervalSweep, Override, QuotedStri
 from neuronsweep.config import known_keys
 from neuronsweep.errors import UserError
 from neuronsweep.record import flatten
-from neuronsweep.sweeps.space import COUNTABLE, Choice, Dimension, Numbers, Space, Value, as_typed
+from neuronsweep.sweeps.dimensions import COUNTABLE, Choice, Dimension, Numbers, Value, as_typed
+from neuronsweep.sweeps.space import Space
 
 
 def read(
