@@ -23,7 +23,8 @@ from neuronsweep.sweeps.compose import Composer
 from neuronsweep.sweeps.member_run import MemberRun
 from neuronsweep.sweeps.pruning import Prunes
 from neuronsweep.sweeps.rounds import Rounds
-from neuronsweep.sweeps.workers import Ended, Message, Population, train_populations
+from neuronsweep.sweeps.worker_process import Ended, Message, Population
+from neuronsweep.sweeps.workers import train_populations
 
 
 class Progress:
