@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from neuronsweep.report.read import Sweep, configurations
+from neuronsweep.report.configurations import configurations
+from neuronsweep.report.read import Sweep
 from neuronsweep.report.values import in_order
 
 
@@ -32,6 +33,7 @@ def made(rows, *keys, mode="min", jobs=None, data=None):
         metric="val/loss",
         mode=mode,
         keys=list(keys),
+        data_keys=[key for key in keys if key.startswith("data")] if len(by_data) > 1 else [],
         by_data=by_data,
         record={"config": {"data": {"_target_": "neuronsweep.data.curves.sine"}}},
     )

@@ -2,10 +2,13 @@
 
 import math
 
-from neuronsweep.report.answer import against, compared, sentences
-from neuronsweep.report.lines import lines, metric_chart
+import pytest
+
+from neuronsweep.report.answer import sentences
+from neuronsweep.report.lines import axes_of, lines, metric_chart, optimum_chart
 from neuronsweep.report.pictures import metric_png
 from neuronsweep.report.places import heat_maps
+from neuronsweep.report.verdicts import against, compared
 from tests.report.made import made, row
 
 HIDDEN = "model.hidden"
@@ -31,7 +34,7 @@ def test_a_configuration_that_is_typically_better_is_not_called_separable():
     assert told[0].startswith("On the sine, model.hidden=8 is best")
     assert told[1].startswith("With most seeds model.hidden=2 did better")
     assert not any("separable" in sentence for sentence in told)
-    effect, *_, verdict = against(compared(sweep, sweep.configurations)[0])
+    effect, *_, verdict = against(sweep.configurations, 2, compared(sweep, sweep.configurations)[0])
     assert effect.startswith("×0.")
     assert verdict == "typically better"
 
@@ -42,7 +45,7 @@ def test_runs_that_have_not_begun_are_counted_and_their_values_named():
     assert told[0] == (
         "On the sine, model.hidden=2 is the only configuration that has a result (model.hidden 2, 8): val/loss 0.1."
     )
-    assert told[-1] == "Of 6 runs 1 COMPLETE, 1 RUNNING, 4 missing or not begun."
+    assert told[-1] == "Of 6 runs 1 COMPLETE, 1 interrupted, 4 missing or not begun."
     ended = made([row(0.1, "FAILED", h=h, seed=0) for h in (2, 8)], HIDDEN)
     assert sentences(ended) == ["No run is complete: 2 FAILED."]
     assert sentences(made([], HIDDEN, jobs=3)) == ["No run is complete yet: 3 missing or not begun."]
@@ -105,3 +108,58 @@ def test_results_that_are_not_finite_are_drawn_and_told():
     assert sentences(sweep)[0].startswith("On the sine, model.hidden=2 is best of 3")
     assert metric_png(sweep)
     assert metric_chart(sweep)
+
+
+def test_who_survives_is_not_best():
+    rows = [
+        row(4.9, h=2, seed=0),
+        *(row(0.0, "FAILED", h=2, seed=seed) for seed in range(1, 8)),
+        *seeds([5.0] * 8, h=8),
+    ]
+    told = sentences(made(rows, HIDDEN))
+    assert told[0].startswith("On the sine, model.hidden=8 is best of 2")
+    assert told[1] == "Seeds that failed rank these last: model.hidden=2 (7 of 8)."
+    rows = [row(4.9, h=2, seed=0), row(0.0, "FAILED", h=2, seed=1), row(0.0, "FAILED", h=8, seed=0)]
+    assert "val/loss 4.9, with 1 of 2 seeds: the others failed." in sentences(made(rows, HIDDEN))[0]
+
+
+def test_only_some_of_many_are_said_to_be_compared():
+    rows = [one for h in range(30) for one in seeds([1 + h / 1000, 1.1, 1.2], h=h)]
+    assert "Of the next 10 not separable from it with these seeds: " in sentences(made(rows, HIDDEN))[1]
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (("data.noise",), ("data.noise", None)),
+        (("model.act", "data.noise"), ("model.act", "data.noise")),
+        (("model.act", "data.noise", HIDDEN), (HIDDEN, "data.noise")),
+        (("data.n", "data.noise", HIDDEN), ("data.noise", "data.n")),
+        (("data", "data.n", "data.noise", HIDDEN), (None, None)),
+    ],
+)
+def test_no_best_is_taken_over_data(keys, expected):
+    rows = [{**row(float(i), seed=0), **{key: str(i % (k + 2)) for k, key in enumerate(keys)}} for i in range(60)]
+    sweep = made(rows, *keys, data=lambda values: " ".join(v for key, v in values.items() if key.startswith("data")))
+    assert axes_of(sweep) == expected
+    assert all(set(sweep.data_keys) <= set(name.split(" x ")) for name in heat_maps(sweep))
+    metric_chart(sweep)
+    metric_png(sweep)
+
+
+def test_the_least_possible_is_said_to_be_that_of_those_that_have_one():
+    rows = [
+        {**row(1.0, h=h, seed=0), "model.act": act, "train/loss": 0.5, "optimum/linear": 0.9}
+        for h in (2, 8)
+        for act in ("relu", "tanh")
+    ]
+    for one in rows:
+        if one["model.act"] == "relu":
+            one["optimum/loss"] = 0.4
+    chart = optimum_chart(made(rows, HIDDEN, "model.act"))
+    assert [trace["name"] for trace in chart["data"]] == [
+        "relu",
+        "tanh",
+        "least possible with relu",
+        "best linear model",
+    ]

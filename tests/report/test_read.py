@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from neuronsweep.report.read import best_in_places, configurations
+from neuronsweep.report.configurations import best_in_places, configurations
+from neuronsweep.report.statistics import summary
 from tests.report.made import made, row
 
 ROWS = [
@@ -36,6 +37,33 @@ def test_what_is_not_finite_is_worst():
         ranked = configurations([rows[0], rows[1]], ["model.hidden"], "val/loss", mode)
         assert [c.values["model.hidden"] for c in ranked] == ["8", "2"]
     assert configurations(rows, ["model.hidden"], "val/loss", "min")[0].mean == 1.0
+
+
+def test_a_failure_is_worse_than_any_result():
+    rows = [row(5.0, h=2, seed=0), row(6.0, h=2, seed=1), row(0.1, h=8, seed=0), row(0.0, "FAILED", h=8, seed=1)]
+    first, second = configurations(rows, ["model.hidden"], "val/loss", "min")
+    assert (first.values["model.hidden"], first.seeds) == ("2", "2")
+    assert (second.values["model.hidden"], second.seeds) == ("8", "1 of 2")
+
+
+def test_the_median_run_of_two_is_the_better_one():
+    (found,) = configurations(ROWS[:2], ["model.hidden"], "val/loss", "min")
+    assert found.median["val/loss"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("metric", "results", "least", "most"),
+    [
+        ("val/loss", (0.1, 0.3), 0.0, math.inf),
+        ("val/loss", (-1.0, 0.1), -math.inf, math.inf),
+        ("val/acc", (0.8, 1), 0, 1),
+    ],
+)
+def test_intervals_end_where_a_metric_does(metric, results, least, most):
+    rows = [{**row(0.0, h=2, seed=seed), metric: result} for seed, result in enumerate(results)]
+    (found,) = configurations(rows, ["model.hidden"], metric, "min")
+    plain = summary(results)
+    assert (found.summary.low, found.summary.high) == (max(plain.low, least), min(plain.high, most))
 
 
 def test_a_place_shows_its_best_configuration_and_not_a_mean_over_others():

@@ -19,7 +19,7 @@ from neuronsweep.report.markdown import escaped, fenced
 from neuronsweep.report.plot import value_axis
 from neuronsweep.report.read import read
 from neuronsweep.report.values import in_order, listed, short, thinned
-from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps import ledger, lock
 
 
 def table_of(page: str) -> dict:
@@ -83,11 +83,13 @@ def test_a_running_sweep_and_one_without_results_have_a_report(sine, tmp_path):
     for run in range(4, 12):
         ledger.discard(copy / f"{run:04d}")
     ledger.update(copy / "0003", state=ledger.RUNNING)
+    assert "Of 12 runs 3 COMPLETE, 1 interrupted, 8 missing or not begun." in build(copy).read_text()
+    lock.take(copy)
     assert "Of 12 runs 3 COMPLETE, 1 RUNNING, 8 missing or not begun." in build(copy).read_text()
     for run in range(4):
         ledger.discard(copy / f"{run:04d}")
     assert "No run is complete yet: 12 missing or not begun." in build(copy).read_text()
-    assert "replay.py" not in (copy / TEXT).read_text()
+    assert "scripts/replay.py" not in (copy / TEXT).read_text()
 
 
 def test_two_sweeps_are_compared(sine, swept):
@@ -114,13 +116,14 @@ def test_configurations_are_the_same_whether_a_key_is_swept_or_fixed(sine, swept
     found = compared(read(sine), other)
     assert [cells[0] for cells in found.results] == ["model.hidden=8 model.act=relu data.noise=0.1"]
     assert found.results[0][-1] == "same"
+    assert list(other.by_data) == ["sine with data.noise=0.1", "sine with data.noise=0.2"]
 
 
 def test_a_comparison_shows_markup_as_text(sine, harmed):
     page, text = (path.read_text() for path in compare_sweeps(harmed, sine))
     assert "<img src=x" not in page + text
     assert "&lt;img src=x" in page
-    assert "They have no configuration in common." in page
+    assert "They have no configuration in common that was trained on the same data." in page
 
 
 def test_what_is_no_sweep_is_refused(tmp_path, command, sine):

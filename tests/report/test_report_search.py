@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -26,7 +27,9 @@ def test_the_front_and_the_counts_are_the_studys(searched, study):
     search = search_of(sweep)
     assert [row["run"] for row in search.best] == [entry["trial"] for entry in study["front"]]
     first, *_, last = sentences(sweep, search)
-    assert first.startswith(f"On the moons, {len(study['front'])} of 24 trials (model.hidden ")
+    complete = f"{len(search.satisfying)} complete trials (model.hidden "
+    assert first.startswith(f"On the moons, {len(study['front'])} of {complete}")
+    assert {c.best["run"] for c in sweep.configurations} == {row["run"] for row in search.satisfying}
     assert "make the front of val/loss and params with val/acc >= .6: val/loss " in first
     states = study["states"] | {"FAILED": study["states"]["FAIL"]}
     told = ", ".join(f"{states[state]} {state}" for state in ("COMPLETE", "FAILED", "PRUNED"))
@@ -56,6 +59,17 @@ def test_the_charts_have_every_trial_where_it_ended(searched, study):
         }
 
 
+def test_a_front_of_thousands_of_trials_has_its_own_values(searched):
+    sweep = read(searched)
+    rows = [row for row in sweep.rows if row["state"] == ledger.COMPLETE]
+    many = [{**rows[i % len(rows)], "run": i, "val/loss": 1 + i, "params": 5000 - i} for i in range(5000)]
+    many = replace(sweep, rows=many)
+    search = replace(search_of(sweep), satisfying=many.rows, best=many.rows[:3])
+    for trace in charts(many, search)["front-0-1"]["data"]:
+        assert trace["x"] == [run + 1 for run in trace["customdata"]]
+        assert trace["y"] == [5000 - run for run in trace["customdata"]]
+
+
 def points(trace):
     return (trace["x"], trace["y"]) if trace else ((), ())
 
@@ -82,7 +96,7 @@ def test_a_search_that_goes_on_with_one_objective(searched, tmp_path):
     search = search_of(sweep)
     best = max((row for row in sweep.rows if row["state"] == ledger.COMPLETE), key=lambda row: row["val/acc"])
     assert search.best[0]["val/acc"] == best["val/acc"]
-    assert "is the best of 24 trials (model.hidden " in sentences(sweep, search)[0]
+    assert f"is the best of {len(sweep.complete())} complete trials (model.hidden " in sentences(sweep, search)[0]
     drawn = charts(sweep, search)
     assert {"history-0", "metric", "parallel"} < drawn.keys()
     assert not any(name.startswith(("front", "importances")) for name in drawn)

@@ -30,24 +30,31 @@ def charts(sweep: Sweep, search: Search | None) -> dict[str, Chart]:
 def _runs(sweep: Sweep) -> Chart | None:
     if not sweep.configurations:
         return None
-    ranked = [(rank, row) for rank, c in enumerate(sweep.configurations, start=1) for row in c.rows]
-    shown = thinned(ranked, POINTS)
-    values = [float(row[sweep.metric]) for _, row in shown]
-    point = {
-        "x": [rank for rank, _ in shown],
-        "y": values,
-        "customdata": [row["run"] for _, row in shown],
-        "text": [sweep.told(row) for _, row in shown],
-        "mode": "markers",
-        "marker": {"color": COLOURS[0], "opacity": 0.8, "size": 7},
-        "hovertemplate": "%{text}<br>%{y:.4g}<extra></extra>",
-    }
-    x = {"title": {"text": "place of the configuration in the ranking"}}
+    count = sum(len(configuration.rows) for configuration in sweep.configurations)
+    data: list[Chart] = []
+    for i, (name, those) in enumerate(sweep.by_data.items()):
+        ranked = [(rank, row) for rank, c in enumerate(those, start=1) for row in c.rows]
+        shown = thinned(ranked, max(1, POINTS * len(ranked) // count))
+        data.append(
+            {
+                "x": [rank for rank, _ in shown],
+                "y": [float(row[sweep.metric]) for _, row in shown],
+                "customdata": [row["run"] for _, row in shown],
+                "text": [sweep.told(row) for _, row in shown],
+                "name": name,
+                "mode": "markers",
+                "marker": {"color": COLOURS[i % len(COLOURS)], "opacity": 0.8, "size": 7},
+                "hovertemplate": "%{text}<br>%{y:.4g}<extra></extra>",
+            }
+        )
+    values = [value for points in data for value in points["y"]]
+    which = "Every complete run" if len(values) == count else "A sample of the complete runs"
+    x = {"title": {"text": "rank of the configuration"}}
     return {
         "title": "Every run",
-        "text": "Complete runs by the place of their configuration in the ranking; click one to find it in the table",
+        "text": f"{which} by the rank of its configuration; click one to find it in the table",
         "runs": True,
-        "data": [point],
+        "data": data,
         "layout": {"xaxis": x, "yaxis": value_axis(sweep.metric, values)},
     }
 
@@ -56,7 +63,8 @@ def _curves(sweep: Sweep) -> Chart | None:
     """The objective at log points of some runs: the best of every configuration first."""
     best = [configuration.best for configuration in sweep.configurations]
     data: list[Chart] = []
-    for i, row in enumerate(thinned(best, CURVES)):
+    shown = thinned(best, CURVES)
+    for i, row in enumerate(shown):
         history = ledger.read_history(sweep.path(row))
         name = sweep.metric if history and sweep.metric in history[0][1] else "val/loss"
         points = [(epoch, values[name]) for epoch, values in history if name in values]
@@ -75,9 +83,11 @@ def _curves(sweep: Sweep) -> Chart | None:
     if not data:
         return None
     values = [value for curve in data for value in curve["y"]]
+    nth = -(-len(best) // len(shown))
+    which = "each configuration" if nth == 1 else f"one configuration in {nth}"
     return {
         "title": "Learning curves",
-        "text": f"{name} at log points, of the best run of each configuration, best first",
+        "text": f"{name} at log points, of the best run of {which}, best first",
         "data": data,
         "layout": {"xaxis": {"title": {"text": "epoch"}}, "yaxis": value_axis(name, values)},
     }

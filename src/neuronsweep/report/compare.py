@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from neuronsweep import record
-from neuronsweep.report.answer import number, sentences
+from neuronsweep.report.answer import sentences
+from neuronsweep.report.configurations import Configuration
 from neuronsweep.report.markdown import GALLERY, escaped, table
-from neuronsweep.report.read import Configuration, Sweep, read
+from neuronsweep.report.read import Sweep, read
 from neuronsweep.report.search import search_of
+from neuronsweep.report.values import number
 from neuronsweep.sweeps import ledger
 
 SHOWN = 40
@@ -58,7 +60,7 @@ def compared(a: Sweep, b: Sweep) -> Comparison:
     if names[0] == names[1]:
         names = [f"{sweep.directory.resolve().parent.name}/{name}" for sweep, name in zip((a, b), names, strict=True)]
     results = list(_results(a, b)) if a.metric == b.metric else []
-    nothing = "They have no configuration in common."
+    nothing = "They have no configuration in common that was trained on the same data."
     if a.metric != b.metric:
         nothing = f"Their objectives differ, {a.metric} and {b.metric}: no result is compared."
     return Comparison(
@@ -98,6 +100,8 @@ def _origins(a: Sweep, b: Sweep) -> Iterator[tuple[str, str, str]]:
     if a.description["command"] != b.description["command"]:
         yield "command", a.description["command"], b.description["command"]
     if not a.record or not b.record:
+        was, now = ("there" if sweep.record else "no run has one" for sweep in (a, b))
+        yield "record", was, now
         return
     swept = {*a.swept, *b.swept}
     for name in ("git_sha", "source_digest", "constraints_digest", "data_digest"):
@@ -133,10 +137,14 @@ def _results(a: Sweep, b: Sweep) -> Iterator[tuple[str, str, str, str, str]]:
 
 
 def _values(sweep: Sweep, configuration: Configuration, keys: Sequence[str], both: Collection[str]) -> tuple[str, ...]:
-    """What a configuration has of some keys, swept or not; a group that one sweep alone varies is all that is in it."""
+    """Digest of its data, and what a configuration has of some keys, swept or not.
+
+    A group that one sweep alone varies is all that is in it.
+    """
     row = configuration.best
-    flat = record.flatten(ledger.read_json(sweep.path(row) / ledger.RECORD)["config"])
-    found = []
+    recorded = ledger.read_json(sweep.path(row) / ledger.RECORD)
+    flat = record.flatten(recorded["config"])
+    found = [recorded["data_digest"]]
     for key in keys:
         group = {name: value for name, value in flat.items() if name.startswith(f"{key}.")}
         found.append(str(flat[key] if key in flat else group if group and key not in both else row.get(key)))
@@ -146,5 +154,5 @@ def _values(sweep: Sweep, configuration: Configuration, keys: Sequence[str], bot
 def _told(configuration: Configuration) -> str:
     found = configuration.summary
     if not found.has_interval:
-        return number(found.mean)
-    return f"{number(found.mean)} ({number(found.low)} to {number(found.high)}, {found.n} seeds)"
+        return number(found.mean) + (f" ({configuration.seeds} seeds)" if configuration.failed else "")
+    return f"{number(found.mean)} ({number(found.low)} to {number(found.high)}, {configuration.seeds} seeds)"

@@ -4,8 +4,9 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from neuronsweep.report.configurations import Configuration
 from neuronsweep.report.plot import COLOURS, DARK_TO_LIGHT, DASHES, Chart, value_axis
-from neuronsweep.report.read import Configuration, Sweep
+from neuronsweep.report.read import Sweep
 from neuronsweep.report.values import spread_out
 from neuronsweep.sweeps import ledger
 

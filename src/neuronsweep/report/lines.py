@@ -3,41 +3,52 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from neuronsweep.report.configurations import Configuration, Row, best_in_places, configurations
 from neuronsweep.report.plot import COLOURS, DASHES, Chart, key_axis, scale, value_axis
-from neuronsweep.report.read import Configuration, Row, Sweep, best_in_places, configurations
-from neuronsweep.report.values import in_order, is_scale, short, spread_out
+from neuronsweep.report.read import Sweep
+from neuronsweep.report.values import in_order, is_scale, listed, short, spread_out
 
 # Keys that are drawn from left to right, and keys that get lines of their own, where they are swept.
 ACROSS = ("model.hidden", "model.depth", "optimizer.lr", "data.noise", "epochs", "batch_size")
-# Results on different data never share a line.
-DOWN = ("data", "experiment", "model.act", "optimizer", "model.out_act", "model.init", "model.depth")
+DOWN = ("model.act", "optimizer", "model.out_act", "model.init", "model.depth")
 LINES = 7
 # What a run came to, what it could have come to at best, and what the best linear model comes to.
 REACHED, LEAST, LINEAR = "train/loss", "optimum/loss", "optimum/linear"
 
 
 def axes_of(sweep: Sweep) -> tuple[str | None, str | None]:
-    """The keys that a gallery has from left to right and from top to bottom."""
-    across = next((key for key in ACROSS if key in sweep.keys), next(iter(sweep.keys), None))
+    """The keys that a gallery has from left to right and from top to bottom.
+
+    Keys that give runs other data are among them: there is no best one of those. None where they are too many.
+    """
+    data = sweep.data_keys
+    if len(data) > 2:
+        return None, None
+    keys = [key for key in sweep.keys if key not in data] if len(data) == 1 < len(sweep.keys) else data or sweep.keys
+    across = next((key for key in ACROSS if key in keys), next(iter(keys), None))
+    if len(data) == 1 < len(sweep.keys):
+        return across, data[0]
     # numbers of a scale make no rows
-    rest = [key for key in sweep.keys if key != across and not is_scale([str(row[key]) for row in sweep.rows])]
+    rest = [key for key in keys if key != across and (data or not is_scale([str(row[key]) for row in sweep.rows]))]
     return across, next((key for key in DOWN if key in rest), next(iter(rest), None))
 
 
 def metric_chart(sweep: Sweep) -> Chart | None:
     """The objective against a swept key, a line a value of another one."""
-    across, down = axes_of(sweep)
+    across, _ = axes_of(sweep)
     if across is None or not sweep.configurations:
         return None
+    lines = _chart(sweep, sweep.metric, sweep.mode)
+    return {"title": f"{sweep.metric} against {across}", "text": _told(sweep, sweep.metric), **lines}
+
+
+def _told(sweep: Sweep, metric: str) -> str:
+    across, down = axes_of(sweep)
     if sweep.is_search:
-        text = f"{sweep.metric} of every complete trial" + (f", a colour a value of {down}" if down else "")
-    else:
-        text = f"Mean {sweep.metric} at every value of {across}" + (f", a line a value of {down}" if down else "")
-        text += best_of(sweep)
-    if not sweep.is_search and any(configuration.summary.has_interval for configuration in sweep.configurations):
-        text += "; shaded its 95% interval over seeds"
-    lines = _chart(sweep, sweep.metric, sweep.mode, across, down)
-    return {"title": f"{sweep.metric} against {across}", "text": text, **lines}
+        return f"{metric} of every complete trial" + (f", a colour a value of {down}" if down else "")
+    text = f"Mean {metric} at every value of {across}" + (f", a line a value of {down}" if down else "")
+    several = any(configuration.summary.has_interval for configuration in sweep.configurations)
+    return text + best_of(sweep) + ("; shaded its 95% interval over seeds" if several else "")
 
 
 def best_of(sweep: Sweep) -> str:
@@ -66,13 +77,17 @@ def lines(sweep: Sweep, metric: str, mode: str) -> dict[str, dict[str, Configura
 
 
 def optimum_chart(sweep: Sweep) -> Chart | None:
-    """The train loss against a swept key, beside the least that any network of that shape can have."""
-    across, down = axes_of(sweep)
+    """The train loss against a swept key, beside the least that networks of one hidden ReLU layer can have."""
+    across, _ = axes_of(sweep)
     complete = [row for row in sweep.complete() if REACHED in row]
     if across is None or len(sweep.by_data) > 1 or not any(LINEAR in row for row in complete):
         return None
-    chart = _chart(sweep, REACHED, "min", across, down)
-    names = {LEAST: "the least possible", LINEAR: "best linear model"}
+    chart = _chart(sweep, REACHED, "min")
+    bound = [row for row in complete if LEAST in row]
+    # those that have one, of the keys of which others have none
+    those = [(key, in_order([str(row[key]) for row in bound])) for key in sweep.keys if key != across]
+    whose = " ".join(listed(values) for key, values in those if len(values) < len({str(row[key]) for row in complete}))
+    names = {LEAST: f"least possible{' with ' if whose else ''}{whose}", LINEAR: "best linear model"}
     for metric, dash in ((LEAST, "solid"), (LINEAR, "dot")):
         found = least(complete, across, metric)
         if not found:
@@ -90,13 +105,13 @@ def optimum_chart(sweep: Sweep) -> Chart | None:
         )
     drawn = [value for line in chart["data"] for value in line["y"]]
     chart["layout"]["yaxis"] = value_axis(REACHED, [value for value in drawn if value > 0])
-    return {
-        "title": f"How far from the best possible: {REACHED}",
-        "text": f"Mean {REACHED} at every value of {across}{best_of(sweep)}. The least possible is that of a "
-        "piecewise-linear function with as many kinks as the network can make, put where they help most; where it is "
-        "not known there is none",
-        **chart,
-    }
+    text = _told(sweep, REACHED)
+    if bound:
+        text += (
+            ". The least possible is that of as many kinks as a layer of ReLU units can make, put where they help "
+            "most: other networks may come below it"
+        )
+    return {"title": f"How far from the best possible: {REACHED}", "text": text, **chart}
 
 
 def least(rows: Sequence[Row], across: str, metric: str) -> Mapping[str, float]:
@@ -108,7 +123,9 @@ def least(rows: Sequence[Row], across: str, metric: str) -> Mapping[str, float]:
     return {value: min(found[value]) for value in in_order(list(found))}
 
 
-def _chart(sweep: Sweep, metric: str, mode: str, across: str, down: str | None) -> Chart:
+def _chart(sweep: Sweep, metric: str, mode: str) -> Chart:
+    across, down = axes_of(sweep)
+    assert across is not None
     complete = [row for row in sweep.complete() if metric in row]
     values = [str(row[across]) for row in complete]
     data: list[Chart] = []

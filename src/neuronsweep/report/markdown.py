@@ -1,19 +1,22 @@
 """report.md: the answer in text and tables, with pictures beside it; the same bytes while nothing changes."""
 
 import re
-import shlex
 from collections.abc import Iterable, Sequence
 
-from neuronsweep.report.answer import against, compared, failures, number, sentences
+from neuronsweep.report.answer import failures, sentences
+from neuronsweep.report.configurations import Configuration
 from neuronsweep.report.inside import inside
 from neuronsweep.report.lines import axes_of
-from neuronsweep.report.read import Configuration, Sweep
+from neuronsweep.report.read import Sweep
 from neuronsweep.report.search import METHODS, Search
-from neuronsweep.report.values import short
+from neuronsweep.report.values import number, short
+from neuronsweep.report.verdicts import against, compared
 
 # Pictures beside report.md.
 GALLERY, METRIC, SEARCH = "report-fits.png", "report-metric.png", "report-search.png"
 SHOWN = 20
+# Data sets whose rankings are shown.
+SETS = 12
 
 
 def markdown(sweep: Sweep, search: Search | None, pictures: Iterable[str]) -> str:
@@ -30,9 +33,11 @@ def markdown(sweep: Sweep, search: Search | None, pictures: Iterable[str]) -> st
         parts += _search(sweep, search, SEARCH in have)
     if not search or len(search.metrics) == 1:
         several = len(sweep.by_data) > 1
-        for data, those in sweep.by_data.items():
+        for data, those in list(sweep.by_data.items())[:SETS]:
             parts += [f"## The {escaped(data)}"] if several else []
             parts.append(ranking(sweep, those))
+        if len(sweep.by_data) > SETS:
+            parts.append(f"... and {len(sweep.by_data) - SETS} more data sets in results.csv")
     if METRIC in have:
         parts.append(f"![{escaped(sweep.metric)} against {escaped(str(axes_of(sweep)[0]))}]({METRIC})")
     parts.append(_insides(sweep))
@@ -45,7 +50,7 @@ def markdown(sweep: Sweep, search: Search | None, pictures: Iterable[str]) -> st
     parts += ["## Got by", fenced(sweep.description["command"]), record(sweep)]
     if sweep.complete():
         parts.append("Five of the runs trained again, and every number compared:")
-        parts.append(fenced(shlex.join(["python", "scripts/replay.py", sweep.name, "--sample", "5"])))
+        parts.append(fenced("python scripts/replay.py SWEEP_DIR --sample 5"))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -92,8 +97,8 @@ def ranking(sweep: Sweep, those: Sequence[Configuration]) -> str:
         interval = f"{number(found.low)} to {number(found.high)}" if found.has_interval else ""
         values = [short(configuration.values[key]) for key in sweep.keys]
         best = f"{number(configuration.results[0])} (#{configuration.best['run']})"
-        verdict = against(comparisons[rank - 1] if rank <= len(comparisons) else None)
-        rows.append([str(rank), *values, number(found.mean), interval, str(found.n), best, *verdict])
+        verdict = against(those, rank, comparisons[rank - 1] if rank <= len(comparisons) else None)
+        rows.append([str(rank), *values, number(found.mean), interval, configuration.seeds, best, *verdict])
     columns = [
         "rank",
         *sweep.keys,

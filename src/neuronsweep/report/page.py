@@ -10,16 +10,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from neuronsweep import record
 from neuronsweep.report import markdown
-from neuronsweep.report.answer import against, compared, failures, number, sentences, states
+from neuronsweep.report.answer import failures, sentences, states
 from neuronsweep.report.charts import charts
+from neuronsweep.report.configurations import Configuration
 from neuronsweep.report.inside import inside, inside_charts, layers_chart
 from neuronsweep.report.lines import best_of
 from neuronsweep.report.pictures import describe_gallery
 from neuronsweep.report.places import heat_maps
 from neuronsweep.report.plot import Chart
-from neuronsweep.report.read import Configuration, Sweep
+from neuronsweep.report.read import Sweep
 from neuronsweep.report.search import Search
-from neuronsweep.report.values import short
+from neuronsweep.report.values import number, short
+from neuronsweep.report.verdicts import against, compared
 from neuronsweep.sweeps import ledger
 
 # Failures whose tracebacks the page shows.
@@ -59,7 +61,7 @@ def page(sweep: Sweep, search: Search | None, pictures: Mapping[str, bytes]) -> 
         gallery=base64.b64encode(gallery).decode() if gallery else None,
         gallery_text=describe_gallery(sweep, search) if gallery else "",
         best_of=best_of(sweep),
-        rankings={data: _ranking(sweep, those) for data, those in sweep.by_data.items()},
+        rankings={data: _ranking(sweep, those) for data, those in list(sweep.by_data.items())[: markdown.SETS]},
         replicated=any(configuration.summary.n > 1 for configuration in sweep.configurations),
         failures=failed[:SHOWN],
         more_failures=len(failed) - SHOWN,
@@ -95,7 +97,7 @@ def _ranking(sweep: Sweep, those: Sequence[Configuration]) -> list[dict[str, Any
     """The configurations of one data set that the page compares, best first."""
     comparisons = [None, *compared(sweep, those)]
     return [
-        {"rank": rank, "configuration": configuration, "against": against(comparison)}
+        {"rank": rank, "configuration": configuration, "against": against(those, rank, comparison)}
         for rank, (configuration, comparison) in enumerate(zip(those, comparisons, strict=False), start=1)
     ]
 

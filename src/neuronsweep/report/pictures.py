@@ -3,9 +3,10 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+from neuronsweep.report.configurations import Configuration, best_in_places
 from neuronsweep.report.lines import LINES, axes_of, best_of, lines
 from neuronsweep.report.plot import scale
-from neuronsweep.report.read import Configuration, Sweep, best_in_places
+from neuronsweep.report.read import Sweep
 from neuronsweep.report.search import Search
 from neuronsweep.report.values import in_order, is_scale, short, spread_out
 from neuronsweep.sweeps import ledger
@@ -84,7 +85,7 @@ def metric_png(sweep: Sweep) -> bytes | None:
             axes.fill_between(x, low, high, color=CLASS_COLOURS[i], alpha=0.18)
         drawn += filter(math.isfinite, results)
     if not on_scale:
-        axes.set_xticks(range(len(ticks)), list(map(short, ticks)), fontsize=8)
+        axes.set_xticks(range(len(ticks)), list(map(short, ticks)), fontsize=8, parse_math=False)
     elif scale([float(tick) for tick in ticks]) == "log":
         axes.set_xscale("log")
     if scale(drawn) == "log":
@@ -96,7 +97,9 @@ def metric_png(sweep: Sweep) -> bytes | None:
         axes.set_title(best_of(sweep).removeprefix(", "), fontsize=8, parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
     if down:
-        axes.legend(title=down, frameon=False, fontsize=8)
+        legend = axes.legend(title=down, frameon=False, fontsize=8)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     return png(figure)
 
 

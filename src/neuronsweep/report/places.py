@@ -4,8 +4,9 @@ import statistics
 from collections.abc import Sequence
 from itertools import combinations
 
+from neuronsweep.report.configurations import Row
 from neuronsweep.report.plot import POINTS, SCALE, Chart, key_axis, on_scale
-from neuronsweep.report.read import Row, Sweep
+from neuronsweep.report.read import Sweep
 from neuronsweep.report.values import in_order, is_scale, short, spread_out, thinned
 
 # Labels on an axis of parallel coordinates.
@@ -17,6 +18,8 @@ def heat_maps(sweep: Sweep) -> dict[str, list[Chart]]:
     complete = [row for row in sweep.complete() if sweep.metric in row]
     made = {}
     for pair in combinations(sweep.keys, 2):
+        if set(sweep.data_keys) - set(pair):
+            continue  # a mean over data sets says nothing
         texts = [[str(row[key]) for row in complete] for key in pair]
         draw = _points if any(map(is_scale, texts)) else _cells
         axes = {"xaxis": key_axis(pair[0], texts[0]), "yaxis": key_axis(pair[1], texts[1])}

@@ -1,8 +1,6 @@
 """A sweep directory as one plain object, which all tables, charts and pages are made of."""
 
-import math
 import shlex
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,59 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from neuronsweep.errors import UserError
-from neuronsweep.report.statistics import Summary, summary
+from neuronsweep.report.configurations import Configuration, Row, configurations
 from neuronsweep.report.values import short
 from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps.goals import constraint
 from neuronsweep.sweeps.results import Results
 
-Row = Mapping[str, Any]
 # Columns of results.csv that are neither a swept key nor a metric.
 FIXED = ("run", "state", "seconds", "directory")
-# Keys that may give runs different data.
-DATA = ("data", "experiment")
-# Metrics that may be negative, by the last part of their names.
-SIGNED = ("r2", "slope", "intercept")
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """The complete replicates of one set of values: one a seed, best first."""
-
-    values: dict[str, str]
-    rows: list[Row]
-    metric: str
-
-    @cached_property
-    def results(self) -> list[float]:
-        return [float(row[self.metric]) for row in self.rows]
-
-    @cached_property
-    def mean(self) -> float:
-        return statistics.fmean(self.results)
-
-    @cached_property
-    def summary(self) -> Summary:
-        return summary(self.results, -math.inf if self.metric.rpartition("/")[2] in SIGNED else 0.0)
-
-    @property
-    def name(self) -> str:
-        return self.named()
-
-    def named(self, without: Sequence[str] = ()) -> str:
-        told = [f"{key}={short(value)}" for key, value in self.values.items() if key not in without]
-        return " ".join(told) or "the only configuration"
-
-    @property
-    def short(self) -> str:
-        return " ".join(map(short, self.values.values())) or "all"
-
-    @property
-    def best(self) -> Row:
-        return self.rows[0]
-
-    @property
-    def median(self) -> Row:
-        return self.rows[len(self.rows) // 2]
 
 
 @dataclass(frozen=True)
@@ -74,8 +27,9 @@ class Sweep:
         jobs: how many runs there are when it has ended.
         asked: the different values of every swept key, of runs that have not begun too where they are known.
         keys: swept keys other than seed that have several values.
-        by_data: the configurations by the name of their data set, best mean first: results on other data are not
-            compared. One with that of all runs, or "data", where the sweep does not vary the data.
+        data_keys: those of the keys that give runs different data.
+        by_data: the configurations, best first, by the name of their data set: results on other data are not
+            compared. Of a search those that satisfy its constraints.
         record: of the first run that has one, empty where none has.
     """
 
@@ -87,6 +41,7 @@ class Sweep:
     metric: str
     mode: str
     keys: list[str]
+    data_keys: list[str]
     by_data: Mapping[str, list[Configuration]]
     record: Mapping[str, Any]
 
@@ -114,8 +69,7 @@ class Sweep:
     @property
     def data(self) -> str:
         """The data set, where all runs have the same."""
-        name = _data(self.record)
-        return f"the {name}" if name and not set(DATA) & set(self.keys) else "the data"
+        return "the data" if self.data_keys or not self.record else f"the {_target(self.record)}"
 
     def complete(self) -> list[Row]:
         return [row for row in self.rows if row["state"] == ledger.COMPLETE]
@@ -142,20 +96,20 @@ def read(directory: Path) -> Sweep:
     description = results.description
     rows = results.rows()
     metric, mode = description["objective"]["metric"], description["objective"]["mode"]
+    counted = rows
     if "search" in description:
         metric, mode = description["search"]["objectives"][0]
+        wanted = [constraint(text) for text in description["search"]["constraints"]]
+        counted = [row for row in rows if all(c.metric in row and c.violation(row) <= 0 for c in wanted)]
     asked = results.asked() or rows
     values = {key: _different(str(job[key]) for job in asked) for key in description["swept"]}
     keys = [key for key in values if key != "seed" and len(values[key]) > 1]
     records = (directory / row["directory"] / ledger.RECORD for row in rows if row["state"] != ledger.DAMAGED)
     first = next((path for path in records if path.exists()), None)
+    data_keys = [key for key in keys if key in ("data", "experiment") or key.startswith("data.")]
+    ranked = configurations(counted, keys, metric, mode)
+    by_data = _by_data(directory, ranked, data_keys)
     record = ledger.read_json(first) if first else {}
-    by_data: dict[str, list[Configuration]] = {}
-    for configuration in configurations(rows, keys, metric, mode):
-        path = directory / configuration.best["directory"] / ledger.RECORD
-        data = _data(ledger.read_json(path) if set(DATA) & set(keys) else record)
-        by_data.setdefault(data, []).append(configuration)
-    in_their_order = sorted(by_data.items(), key=lambda found: min(row["run"] for c in found[1] for row in c.rows))
     return Sweep(
         directory=directory,
         description=description,
@@ -165,41 +119,28 @@ def read(directory: Path) -> Sweep:
         metric=metric,
         mode=mode,
         keys=keys,
-        by_data=dict(in_their_order),
+        data_keys=data_keys if len(by_data) > 1 else [],
+        by_data=by_data,
         record=record,
     )
 
 
-def configurations(rows: Iterable[Row], keys: Sequence[str], metric: str, mode: str) -> list[Configuration]:
-    """The complete runs that have a metric, grouped by the values of all swept ``keys`` but seed, best mean first.
-
-    A seed that was trained more than once counts once: it is no replicate of itself.
-    """
-    groups: dict[tuple[str, ...], dict[str, Row]] = {}
-    for row in rows:
-        if row["state"] == ledger.COMPLETE and metric in row:
-            seeds = groups.setdefault(tuple(str(row[key]) for key in keys), {})
-            seeds.setdefault(str(row.get("seed", "")), row)
-    found = []
-    for values, seeds in groups.items():
-        replicates = sorted(seeds.values(), key=lambda row: _worse(float(row[metric]), mode))
-        found.append(Configuration(dict(zip(keys, values, strict=True)), replicates, metric))
-    return sorted(found, key=lambda configuration: _worse(configuration.mean, mode))
-
-
-def best_in_places(
-    configurations: Iterable[Configuration], keys: Sequence[str]
-) -> dict[tuple[str, ...], Configuration]:
-    """Of ranked configurations the best in every place, which is one set of values of some of their keys."""
-    found: dict[tuple[str, ...], Configuration] = {}
-    for configuration in configurations:
-        found.setdefault(tuple(configuration.values[key] for key in keys), configuration)
-    return found
-
-
-def _worse(value: float, mode: str) -> float:
-    """Grows as a result gets worse; one that is no number is the worst."""
-    return math.inf if math.isnan(value) else -value if mode == "max" else value
+def _by_data(directory: Path, ranked: Sequence[Configuration], keys: Sequence[str]) -> dict[str, list[Configuration]]:
+    """Configurations by the data that they were trained on, in the order of their runs; named by what differs."""
+    if not keys:
+        return {"data": list(ranked)} if ranked else {}
+    found: dict[tuple[str, str], list[Configuration]] = {}
+    for configuration in ranked:
+        record = ledger.read_json(directory / configuration.best["directory"] / ledger.RECORD)
+        found.setdefault((_target(record), record["data_digest"]), []).append(configuration)
+    in_their_order = sorted(found.items(), key=lambda one: min(row["run"] for c in one[1] for row in c.rows))
+    targets = [target for target, _ in found]
+    named = {}
+    for (target, _), those in in_their_order:
+        said = [key for key in keys if key.startswith("data.") or targets.count(target) > 1]
+        values = (f"{key}={', '.join(_different(short(c.values[key]) for c in those))}" for key in said)
+        named[" ".join([target, *(["with"] if said else []), *values])] = those
+    return named
 
 
 def _different(values: Iterable[str]) -> list[str]:
@@ -207,5 +148,5 @@ def _different(values: Iterable[str]) -> list[str]:
     return [value for value in dict.fromkeys(values) if value != ""]
 
 
-def _data(record: Mapping[str, Any]) -> str:
-    return str(record["config"]["data"]["_target_"]).rpartition(".")[2] if record else ""
+def _target(record: Mapping[str, Any]) -> str:
+    return str(record["config"]["data"]["_target_"]).rpartition(".")[2]

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from neuronsweep.report.read import Row, Sweep
+from neuronsweep.report.configurations import Row
+from neuronsweep.report.read import Sweep
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.goals import Goals, constraint
 
@@ -70,8 +71,8 @@ def _found(path: Path) -> dict[str, Any]:
         found = yaml.safe_load(path.read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ledger.Damaged(path, f"damaged: {str(error).splitlines()[0]}") from None
-    if not isinstance(found, dict):
-        raise ledger.Damaged(path, "damaged: it does not hold a mapping")
+    if not isinstance(found, dict) or not isinstance(found.get("importances", {}), dict):
+        raise ledger.Damaged(path, "damaged: it does not hold what a study has")
     return found
 
 

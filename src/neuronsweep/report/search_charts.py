@@ -2,8 +2,9 @@
 
 from itertools import combinations
 
+from neuronsweep.report.configurations import Row
 from neuronsweep.report.plot import COLOURS, POINTS, Chart, value_axis
-from neuronsweep.report.read import Row, Sweep
+from neuronsweep.report.read import Sweep
 from neuronsweep.report.search import METHODS, Search, best_so_far, pruned_at
 from neuronsweep.report.values import thinned
 from neuronsweep.sweeps import ledger
@@ -80,7 +81,8 @@ def _front(sweep: Sweep, search: Search, i: int, j: int) -> Chart | None:
         return None
     of_front = {row["run"] for row in search.best}
     others = [row for row in sweep.complete() if row["run"] not in of_front and across in row and down in row]
-    front = sorted(search.best, key=lambda row: float(row[across]))
+    others = list(thinned(others, POINTS))
+    front = list(thinned(sorted(search.best, key=lambda row: float(row[across])), POINTS))
     marker = {"color": "#888888", "size": 6, "opacity": 0.6}
     data = [{**_points(sweep, [(row, row[down]) for row in others]), "name": "other trials", "marker": marker}]
     data.append({**_points(sweep, [(row, row[down]) for row in front]), "name": "front"})

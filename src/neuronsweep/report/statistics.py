@@ -49,15 +49,15 @@ class Comparison:
         return self.p < 1 - CONFIDENCE and not self.worse
 
 
-def summary(values: Sequence[float], least: float = -math.inf) -> Summary:
-    """Mean and Student's t interval of independent results, none of which can be less than ``least``."""
+def summary(values: Sequence[float], least: float = -math.inf, most: float = math.inf) -> Summary:
+    """Mean and Student's t interval of independent results, none of which can be less than least or more than most."""
     n, mean = len(values), statistics.fmean(values)
     if n < 2 or not math.isfinite(mean):
         return Summary(n, mean, mean, mean)
     from scipy.special import stdtrit
 
     half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * statistics.stdev(values) / math.sqrt(n)
-    return Summary(n, mean, max(mean - half, least), mean + half)
+    return Summary(n, mean, max(mean - half, least), min(mean + half, most))
 
 
 def compare(

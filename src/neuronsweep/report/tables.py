@@ -41,7 +41,7 @@ def _print_ranking(sweep: Sweep) -> None:
                 results = configuration.results
                 several = len(results) > 1 and math.isfinite(configuration.mean)
                 spread = console.number(statistics.stdev(results)) if several else ""
-                cells += [spread, str(len(results)), console.number(results[0]), f"#{configuration.best['run']}"]
+                cells += [spread, configuration.seeds, console.number(results[0]), f"#{configuration.best['run']}"]
             lines.append((str(rank), *cells))
         console.table("rank", columns, lines)
         if len(those) > SHOWN:

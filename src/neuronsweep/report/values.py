@@ -1,5 +1,6 @@
 """Values of swept keys as a reader sees them: in their order, short, and not hundreds of them in a row."""
 
+import math
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -9,6 +10,8 @@ T = TypeVar("T")
 PLACES = 12
 # Values that a sentence lists.
 LISTED = 8
+# Names that a sentence has.
+NAMED = 4
 
 
 def in_order(values: Sequence[str]) -> list[str]:
@@ -42,10 +45,17 @@ def short(value: str) -> str:
         return value
 
 
+def number(value: object) -> str:
+    """Four significant digits; nothing for what is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        return ""
+    return f"{value:.4g}"
+
+
 def is_scale(values: Sequence[str]) -> bool:
     """Whether values are so many numbers that they are drawn on a scale, not each in a place of its own."""
     different = set(values)
-    return len(different) > PLACES and all(_is_number(value) for value in different)
+    return len(different) > PLACES and all(is_number(value) for value in different)
 
 
 def listed(values: Sequence[str]) -> str:
@@ -53,12 +63,19 @@ def listed(values: Sequence[str]) -> str:
     different = [short(value) for value in in_order(values)]
     if len(different) <= LISTED:
         return ", ".join(different)
-    if all(_is_number(value) for value in different):
+    if all(is_number(value) for value in different):
         return f"{different[0]} to {different[-1]}"
     return f"{', '.join(different[: LISTED - 1])} and {len(different) - LISTED + 1} more"
 
 
-def _is_number(value: str) -> bool:
+def named(names: Sequence[str]) -> str:
+    """Names in words: "A, B and C", of many the first."""
+    if len(names) > NAMED:
+        return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def is_number(value: str) -> bool:
     try:
         float(value)
     except ValueError:
