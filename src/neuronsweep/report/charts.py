@@ -49,7 +49,9 @@ def _runs(sweep: Sweep) -> Chart | None:
         )
     values = [value for points in data for value in points["y"]]
     which = "Every complete run" if len(values) == count else "A sample of the complete runs"
-    x = {"title": {"text": "rank of the configuration"}}
+    x: Chart = {"title": {"text": "rank of the configuration"}}
+    if len(sweep.configurations) <= NAMED:
+        x["dtick"] = 1
     return {
         "title": "Every run",
         "text": f"{which} by the rank of its configuration; click one to find it in the table",

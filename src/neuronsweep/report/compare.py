@@ -129,8 +129,8 @@ def _results(a: Sweep, b: Sweep) -> Iterator[tuple[str, str, str, str, str]]:
         apart = "intervals do not overlap" if several and (one.high < two.low or two.high < one.low) else ""
         yield (
             replace(mine, values={**mine.values, **theirs.values}).name,
-            _told(mine),
-            _told(theirs),
+            mine.told,
+            theirs.told,
             ratio,
             "same" if one == two else apart,
         )
@@ -149,10 +149,3 @@ def _values(sweep: Sweep, configuration: Configuration, keys: Sequence[str], bot
         group = {name: value for name, value in flat.items() if name.startswith(f"{key}.")}
         found.append(str(flat[key] if key in flat else group if group and key not in both else row.get(key)))
     return tuple(found)
-
-
-def _told(configuration: Configuration) -> str:
-    found = configuration.summary
-    if not found.has_interval:
-        return number(found.mean) + (f" ({configuration.seeds} seeds)" if configuration.failed else "")
-    return f"{number(found.mean)} ({number(found.low)} to {number(found.high)}, {configuration.seeds} seeds)"

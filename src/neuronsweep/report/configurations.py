@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from neuronsweep.report.statistics import Summary, summary
-from neuronsweep.report.values import short
+from neuronsweep.report.values import number, short
 from neuronsweep.sweeps import ledger
 
 Row = Mapping[str, Any]
@@ -52,6 +52,13 @@ class Configuration:
     def seeds(self) -> str:
         """How many seeds are complete, in words where others FAILED."""
         return f"{len(self.rows)} of {len(self.rows) + self.failed}" if self.failed else str(len(self.rows))
+
+    @property
+    def told(self) -> str:
+        """Its mean, and how sure that is."""
+        found = self.summary
+        interval = f"{number(found.low)} to {number(found.high)}, " if found.has_interval else ""
+        return number(found.mean) + (f" ({interval}{self.seeds} seeds)" if interval or self.failed else "")
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from neuronsweep.report.configurations import Configuration, Row, best_in_places, configurations
 from neuronsweep.report.plot import COLOURS, DASHES, Chart, key_axis, scale, value_axis
 from neuronsweep.report.read import Sweep
-from neuronsweep.report.values import in_order, is_scale, listed, short, spread_out
+from neuronsweep.report.values import in_order, is_number, is_scale, listed, named, short, spread_out
 
 # Keys that are drawn from left to right, and keys that get lines of their own, where they are swept.
 ACROSS = ("model.hidden", "model.depth", "optimizer.lr", "data.noise", "epochs", "batch_size")
@@ -54,7 +54,7 @@ def _told(sweep: Sweep, metric: str) -> str:
 def best_of(sweep: Sweep) -> str:
     """Which of several configurations are shown at a place of ``axes_of``, in words."""
     rest = [key for key in sweep.keys if key not in axes_of(sweep)]
-    return f", with the best {' and '.join(rest)} for it" if rest else ""
+    return f", with the best {named(rest)} for it" if rest else ""
 
 
 def lines(sweep: Sweep, metric: str, mode: str) -> dict[str, dict[str, Configuration]]:
@@ -84,10 +84,7 @@ def optimum_chart(sweep: Sweep) -> Chart | None:
         return None
     chart = _chart(sweep, REACHED, "min")
     bound = [row for row in complete if LEAST in row]
-    # those that have one, of the keys of which others have none
-    those = [(key, in_order([str(row[key]) for row in bound])) for key in sweep.keys if key != across]
-    whose = " ".join(listed(values) for key, values in those if len(values) < len({str(row[key]) for row in complete}))
-    names = {LEAST: f"least possible{' with ' if whose else ''}{whose}", LINEAR: "best linear model"}
+    names = {LEAST: f"least possible{_whose(sweep, complete, bound)}", LINEAR: "best linear model"}
     for metric, dash in ((LEAST, "solid"), (LINEAR, "dot")):
         found = least(complete, across, metric)
         if not found:
@@ -108,10 +105,21 @@ def optimum_chart(sweep: Sweep) -> Chart | None:
     text = _told(sweep, REACHED)
     if bound:
         text += (
-            ". The least possible is that of as many kinks as a layer of ReLU units can make, put where they help "
-            "most: other networks may come below it"
+            ". The least possible is that of a piecewise-linear function with as many kinks as one hidden layer can "
+            "make, put where they help most: other networks may come below it"
         )
     return {"title": f"How far from the best possible: {REACHED}", "text": text, **chart}
+
+
+def _whose(sweep: Sweep, complete: Sequence[Row], bound: Sequence[Row]) -> str:
+    """Which of the runs a least possible loss is known of, in words; nothing where it is of all."""
+    told = []
+    for key in sweep.keys:
+        values, others = ({str(row[key]) for row in rows} for rows in (bound, complete))
+        if key != axes_of(sweep)[0] and 0 < len(values) < len(others):
+            words = listed(in_order(list(values)))
+            told.append(f"{key} {words}" if all(map(is_number, values)) else words)
+    return f" with {' '.join(told)}" if told else ""
 
 
 def least(rows: Sequence[Row], across: str, metric: str) -> Mapping[str, float]:
@@ -157,7 +165,6 @@ def _line(line: Mapping[str, Configuration], name: str, style: Mapping[str, str]
         data.append({"y": [max(s.low, floor) for s in summaries], "legendgroup": name, **edge})
         band = {"fill": "tonexty", "fillcolor": f"{style['color']}30"}
         data.append({"y": [s.high for s in summaries], "legendgroup": name, **band, **edge})
-    interval = "{:.4g} (95%: {:.4g} to {:.4g}, {} seeds)"
     data.append(
         {
             "x": x,
@@ -166,10 +173,7 @@ def _line(line: Mapping[str, Configuration], name: str, style: Mapping[str, str]
             "name": name,
             "legendgroup": name,
             "line": style,
-            "text": [
-                f"{c.name}\n{interval.format(s.mean, s.low, s.high, s.n) if s.has_interval else f'{s.mean:.4g}'}"
-                for c, s in zip(shown, summaries, strict=True)
-            ],
+            "text": [f"{configuration.name}\n{configuration.told}" for configuration in shown],
             "hovertemplate": "%{text}<extra></extra>",
         }
     )
