@@ -13,6 +13,7 @@ from neuronsweep.cli import Parser, become, command
 from neuronsweep.errors import UserError
 from neuronsweep.record import HIDDEN, differences
 from neuronsweep.sweeps import ledger, lock
+from neuronsweep.sweeps.compose import quoted
 from neuronsweep.targets import check_targets, check_words
 
 
@@ -96,9 +97,8 @@ def resume_sweep(directory: Path, retry_failed: bool, accept_changes: bool, trus
         raise UserError(f"{directory} keeps no secrets: {by_hand}")
     asked = {"retry_failed": retry_failed, "accept_changes": accept_changes}
     words += [f"hydra.sweeper.{name}=true" for name, wanted in asked.items() if wanted]
-    quoted = str(directory).replace("'", "\\'")
     train = Path(__file__).resolve().parents[1] / "train.py"
-    become([str(train), *sweep["config_words"], "-m", *words, f"hydra.sweep.dir='{quoted}'"])
+    become([str(train), *sweep["config_words"], "-m", *words, f"hydra.sweep.dir={quoted(str(directory))}"])
 
 
 if __name__ == "__main__":

@@ -62,8 +62,8 @@ def known_keys() -> list[tuple[str, Any, Allowed | None]]:
 
 def _dotted(schema: type, prefix: str = "") -> Iterator[tuple[str, Any, Allowed | None]]:
     for item in fields(schema):
-        if is_dataclass(item.type):
-            yield from _dotted(item.type, f"{prefix}{item.name}.")  # type: ignore[arg-type]
+        if isinstance(item.type, type) and is_dataclass(item.type):
+            yield from _dotted(item.type, f"{prefix}{item.name}.")
         else:
             yield prefix + item.name, item.type, BOOL if item.type is bool else item.metadata.get("allowed")
 

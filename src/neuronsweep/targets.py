@@ -11,8 +11,8 @@ from hydra.utils import get_class, instantiate
 
 from neuronsweep.errors import UserError
 
-# Packages whose classes may be built from a directory that somebody else wrote.
 TRUST = "--trust runs it all the same: only with a directory whose author you trust"
+# Packages whose classes may be built from a directory that somebody else wrote.
 TRUSTED = ("neuronsweep.", "torch.optim.", "torch.nn.", "lightning.")
 
 # get_class logs what it raises

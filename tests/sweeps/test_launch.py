@@ -4,11 +4,12 @@ import csv
 import json
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuronsweep.config import register, run_config
-from neuronsweep.sweeps.compose import Composer, stretches
+from neuronsweep.sweeps.compose import Composer, quoted, stretches
 
 QUICK = ("hydra/launcher=basic", "epochs=5", "data=line", "hydra.sweep.dir=sweep")
 
@@ -64,6 +65,11 @@ def test_the_same_sweep_again_trains_nothing_and_another_is_refused(command, tmp
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "it holds another sweep: seed was 0,1 and is 0,2" in done.stderr
     assert (tmp_path / "sweep" / "results.csv").read_bytes() == before
+
+
+@given(st.text("ab '\"\\,={}()[]", min_size=1))
+def test_what_is_quoted_is_read_as_it_was(text):
+    assert OverridesParser.create().parse_override(f"hydra.sweep.dir={quoted(text)}").value() == text
 
 
 @given(st.sets(st.integers(0, 20)))

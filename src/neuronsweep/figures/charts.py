@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuronsweep.figures.style import BLUE, DPI, FONT, GREEN, ORANGE, PINK, SKY, VERMILION, Style
+from neuronsweep.figures.style import BLUE, FONT, GREEN, ORANGE, PINK, SKY, VERMILION, Style, blank
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,11 +19,7 @@ SIZE = (4.1, 3.1)
 
 def charts(count: int, width: float = SIZE[0]) -> tuple["Figure", list["Axes"]]:
     """A figure with so many charts beside each other."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width * count, SIZE[1]), dpi=DPI, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank((width * count, SIZE[1]), layout="constrained")
     axes = [figure.add_subplot(1, count, i + 1) for i in range(count)]
     for each in axes:
         each.spines[["top", "right"]].set_visible(False)

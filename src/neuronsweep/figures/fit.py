@@ -25,10 +25,12 @@ from neuronsweep.figures.style import (
     Predict,
     Update,
     blank,
+    canvas,
     class_logits,
     dress,
     not_finite,
     notice,
+    pixels,
     predictor,
     samples_of,
     span,
@@ -81,7 +83,7 @@ class Painter:
             self.update = self.prepare(self.figure, dataset)
             self.title = title_text(self.figure)
             self.figure.canvas.draw()
-            self.background = self.figure.canvas.copy_from_bbox(self.figure.bbox)  # type: ignore[attr-defined]
+            self.background = canvas(self.figure).copy_from_bbox(self.figure.bbox)
 
     def png(self, network: Callable[[Tensor], Tensor], title: str) -> bytes:
         """The picture of one fit; see ``fit_png``."""
@@ -90,9 +92,9 @@ class Painter:
         predict = predictor(network)
         line = textwrap.shorten(title, 80, placeholder=" …") or " "
         if self.prepare:
-            self.figure.canvas.restore_region(self.background)  # type: ignore[attr-defined]
+            canvas(self.figure).restore_region(self.background)
             self.title.set_text(line)
-            renderer = self.figure.canvas.get_renderer()  # type: ignore[attr-defined]
+            renderer = canvas(self.figure).get_renderer()
             for artist in (*self.update(predict), self.title):
                 artist.draw(renderer)
             figure = self.figure
@@ -102,9 +104,8 @@ class Painter:
             title_text(figure).set(text=line, animated=False)
             figure.canvas.draw()
         buffer = io.BytesIO()
-        pixels = np.asarray(figure.canvas.buffer_rgba())[:, :, :3]  # type: ignore[attr-defined]
         # of few colours, a file is less than half as large and written in half the time
-        image = Image.fromarray(pixels).quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        image = Image.fromarray(pixels(figure)).quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
         image.putpalette([255 if value > WHITE else value for value in image.getpalette() or []])
         image.save(buffer, "png", compress_level=4)
         return buffer.getvalue()

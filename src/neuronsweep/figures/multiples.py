@@ -15,7 +15,6 @@ from neuronsweep.figures.style import (
     BLUE,
     CLASS_COLOURS,
     CLASS_MARKERS,
-    DPI,
     FEW,
     FONT,
     GREY,
@@ -25,10 +24,12 @@ from neuronsweep.figures.style import (
     VERMILION,
     Array,
     Style,
+    blank,
     class_logits,
     dress,
     grid,
     middles,
+    pixels,
     predictor,
     samples_of,
     span,
@@ -112,20 +113,13 @@ def share_a_scale(datasets: Sequence[Dataset]) -> bool:
     return all(abs(a - low) < tolerance and abs(b - high) < tolerance for a, b in spans)
 
 
-def panel_grid(
-    rows: int, columns: int, gap: float, more: float = 0
-) -> tuple["Figure", list[tuple[float, float, float, float]]]:
+def panel_grid(rows: int, columns: int, gap: float, more: float = 0) -> tuple["Figure", list[Place]]:
     """A figure and the places of its panels, from the upper left one, as shares of it; ``more`` inches above."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     left, right, bottom, top = MARGIN
     # two lines of a title, above each row
     top += 0.22 + more
     width = left + right + columns * PANEL[0] + (columns - 1) * gap
     height = bottom + top + rows * PANEL[1] + (rows - 1) * GAP[1]
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
     places = [
         (
             (left + column * (PANEL[0] + gap)) / width,
@@ -136,7 +130,7 @@ def panel_grid(
         for row in range(rows)
         for column in range(columns)
     ]
-    return figure, places
+    return blank((width, height)), places
 
 
 def png(figure: "Figure") -> bytes:
@@ -144,8 +138,7 @@ def png(figure: "Figure") -> bytes:
     from PIL import Image
 
     figure.canvas.draw()
-    pixels = np.asarray(figure.canvas.buffer_rgba())[:, :, :3]  # type: ignore[attr-defined]
-    image = Image.fromarray(pixels)
+    image = Image.fromarray(pixels(figure))
     buffer = io.BytesIO()
     image.save(buffer, "png", optimize=True)
     if buffer.tell() <= LARGE:

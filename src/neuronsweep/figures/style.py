@@ -12,6 +12,7 @@ from neuronsweep.data.dataset import Dataset
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
@@ -52,14 +53,27 @@ BEYOND = 0.25
 SHADES, HEAT, BANDS = 6, 80, 16
 
 
-def blank() -> "Figure":
-    """An empty figure of SIZE that nobody else draws on."""
+def blank(size: tuple[float, float] = SIZE, **keys: Any) -> "Figure":
+    """An empty figure of so many inches that nobody else draws on."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=SIZE, dpi=DPI, facecolor="white")
+    figure = Figure(figsize=size, dpi=DPI, facecolor="white", **keys)
     FigureCanvasAgg(figure)
     return figure
+
+
+def canvas(figure: "Figure") -> "FigureCanvasAgg":
+    """The canvas of a figure that was made by ``blank``."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    assert isinstance(figure.canvas, FigureCanvasAgg)
+    return figure.canvas
+
+
+def pixels(figure: "Figure") -> NDArray[np.uint8]:
+    """What is drawn on a figure (height, width, 3): without the alpha channel a PNG is a quarter smaller."""
+    return np.asarray(canvas(figure).buffer_rgba())[:, :, :3]
 
 
 def predictor(network: Callable[[Tensor], Tensor]) -> Predict:

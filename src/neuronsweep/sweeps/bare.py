@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from neuronsweep.errors import UserError
+from neuronsweep.sweeps.compose import quoted
 
 # The callback that a sweep cannot do without.
 BOOKKEEPER = "bookkeeper"
@@ -22,7 +23,15 @@ def run(root: Path, directory: Path, words: Sequence[str], may_fail: bool = Fals
     callbacks = yaml.safe_load((root / "conf" / "train.yaml").read_text())["hydra"]["callbacks"]
     without = [f"~hydra.callbacks.{name}" for name in callbacks if name != BOOKKEEPER]
     done = subprocess.run(
-        [sys.executable, root / "train.py", "-m", *words, "logger=none", *without, f"hydra.sweep.dir={directory}"],
+        [
+            sys.executable,
+            root / "train.py",
+            "-m",
+            *words,
+            "logger=none",
+            *without,
+            f"hydra.sweep.dir={quoted(str(directory))}",
+        ],
         stderr=subprocess.PIPE if may_fail else None,
         text=True,
     )

@@ -23,7 +23,7 @@ from omegaconf import DictConfig
 from neuronsweep import cli, console
 from neuronsweep.errors import Diverged, UserError, WorkerError
 from neuronsweep.sweeps import bound, ledger
-from neuronsweep.sweeps.compose import Composer
+from neuronsweep.sweeps.compose import Composer, quoted
 from neuronsweep.sweeps.processes import OF_THE_SWEEP, RANKS
 
 # Begin of the names of a chunk's files: its jobs, its output, and what of its jobs has no run directory to say so.
@@ -141,13 +141,12 @@ class Chunks:
         hydra = self.config.hydra
         words = [word for word in hydra.overrides.hydra if not word.startswith(OF_THE_SWEEP)]
         words += [word for word in hydra.overrides.task if word.startswith("population.")]
-        quoted = str(self.sweep).replace("\\", "\\\\").replace("'", "\\'")
         words += [
             f"population.workers={self.cpus}",
             "hydra/launcher=vectorized",
             "hydra/sweeper=chunk",
-            f"hydra.sweeper.file='{quoted}/{file.name}'",
-            f"hydra.sweep.dir='{quoted}'",
+            f"hydra.sweeper.file={quoted(str(file))}",
+            f"hydra.sweep.dir={quoted(str(self.sweep))}",
             # what is kept of the sweep is its own command's business
             *(f"~hydra.callbacks.{name}" for name in hydra.callbacks),
         ]

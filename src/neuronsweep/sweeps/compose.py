@@ -8,7 +8,7 @@ from pathlib import Path
 from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -40,6 +40,11 @@ def stretches(jobs: Mapping[int, Sequence[str]]) -> Iterator[tuple[int, list[Seq
     for _, stretch in itertools.groupby(enumerate(sorted(jobs)), lambda place: place[1] - place[0]):
         numbers = [number for _, number in stretch]
         yield numbers[0], [jobs[number] for number in numbers]
+
+
+def quoted(text: str) -> str:
+    """A text as one would type it after KEY=, whatever is in it."""
+    return QuotedString(text, Quote.single).with_quotes()
 
 
 class Composer:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from hydra.core.override_parser.types import Quote, QuotedString
+from neuronsweep.sweeps.compose import quoted
 
 # A range of more values than this is not tried exhaustively.
 COUNTABLE = 10**6
@@ -111,7 +111,7 @@ def as_typed(value: Any) -> str:
         "inf",
     )
     if isinstance(value, str) and not plain:
-        return QuotedString(text, Quote.single).with_quotes()
+        return quoted(text)
     return text
 
 

@@ -1,7 +1,5 @@
 """The runs of a finished sweep, read back: settings, metrics, histories, networks."""
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,8 +46,7 @@ class Finished:
     @cached_property
     def history(self) -> list[dict[str, float]]:
         """One row a log point, its epoch among the names."""
-        rows = csv.DictReader(io.StringIO((self.directory / ledger.HISTORY).read_text()))
-        return [{name: float(value) for name, value in row.items()} for row in rows]
+        return [{"epoch": epoch, **row} for epoch, row in ledger.read_history(self.directory)]
 
 
 def read(sweep: Path) -> list[Finished]:

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from neuronsweep import cli
 from neuronsweep.errors import Diverged, TookTooLong, UserError, WorkerError
 from neuronsweep.sweeps import ledger, lock, pruning
-from neuronsweep.sweeps.compose import Composer
+from neuronsweep.sweeps.compose import Composer, quoted
 from neuronsweep.sweeps.supervise import Command, Exit, supervise
 
 # The output of a job, in its run directory.
@@ -102,7 +102,7 @@ class Processes:
         words = ["--config-name", hydra.job.config_name]
         words += [word for path in own for word in ("--config-dir", path)]
         words += [word for word in hydra.overrides.hydra if not word.startswith(OF_THE_SWEEP)]
-        words += [*overrides, f"hydra.run.dir={_quoted(str(directory.absolute()))}"]
+        words += [*overrides, f"hydra.run.dir={quoted(str(directory.absolute()))}"]
         if not self.ours:
             words.append(f"+hydra.callbacks.returned._target_={KeepReturned.__module__}.{KeepReturned.__name__}")
         environment = {name: value for name, value in os.environ.items() if name not in RANKS}
@@ -204,10 +204,6 @@ def _script(task: TaskFunction) -> Path:
     if started.suffix == ".py" and started.is_file():
         return started
     return Path(task.__code__.co_filename).absolute()
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _last_lines(path: Path) -> list[str]:
