@@ -89,9 +89,7 @@ class Asker:
                     continue
                 self.check(overrides)
                 jobs[number] = overrides
-            except (
-                UserError
-            ) as error:  # values that are allowed alone and not together, or a space that cannot be asked
+            except UserError as error:  # values that are allowed alone only, or a space that cannot be asked
                 impossible[number] = str(error)
         if jobs:
             self.launch(jobs, self.pruning(list(jobs)))
