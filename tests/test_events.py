@@ -8,16 +8,24 @@ from tensorboard import program
 
 from neuronsweep.config import known_keys
 from neuronsweep.events import hyperparameters
+from neuronsweep.sweeps import ledger
 
-WORDS = ("experiment=moons_mlp8_tanh", "epochs=20", "log_points=5", "logger.pictures=3")
+# Trials 0 to 2 learn, 3 does not and is PRUNED, 4 is FAILED.
+RATES = (0.01, 0.02, 0.03, 1e-9, 3e37)
+WORDS = (
+    *("experiment=moons_mlp8_tanh", "epochs=20", "log_points=5", "logger.pictures=3"),
+    *("hydra/sweeper=optuna", f"optimizer.lr=choice({','.join(map(str, RATES))})", "hydra.sweeper.n_trials=5"),
+    f"hydra.sweeper.enqueue=[{','.join(f'{{optimizer.lr: {rate}}}' for rate in RATES)}]",
+    *("hydra.sweeper.pruner=median", "hydra.sweeper.pruner_options={n_startup_trials: 3}", "hydra.sweeper.batch=3"),
+)
 
 
 @pytest.fixture(params=["basic", "vectorized"])
 def board(command, tmp_path, request):
-    """A TensorBoard over the outputs of a sweep with three seeds; get(path) returns its answer."""
+    """A TensorBoard over the outputs of a search; get(path) returns its answer."""
     launcher = f"hydra/launcher={request.param}"
-    done = command("train.py", "-m", launcher, *WORDS, "seed=0,1,2", "hydra.sweep.dir=outputs/sweep")
-    assert done.returncode == 0, done.stderr
+    done = command("train.py", "-m", launcher, *WORDS, "hydra.sweep.dir=outputs/sweep")
+    assert "5 trials: 3 COMPLETE, 1 PRUNED, 1 FAIL" in done.stdout, done.stderr
     server = program.TensorBoard()
     server.configure(argv=["", "--logdir", str(tmp_path / "outputs"), "--port", "0", "--load_fast", "false"])
     url = server.launch()
@@ -51,8 +59,19 @@ def test_tensorboard_has_hparams_scalars_pictures_layout_and_graph(board, tmp_pa
         metrics = json.loads((tmp_path / "outputs" / run / "metrics.json").read_text())
         shown = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
         assert shown == pytest.approx(metrics, rel=1e-6)
+    ended = {}
+    for status in ("STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_UNKNOWN"):
+        found = json.loads(board("hparams/session_groups", {**wanted, "allowedStatuses": [status]}))["sessionGroups"]
+        ended |= {group["hparams"]["optimizer.lr"]: status for group in found}
+        assert all(set(group["hparams"]) == set(columns) for group in found)
+    assert ended == dict(zip(RATES, [*["STATUS_SUCCESS"] * 3, "STATUS_UNKNOWN", "STATUS_FAILURE"], strict=True))
     tags = json.loads(board("scalars/tags"))
     assert set(tags) >= names
+    pruned = json.loads(board("scalars/scalars?run=sweep/0003&tag=val/loss"))
+    history = ledger.read_history(tmp_path / "outputs" / "sweep" / "0003")
+    assert [step for _, step, _ in pruned] == [epoch for epoch, _ in history]
+    assert len(history) < 5
+    assert not tags.get("sweep/0004")
     scalars = json.loads(board("scalars/scalars?run=sweep/0000&tag=val/loss"))
     assert [step for _, step, _ in scalars][:5] == [1, 6, 10, 15, 20]
     images = json.loads(board("images/tags"))
@@ -68,7 +87,8 @@ def test_tensorboard_has_hparams_scalars_pictures_layout_and_graph(board, tmp_pa
     (tag,) = charts["loss"][1:]
     lines = json.loads(board(f"custom_scalars/scalars?run=sweep/0002&tag={tag}"))["tag_to_events"]
     assert lines[tag] == json.loads(board(f"scalars/scalars?run=sweep/0002&tag={tag}"))
-    assert all(json.loads(board("graphs/info"))[name]["run_graph"] for name in names)
+    graphs = json.loads(board("graphs/info"))
+    assert all(graphs[f"sweep/{number:04d}"]["run_graph"] for number in range(5))
 
 
 def test_hyperparameters_have_the_same_types_whatever_the_groups():

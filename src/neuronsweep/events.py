@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from neuronsweep.config import known_keys
 from neuronsweep.models.mlp import MLP
+from neuronsweep.sweeps import ledger
 
 FIGURE_TAG = "fit"
 # Title of the custom scalars, and what a chart of them compares.
@@ -38,31 +39,44 @@ def show(writer: Any, epoch: int, png: bytes) -> None:
 
 def finish(writer: Any, metrics: Mapping[str, float], epoch: int, png: bytes) -> None:
     """Write the final metrics under the tags of the scalars, the picture of the fit, and the end of the session."""
-    for summary in (_scalars(metrics), _session_end(), _picture(png)):
+    for summary in (_scalars(metrics), _session_end(ledger.COMPLETE), _picture(png)):
         writer.file_writer.add_summary(summary, epoch)
     writer.flush()
 
 
+def end(writer: Any, state: str) -> None:
+    """Write the end of the session of a run that is FAILED or PRUNED."""
+    writer.file_writer.add_summary(_session_end(state))
+    writer.flush()
+
+
 def file(
+    state: str,
     config: Mapping[str, Any],
     graph: bytes,
-    history: Iterable[tuple[int, Mapping[str, float]]],
+    names: Iterable[str],
+    history: Sequence[tuple[int, Mapping[str, float]]],
     metrics: Mapping[str, float],
     pictures: Mapping[int, bytes],
     seconds: float,
 ) -> bytes:
-    """Contents of the events file of a run that has ended: what begin, its log points and finish would have written.
+    """Contents of the events file of a run that has ended: what begin, its log points and finish or end had written.
 
-    ``pictures`` are PNG files by their epochs; ``seconds`` is the time that every event gets, since 1970.
+    Args:
+        state: COMPLETE, FAILED or PRUNED.
+        config, names: see begin.
+        graph: see graph.
+        history, metrics: empty where the run did not come to them.
+        pictures: PNG files by their epochs.
+        seconds: the time that every event gets, since 1970.
     """
     content = io.BytesIO()
     writer = RecordWriter(content)
-    history = list(history)
-    last = history[-1][0]
+    last = history[-1][0] if history else 0
     points = [Event(step=epoch, summary=_scalars(row)) for epoch, row in history]
-    end = [Event(step=last, summary=summary) for summary in (_scalars(metrics), _session_end())]
+    end = [Event(step=last, summary=summary) for summary in (_scalars(metrics), _session_end(state))]
     begin = [Event(file_version="brain.Event:2"), Event(summary=_session_start(config)), Event(graph_def=graph)]
-    begin.append(Event(summary=_layout(history[0][1])))
+    begin.append(Event(summary=_layout(names)))
     drawn = [Event(step=epoch, summary=_picture(png)) for epoch, png in pictures.items()]
     for event in (*begin, *points, *drawn, *end):
         event.wall_time = seconds
@@ -96,10 +110,17 @@ def _session_start(config: Mapping[str, Any]) -> Summary:
     return hparams(hyperparameters(config), {})[1]
 
 
-def _session_end() -> Summary:
-    from torch.utils.tensorboard.summary import hparams
+def _session_end(state: str) -> Summary:
+    from tensorboard.compat.proto.summary_pb2 import SummaryMetadata
+    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
-    return hparams({}, {})[2]
+    # PRUNED has no word there: the run is no failure, and "success" is for those whose metrics are final
+    status = {ledger.COMPLETE: api_pb2.STATUS_SUCCESS, ledger.FAILED: api_pb2.STATUS_FAILURE}
+    session = plugin_data_pb2.SessionEndInfo(status=status.get(state, api_pb2.STATUS_UNKNOWN))
+    content = plugin_data_pb2.HParamsPluginData(session_end_info=session, version=metadata.PLUGIN_DATA_VERSION)
+    plugin = SummaryMetadata.PluginData(plugin_name=metadata.PLUGIN_NAME, content=content.SerializeToString())
+    value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=SummaryMetadata(plugin_data=plugin))
+    return Summary(value=[value])
 
 
 def _layout(names: Iterable[str]) -> Summary:

@@ -27,7 +27,7 @@ from neuronsweep.data.build import build_dataset, check_batches
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError
-from neuronsweep.metric_names import LOGGED, METRICS
+from neuronsweep.metric_names import at_log_points
 from neuronsweep.models.checkpoint import model_bytes, readable
 from neuronsweep.models.modules import NetworkModule
 from neuronsweep.sweeps import ledger, pruning
@@ -89,7 +89,7 @@ def train_run(
     keeper = Checkpoint(directory, cfg.trainer.checkpoint_seconds, log_point)
     # of several processes that train one run, the first writes and prints
     first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
-    trainer = None
+    trainer = logger = None
     if not first:
         die_with_parent()
     if first:
@@ -105,8 +105,7 @@ def train_run(
         if pruner:
             callbacks.append(pruner)
         if first and isinstance(logger, TensorBoardLogger):
-            logged = [metric for metric in LOGGED if metric in METRICS[dataset.task]]
-            names = [f"{split}/{metric}" for split in dataset.splits for metric in logged]
+            names = at_log_points(dataset.splits, dataset.task)
             events.begin(logger.experiment, record.flatten(plain(cfg)), module.network, names)
             if epochs := picture_epochs(data.log_epochs, cfg.logger.pictures)[:-1]:
                 callbacks.append(Pictures(plain(cfg), dataset, epochs, logger.experiment, log_point))
@@ -129,6 +128,7 @@ def train_run(
         told = isinstance(error, Diverged | TookTooLong | UserError)
         if first:
             text = str(error) if told else traceback.format_exc()
+            _end_events(logger, ledger.FAILED)
             ledger.write_history(directory, log_point.history)
             ledger.end(directory, ledger.FAILED, keeper.spent(), text)
             _end_ranks(trainer)
@@ -216,11 +216,19 @@ def _complete(
 
 
 def _prune(directory: Path, log_point: LogPoint, logger: Logger | None, seconds: float) -> None:
-    if logger:
-        logger.finalize("success")
+    _end_events(logger, ledger.PRUNED)
     ledger.write_history(directory, log_point.history)
     ledger.end(directory, ledger.PRUNED, seconds)
     (directory / ledger.CHECKPOINT).unlink(missing_ok=True)
+
+
+def _end_events(logger: Logger | None, state: str) -> None:
+    """Tell TensorBoard, or another logger, how a run ended that is not COMPLETE."""
+    if isinstance(logger, TensorBoardLogger):
+        events.end(logger.experiment, state)
+        logger.experiment.close()
+    elif logger and state == ledger.PRUNED:  # of one that FAILED the Trainer has told it
+        logger.finalize("success")
 
 
 def _checkpoint(directory: Path) -> Path | None:

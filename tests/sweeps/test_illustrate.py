@@ -28,7 +28,7 @@ def events(directory):
     (path,) = directory.glob("events.out.tfevents.*")
     content = EventAccumulator(str(path), size_guidance={"scalars": 0}).Reload()
     scalars = {tag: [(e.step, e.value) for e in content.Scalars(tag)] for tag in content.Tags()["scalars"]}
-    images = [(e.step, e.width, e.height) for e in content.Images("fit")]
+    images = [(e.step, e.width, e.height) for e in content.Images("fit")] if content.Tags()["images"] else []
     # the numbers in the names of nodes count what a process has traced before
     graph = sorted((node.op, len(node.input)) for node in content.Graph().node)
     return scalars, images, graph, set(content.PluginTagToContent("hparams"))
@@ -53,12 +53,31 @@ def test_what_is_missing_is_written_and_nothing_else(sweeps):
     assert png == figures.fit_png(load_network(runs[1] / ledger.MODEL), moons(), _title(runs[1]))
     for run in runs[1:3]:
         (run / ledger.FIGURE).unlink()
+    whole = events(runs[2])
+    for path in runs[2].glob("events.*"):
+        path.unlink()
     ledger.update(runs[2], state=ledger.FAILED)
     shutil.rmtree(runs[3])
-    assert unillustrated(runs) == [runs[1]]
-    assert list(illustrate([runs[1]], workers=2)) == [1]
+    assert unillustrated(runs) == [runs[1], runs[2]]
+    assert list(illustrate(runs[1:3], workers=1)) == [1, 2]
     assert (runs[1] / ledger.FIGURE).read_bytes() == png
+    failed = events(runs[2])  # one file, as before: with the scalars of the history, and no picture
+    assert failed[0] == {tag: points[:5] for tag, points in whole[0].items() if len(points) >= 5}
+    assert failed[1:] == ([], *whole[2:])
+    assert len(list(runs[1].glob("events.*"))) == 1  # killed between events and picture, it has the events only once
+    assert not (runs[2] / ledger.FIGURE).exists()
     assert unillustrated(runs) == []
+
+
+def test_members_without_tensorboard_lack_no_events(sweeps):
+    run = ledger.run_directory(sweeps[0], 0)
+    for path in (run / ledger.FIGURE, *run.glob("events.*")):
+        path.unlink()
+    written = ledger.read_json(run / ledger.RECORD)
+    written["config"]["logger"]["_target_"] = None
+    ledger.write_json(run / ledger.RECORD, written)
+    ledger.update(run, state=ledger.PRUNED)
+    assert unillustrated([run]) == []
 
 
 def _title(run) -> str:

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from neuronsweep import events, figures, record
 from neuronsweep.data.build import build_dataset
-from neuronsweep.errors import Unwritable
+from neuronsweep.data.dataset import Dataset
+from neuronsweep.errors import Unwritable, UserError
+from neuronsweep.metric_names import at_log_points
 from neuronsweep.sweeps import ledger
 
 if TYPE_CHECKING:
@@ -26,17 +28,29 @@ TENSORBOARD = "lightning.pytorch.loggers.TensorBoardLogger"
 
 
 def unillustrated(directories: Sequence[Path]) -> list[Path]:
-    """Those run directories whose run is COMPLETE and that have no picture yet."""
+    """Those run directories that lack something.
+
+    A COMPLETE run lacks its picture; a member that FAILED or was PRUNED the events of how far it came.
+    """
 
     def lacks(directory: Path) -> bool:
         if (directory / ledger.FIGURE).exists() or not (directory / ledger.STATUS).exists():
             return False
         try:
-            return ledger.status(directory)["state"] == ledger.COMPLETE
-        except ledger.Damaged:
+            status = ledger.status(directory)
+            if status["state"] == ledger.COMPLETE:
+                return True
+            if status["state"] == ledger.RUNNING or status["engine"] != "population" or _has_events(directory):
+                return False
+            return ledger.read_json(directory / ledger.RECORD)["config"]["logger"]["_target_"] == TENSORBOARD
+        except UserError:
             return False
 
     return [directory for directory in directories if lacks(directory)]
+
+
+def _has_events(directory: Path) -> bool:
+    return any(directory.glob(f"{ledger.EVENTS}*"))
 
 
 def illustrate(directories: Sequence[Path], workers: int) -> Iterator[int]:
@@ -95,32 +109,71 @@ class Illustrator:
     """Illustrates run directories one by one; what runs of a sweep have in common is made once."""
 
     def __init__(self) -> None:
+        self.datasets: dict[str, Dataset] = {}
         self.painters: dict[str, figures.Painter] = {}
         self.graphs: dict[str, bytes] = {}
 
     def __call__(self, directory: Path) -> None:
-        """Write what a finished run's directory lacks: events first, because the picture is the mark of both."""
+        """Write what a finished run's directory lacks."""
+        config = ledger.read_json(directory / ledger.RECORD)["config"]
+        state = ledger.status(directory)["state"]
+        if state == ledger.COMPLETE:
+            self._complete(directory, config)
+        else:
+            self._write_events(directory, config, state, {}, {})
+
+    def _complete(self, directory: Path, config: Mapping[str, Any]) -> None:
+        """Events first, because the picture is the mark of both."""
         from neuronsweep.models.checkpoint import load_network
 
-        config = ledger.read_json(directory / ledger.RECORD)["config"]
         metrics = ledger.read_json(directory / ledger.METRICS)
         network = load_network(directory / ledger.MODEL)
         data = json.dumps(config["data"], sort_keys=True)
         if data not in self.painters:
-            self.painters[data] = figures.Painter(build_dataset(config["data"]))
+            self.painters[data] = figures.Painter(self._dataset(config))
         objective = config["objective"]["metric"]
         png = self.painters[data].png(network, figures.title(config, objective, metrics[objective]))
-        if config["logger"]["_target_"] == TENSORBOARD:
-            shape = json.dumps([network.inputs, network.outputs, config["model"]], sort_keys=True)
-            if shape not in self.graphs:
-                self.graphs[shape] = events.graph(network)
-            seconds, history = time.time(), ledger.read_history(directory)
+        if config["logger"]["_target_"] == TENSORBOARD and not _has_events(directory):
+            history = ledger.read_history(directory)
             pictures = {**self._earlier(directory, config, dict(history), network), history[-1][0]: png}
-            content = events.file(record.flatten(config), self.graphs[shape], history, metrics, pictures, seconds)
-            name = f"events.out.tfevents.{int(seconds)}.{socket.gethostname()}.{os.getpid()}.0"
-            ledger.write(directory / name, content)
+            self._write_events(directory, config, ledger.COMPLETE, metrics, pictures)
         (directory / ledger.MOMENTS).unlink(missing_ok=True)
         ledger.write(directory / ledger.FIGURE, png)
+
+    def _write_events(
+        self,
+        directory: Path,
+        config: Mapping[str, Any],
+        state: str,
+        metrics: Mapping[str, float],
+        pictures: Mapping[int, bytes],
+    ) -> None:
+        dataset, seconds = self._dataset(config), time.time()
+        # a run whose worker process died has no history
+        history = ledger.read_history(directory) if (directory / ledger.HISTORY).exists() else []
+        names = at_log_points(dataset.splits, dataset.task)
+        graph = self._graph(config, dataset)
+        content = events.file(state, record.flatten(config), graph, names, history, metrics, pictures, seconds)
+        name = f"{ledger.EVENTS}{int(seconds)}.{socket.gethostname()}.{os.getpid()}.0"
+        ledger.write(directory / name, content)
+
+    def _dataset(self, config: Mapping[str, Any]) -> Dataset:
+        data = json.dumps(config["data"], sort_keys=True)
+        if data not in self.datasets:
+            self.datasets[data] = build_dataset(config["data"])
+        return self.datasets[data]
+
+    def _graph(self, config: Mapping[str, Any], dataset: Dataset) -> bytes:
+        import torch
+
+        from neuronsweep.models.mlp import MLP
+
+        shape = json.dumps([dataset.inputs, dataset.outputs, config["model"]], sort_keys=True)
+        if shape not in self.graphs:
+            with torch.device("meta"):  # no weights: they may be more than the memory that a run FAILED for
+                network = MLP(dataset.inputs, dataset.outputs, **config["model"])
+            self.graphs[shape] = events.graph(network)
+        return self.graphs[shape]
 
     def _earlier(
         self, directory: Path, config: Mapping[str, Any], history: Mapping[int, Mapping[str, float]], network: "MLP"

@@ -20,6 +20,8 @@ STATUS, RECORD, PATCH = "status.json", "record.json", "record.patch"
 METRICS, HISTORY, MODEL, FIGURE = "metrics.json", "history.csv", "model.ckpt", "fit.png"
 SWEEP, RESULTS = "sweep.json", "results.csv"
 JOURNAL, SEARCH = "optuna.journal", "optimization_results.yaml"
+# How the names of TensorBoard's files begin.
+EVENTS = "events.out.tfevents."
 # What an interrupted run goes on from; gone when the run is complete.
 CHECKPOINT = "resume.ckpt"
 # Weights at earlier log points of a member; gone when their pictures are drawn.
@@ -126,7 +128,7 @@ def begin(directory: Path, engine: str, fingerprint: str, record: Mapping[str, A
 def _remove_results(directory: Path) -> None:
     for name in (CHECKPOINT, MOMENTS, PATCH, FIGURE, *ENDED):
         (directory / name).unlink(missing_ok=True)
-    for path in directory.glob("events.out.tfevents.*"):
+    for path in directory.glob(f"{EVENTS}*"):
         path.unlink()
 
 
