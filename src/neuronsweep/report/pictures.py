@@ -1,6 +1,7 @@
 """The pictures of a report: fits as small multiples, and the objective against one swept key."""
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from neuronsweep.report.configurations import Configuration, best_in_places
@@ -12,6 +13,8 @@ from neuronsweep.report.values import in_order, is_scale, short, spread_out
 from neuronsweep.sweeps import ledger
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from neuronsweep.figures.multiples import Panel
 
 # Rows and columns of a gallery, and the networks drawn in one panel.
@@ -58,32 +61,17 @@ def metric_png(sweep: Sweep) -> bytes | None:
 
     Every trial of a search has a point of its own: a mean over what it did not vary with the key would say nothing.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     from neuronsweep.figures.multiples import png
-    from neuronsweep.figures.style import CLASS_COLOURS, DPI
+    from neuronsweep.figures.style import blank
 
     across, down = axes_of(sweep)
     if across is None or not sweep.configurations:
         return None
-    figure = Figure(figsize=(7.2, 4.0), dpi=DPI, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank((7.2, 4.0), layout="constrained")
     axes = figure.add_subplot()
     ticks = in_order([str(row[across]) for row in sweep.complete() if sweep.metric in row])
     on_scale = is_scale(ticks)
-    place = {tick: float(tick) if on_scale else i for i, tick in enumerate(ticks)}
-    drawn: list[float] = []
-    for i, (name, points) in enumerate(_points(sweep, across, down).items()):
-        x, results = [place[tick] for tick, _ in points], [configuration.mean for _, configuration in points]
-        style: dict[str, Any] = {"color": CLASS_COLOURS[i], "marker": "os^Dv*P"[i], "markersize": 5}
-        style |= {"linestyle": "none"} if sweep.is_search else {"linewidth": 1.6}
-        axes.plot(x, results, label=short(name), **style)
-        summaries = [configuration.summary for _, configuration in points]
-        if any(s.has_interval for s in summaries):
-            low, high = [s.low for s in summaries], [s.high for s in summaries]
-            axes.fill_between(x, low, high, color=CLASS_COLOURS[i], alpha=0.18)
-        drawn += filter(math.isfinite, results)
+    drawn = _draw(axes, sweep, {tick: float(tick) if on_scale else i for i, tick in enumerate(ticks)})
     if not on_scale:
         axes.set_xticks(range(len(ticks)), list(map(short, ticks)), fontsize=8, parse_math=False)
     elif scale([float(tick) for tick in ticks]) == "log":
@@ -103,7 +91,27 @@ def metric_png(sweep: Sweep) -> bytes | None:
     return png(figure)
 
 
-def _points(sweep: Sweep, across: str, down: str | None) -> dict[str, list[tuple[str, Configuration]]]:
+def _draw(axes: "Axes", sweep: Sweep, place: Mapping[str, float]) -> list[float]:
+    """Draw a line or the points of every value of the second key, and return all results."""
+    from neuronsweep.figures.style import CLASS_COLOURS
+
+    drawn: list[float] = []
+    for i, (name, points) in enumerate(_points(sweep).items()):
+        x, results = [place[tick] for tick, _ in points], [configuration.mean for _, configuration in points]
+        style: dict[str, Any] = {"color": CLASS_COLOURS[i], "marker": "os^Dv*P"[i], "markersize": 5}
+        style |= {"linestyle": "none"} if sweep.is_search else {"linewidth": 1.6}
+        axes.plot(x, results, label=short(name), **style)
+        summaries = [configuration.summary for _, configuration in points]
+        if any(s.has_interval for s in summaries):
+            low, high = [s.low for s in summaries], [s.high for s in summaries]
+            axes.fill_between(x, low, high, color=CLASS_COLOURS[i], alpha=0.18)
+        drawn += filter(math.isfinite, results)
+    return drawn
+
+
+def _points(sweep: Sweep) -> dict[str, list[tuple[str, Configuration]]]:
+    across, down = axes_of(sweep)
+    assert across is not None
     if not sweep.is_search:
         return {name: list(line.items()) for name, line in lines(sweep, sweep.metric, sweep.mode).items()}
     names = spread_out(in_order([c.values[down] for c in sweep.configurations]), LINES) if down else [""]

@@ -15,15 +15,12 @@ def search_png(sweep: Sweep, search: Search | None) -> bytes | None:
     """The history of the first objective; beside it the front of the first two. None where nothing is complete."""
     if not search or not any(search.metrics[0] in row for row in sweep.complete()):
         return None
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     from neuronsweep.figures.multiples import png
-    from neuronsweep.figures.style import DPI
+    from neuronsweep.figures.style import blank
 
     draw = [_history, _front] if len(search.metrics) > 1 else [_history]
-    figure = Figure(figsize=(3.6 + 3.6 * len(draw), 3.6), dpi=DPI, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank((3.6 + 3.6 * len(draw), 3.6), layout="constrained")
     for i, one in enumerate(draw):
         axes = figure.add_subplot(1, len(draw), i + 1)
         one(axes, sweep, search)
