@@ -78,7 +78,7 @@ def metric_png(sweep: Sweep) -> bytes | None:
         axes.set_xscale("log")
     if scale(drawn) == "log":
         axes.set_yscale("log")
-        axes.set_ylim(min(drawn) / 2, None)  # an interval that reaches 0 has no end on this scale
+        axes.set_ylim(min(drawn) / 2, None)
     axes.set_xlabel(across, parse_math=False)
     axes.set_ylabel(sweep.metric, parse_math=False)
     if best_of(sweep) and not sweep.is_search:
@@ -95,17 +95,19 @@ def _draw(axes: "Axes", sweep: Sweep, place: Mapping[str, float]) -> list[float]
     """Draw a line or the points of every value of the second key, and return all results."""
     from neuronsweep.figures.style import CLASS_COLOURS
 
-    drawn: list[float] = []
-    for i, (name, points) in enumerate(_points(sweep).items()):
+    named = _points(sweep)
+    drawn = [c.mean for points in named.values() for _, c in points if math.isfinite(c.mean)]
+    # an interval that reaches 0 has no end on a logarithmic scale
+    floor = min(drawn) / 2 if scale(drawn) == "log" else -math.inf
+    for i, (name, points) in enumerate(named.items()):
         x, results = [place[tick] for tick, _ in points], [configuration.mean for _, configuration in points]
         style: dict[str, Any] = {"color": CLASS_COLOURS[i], "marker": "os^Dv*P"[i], "markersize": 5}
         style |= {"linestyle": "none"} if sweep.is_search else {"linewidth": 1.6}
         axes.plot(x, results, label=short(name), **style)
         summaries = [configuration.summary for _, configuration in points]
         if any(s.has_interval for s in summaries):
-            low, high = [s.low for s in summaries], [s.high for s in summaries]
+            low, high = [max(s.low, floor) for s in summaries], [s.high for s in summaries]
             axes.fill_between(x, low, high, color=CLASS_COLOURS[i], alpha=0.18)
-        drawn += filter(math.isfinite, results)
     return drawn
 
 
