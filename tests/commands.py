@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+# Of a sweep that is no test of the report, which takes longer to make than the sweep.
+NO_REPORT = "~hydra.callbacks.report"
 
 LIBRARIES = (
     "hydra.main",

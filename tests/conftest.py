@@ -10,7 +10,7 @@ from hypothesis import settings
 from omegaconf import DictConfig
 
 from neuronsweep.config import check, register
-from tests.commands import ROOT, run
+from tests.commands import NO_REPORT, ROOT, run
 
 # One commit gives one verdict.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -63,9 +63,8 @@ def command(tmp_path):
     def command(
         script: str, *words: str, timeout: float = 120, report: bool = False, **environment: str
     ) -> subprocess.CompletedProcess:
-        without = "~hydra.callbacks.report"
-        if script == "train.py" and "-m" in words and without not in words and not report:
-            words = (*words, without)
+        if script == "train.py" and "-m" in words and NO_REPORT not in words and not report:
+            words = (*words, NO_REPORT)
         return run(script, *words, cwd=tmp_path, timeout=timeout, environment=environment)
 
     return command

@@ -78,18 +78,18 @@ def test_processes_of_different_configs_do_not_train(command, tmp_path):
 
 def test_a_search_asks_once_for_all_processes_of_a_trial(command, tmp_path):
     (tmp_path / "theirs.py").write_text(THEIRS)
-    tried = [("Noted", 0.5), ("Noted", 1e-6), ("SecondDies", 0.5), ("Noted", 1e200), ("Noted", 0.2), ("Noted", 0.4)]
+    tried = [("Noted", 0.5), ("Noted", 1e-6), ("SecondDies", 0.5), ("Noted", 1e200), ("Noted", 0.2)]
     guesses = [f"{{optimizer.lr: {lr}, module._target_: theirs.{module}}}" for module, lr in tried]
-    space = ("optimizer.lr=choice(0.5,0.4,0.2,1e-6,1e200)", "module._target_=choice(theirs.Noted,theirs.SecondDies)")
+    space = ("optimizer.lr=choice(0.5,0.2,1e-6,1e200)", "module._target_=choice(theirs.Noted,theirs.SecondDies)")
     search = ("sweep=optuna", "optimizer=sgd", "model=mlp", *space, "~hydra.sweeper.params.model")
-    search += (f"hydra.sweeper.enqueue=[{', '.join(guesses)}]", "hydra.sweeper.n_trials=6")
+    search += (f"hydra.sweeper.enqueue=[{', '.join(guesses)}]", "hydra.sweeper.n_trials=5")
     search += ("hydra.sweeper.pruner=median", "+hydra.sweeper.pruner_options.n_startup_trials=1")
     done = command(
         "train.py", "-m", *RUN, *DDP, *search, "hydra.sweep.dir=sweep", timeout=300, PYTHONPATH=str(tmp_path)
     )
     assert done.returncode == 1
     found = rows(tmp_path / "sweep")
-    assert [row["directory"] for row in found] == [f"{number:04d}" for number in range(6)]
+    assert [row["directory"] for row in found] == [f"{number:04d}" for number in range(5)]
     assert sorted(path.name for path in (tmp_path / "sweep").glob("[0-9]*")) == [row["directory"] for row in found]
     states = [row["state"] for row in found]
     assert states[:4] == ["COMPLETE", "PRUNED", "FAILED", "FAILED"], done.stderr

@@ -12,7 +12,7 @@ import pytest
 from neuronsweep.sweeps import ledger
 from tests.commands import ROOT, run
 
-LONG = ("epochs=1000", "batch_size=100", "logger=tensorboard", "trainer.checkpoint_seconds=0.1")
+LONG = ("epochs=300", "batch_size=100", "logger=tensorboard", "trainer.checkpoint_seconds=0.05")
 
 
 def start(cwd, *words: str) -> subprocess.Popen:
@@ -24,7 +24,7 @@ def wait_for(path, process) -> None:
     while not path.exists():
         assert process.poll() is None, "the run ended before it could be interrupted"
         assert time.monotonic() < end
-        time.sleep(0.05)
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +40,12 @@ def test_an_interrupted_run_goes_on(command, tmp_path, whole, how):
     process = start(tmp_path, "hydra.run.dir=run")
     directory = tmp_path / "run"
     wait_for(directory / ledger.CHECKPOINT, process)
+    os.kill(process.pid, signal.SIGSTOP)  # so that it has not ended before the others have looked
     refused = command("scripts/resume.py", "run")
     assert refused.returncode == 2
     assert f"is being trained by process {process.pid}" in refused.stderr
     os.kill(process.pid, how)
+    os.kill(process.pid, signal.SIGCONT)
     out, _ = process.communicate(timeout=30)
     if how is not signal.SIGKILL:
         assert process.returncode == 130

@@ -15,12 +15,16 @@ WORDS = ("data=moons", "epochs=20", "log_points=5", "model.hidden=2,8", "model.a
 
 
 @pytest.fixture
-def sweeps(command, tmp_path):
-    for launcher in ("vectorized", "basic"):
+def sweep(command, tmp_path):
+    """Train WORDS by a launcher and return the directory: sweep("basic")."""
+
+    def sweep(launcher: str):
         words = (*WORDS, "diagnostics=true", "logger.pictures=3")
         done = command("train.py", "-m", *words, f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}")
         assert done.returncode == 0, done.stderr
-    return tmp_path / "vectorized", tmp_path / "basic"
+        return tmp_path / launcher
+
+    return sweep
 
 
 def events(directory):
@@ -34,7 +38,8 @@ def events(directory):
     return scalars, images, graph, set(content.PluginTagToContent("hparams"))
 
 
-def test_members_have_the_events_of_lightning_runs(sweeps):
+def test_members_have_the_events_of_lightning_runs(sweep):
+    sweeps = sweep("vectorized"), sweep("basic")
     for number in range(4):
         ours, theirs = (events(ledger.run_directory(sweep, number)) for sweep in sweeps)
         assert ours[1:] == theirs[1:]
@@ -47,8 +52,9 @@ def test_members_have_the_events_of_lightning_runs(sweeps):
             assert [value for _, value in points] == pytest.approx([value for _, value in theirs[0][tag]], rel=1e-3)
 
 
-def test_what_is_missing_is_written_and_nothing_else(sweeps):
-    runs = [ledger.run_directory(sweeps[0], number) for number in range(4)]
+def test_what_is_missing_is_written_and_nothing_else(sweep):
+    directory = sweep("vectorized")
+    runs = [ledger.run_directory(directory, number) for number in range(4)]
     png = (runs[1] / ledger.FIGURE).read_bytes()
     assert png == figures.fit_png(load_network(runs[1] / ledger.MODEL), moons(), _title(runs[1]))
     for run in runs[1:3]:

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from tests.commands import NO_REPORT
 from tests.kill_loop import Counts, kill_loop
 
 VECTORIZED = (
@@ -28,7 +29,7 @@ BASIC = (
 @pytest.mark.parametrize(("words", "kills"), [(VECTORIZED, 4), (BASIC, 2)])
 def test_a_killed_sweep_loses_and_repeats_nothing(tmp_path, words, kills):
     counts = Counts()
-    kill_loop(words, kills, tmp_path, random.Random(1), counts)
+    kill_loop((*words, NO_REPORT), kills, tmp_path, random.Random(1), counts)
     assert (counts.kills, counts.runs_lost, counts.runs_repeated) == (kills, 0, 0)
     assert (counts.differences, counts.leftovers) == (0, 0)
     assert counts.runs_trained >= 6

@@ -15,14 +15,14 @@ from benchmarks import postgres_workers
 from neuronsweep.errors import Unwritable
 from neuronsweep.sweeps import ledger, study
 from neuronsweep.sweeps.storage import open_storage
-from tests.commands import ROOT
+from tests.commands import NO_REPORT, ROOT
 from tests.kill_loop import results
 
 pytestmark = pytest.mark.skipif(
     not postgres_workers.PROGRAMS, reason="PostgreSQL is not installed: apt-get install postgresql"
 )
 
-WORDS = ("-m", "sweep=optuna", "data=moons", "epochs=3000", "log_points=3", "logger=none", "~hydra.callbacks.report")
+WORDS = ("-m", "sweep=optuna", "data=moons", "epochs=3000", "log_points=3", "logger=none", NO_REPORT)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,9 @@ def test_twenty_workers_lose_and_double_no_trial(server):
 
 def test_two_commands_join_one_study(server, tmp_path):
     search = ("hydra.sweeper.n_trials=16", "hydra.sweeper.study_name=joined", f"hydra.sweeper.storage={server}")
-    commands = [start(tmp_path, *search, "hydra.sweeper.batch=2", f"hydra.sweep.dir={name}") for name in "ab"]
+    commands = [
+        start(tmp_path, *search, "hydra.sweeper.batch=2", "epochs=500", f"hydra.sweep.dir={name}") for name in "ab"
+    ]
     for process in commands:
         out, _ = process.communicate(timeout=120)
         assert process.returncode == 0, out

@@ -10,7 +10,7 @@ import textwrap
 import time
 
 from neuronsweep.sweeps import ledger
-from tests.commands import ROOT
+from tests.commands import NO_REPORT, ROOT
 
 QUICK = ("data=line", "epochs=20", "log_points=4", "logger=none")
 # Modules whose runs end as jobs may end. One that was killed after a checkpoint is left alone when it goes on.
@@ -112,7 +112,7 @@ def test_a_sweep_that_is_ended_leaves_no_process_and_goes_on_to_the_same_bits(al
     words = ("data=moons", "batch_size=50", "epochs=150", "log_points=150", "logger=none", "seed=1")
     words += ("trainer.checkpoint_seconds=0",)
     run = tmp_path / "sweep" / "0000"
-    launcher = ("hydra/launcher=process", f"hydra.sweep.dir={tmp_path}/sweep", "~hydra.callbacks.report")
+    launcher = ("hydra/launcher=process", f"hydra.sweep.dir={tmp_path}/sweep", NO_REPORT)
     process = start(tmp_path, "train.py", "-m", *words, *launcher)
     seen = None
     for how in (signal.SIGTERM, signal.SIGKILL):

@@ -23,9 +23,9 @@ from neuronsweep.errors import UserError
 from neuronsweep.sweeps import begin_search, ledger
 from neuronsweep.sweeps.search import Search
 from neuronsweep.sweeps.storage import open_storage
-from tests.commands import ROOT, run, run_fresh
+from tests.commands import NO_REPORT, ROOT, run, run_fresh
 
-QUICK = ("-m", "sweep=optuna", "data=moons", "epochs=27", "log_points=9", "logger=none")
+QUICK = ("-m", "sweep=optuna", "data=moons", "epochs=27", "log_points=9", "logger=none", NO_REPORT)
 HYPERBAND = (*QUICK, "hydra.sweeper.n_trials=20", "hydra.sweeper.batch=10", "hydra.sweeper.pruner=hyperband")
 
 

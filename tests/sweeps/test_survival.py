@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from neuronsweep.sweeps import ledger
-from tests.commands import ROOT, run
+from tests.commands import NO_REPORT, ROOT, run
 from tests.kill_loop import results
 
 WORDS = ("model.hidden=2,4", "model.act=relu,tanh", "epochs=20", "log_points=4", "logger=none")
@@ -23,7 +23,7 @@ WORDS = ("model.hidden=2,4", "model.act=relu,tanh", "epochs=20", "log_points=4",
 def finished(tmp_path_factory):
     """A sweep of four runs that has ended; not to be changed."""
     directory = tmp_path_factory.mktemp("finished") / "sweep"
-    words = (*WORDS, "~hydra.callbacks.report", f"hydra.sweep.dir={directory}")
+    words = (*WORDS, NO_REPORT, f"hydra.sweep.dir={directory}")
     run("train.py", "-m", *words, cwd=directory.parent).check_returncode()
     return directory
 
@@ -319,7 +319,7 @@ def test_runs_and_sweeps_do_not_share_a_directory(command, sweep):
 
 def test_a_worker_that_dies_after_a_resume_fails_no_run_that_was_complete(command, tmp_path):
     words = ("-m", "seed=0,1", "epochs=50,3000000", "log_points=50", "logger=none", "population.workers=1")
-    words = (*words, "population.snapshot_seconds=0.2", "hydra.sweep.dir=sweep")
+    words = (*words, "population.snapshot_seconds=0.2", "hydra.sweep.dir=sweep", NO_REPORT)
     states = [tmp_path / "sweep" / f"{number:04d}" / ledger.STATUS for number in range(4)]
 
     def complete() -> int:

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from neuronsweep.models.modules import ClassificationModule
 from neuronsweep.sweeps import ledger
-from tests.commands import ROOT
+from tests.commands import NO_REPORT, ROOT
 
 GRID = ("model.hidden=2,8,32", "model.act=relu,tanh,silu", "model.depth=0,2", "epochs=12", "log_points=4")
 
@@ -128,7 +128,7 @@ def test_members_may_have_data_schedules_and_ends_of_their_own(sweep):
 
 
 def start(tmp_path, *words: str) -> subprocess.Popen:
-    command = [sys.executable, str(ROOT / "train.py"), "-m", "hydra.sweep.dir=sweep", *words]
+    command = [sys.executable, str(ROOT / "train.py"), "-m", "hydra.sweep.dir=sweep", NO_REPORT, *words]
     return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
