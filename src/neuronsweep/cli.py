@@ -22,7 +22,7 @@ from omegaconf.errors import (
 )
 
 from neuronsweep.config import known_keys, nearest
-from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, stop
+from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, stop, unwritable
 from neuronsweep.schemas import SCHEMAS
 from neuronsweep.sweeps.options import Search
 
@@ -84,6 +84,10 @@ def command() -> Iterator[None]:
         if isinstance(error, Diverged | TookTooLong):
             stop(f"the run failed: {error}", status=1)
         stop(str(error) if isinstance(error, UserError) else explain(error))
+    except OSError as error:
+        if TRACEBACK_WANTED:
+            raise
+        stop(str(unwritable(error)), status=1)
 
 
 def become(words: Sequence[str]) -> NoReturn:

@@ -1,5 +1,6 @@
 """The two ways a command ends badly: what the user can mend (exit status 2), and a run that failed (1)."""
 
+import errno
 import re
 import sys
 from typing import NoReturn
@@ -11,6 +12,13 @@ class UserError(Exception):
 
 class Unwritable(Exception):
     """A file of a run or sweep cannot be written, as on a full disk; what is written already is whole."""
+
+
+def unwritable(error: OSError) -> Unwritable:
+    """What a library says of a full disk, in our words. Raises any other error again."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    return Unwritable(f"{error.filename or 'a file'} cannot be written: {error.strerror}")
 
 
 class Diverged(ArithmeticError):

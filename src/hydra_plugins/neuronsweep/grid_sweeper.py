@@ -41,5 +41,5 @@ class GridSweeper(BasicSweeper):
         except KeyboardInterrupt:
             stopped(Path(self.config.hydra.sweep.dir))
             raise KeyboardInterrupt("told") from None
-        except Unwritable as error:
+        except (Unwritable, OSError) as error:
             no_room(error, Path(self.config.hydra.sweep.dir))

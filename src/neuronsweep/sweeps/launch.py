@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from neuronsweep import console, record
 from neuronsweep.config import check, run_config
-from neuronsweep.errors import Unwritable, UserError, stop
+from neuronsweep.errors import Unwritable, UserError, stop, unwritable
 from neuronsweep.sweeps import ledger, lock
 from neuronsweep.sweeps.compose import Composer
 from neuronsweep.sweeps.results import Results
@@ -126,8 +126,13 @@ def stopped(sweep: Path) -> None:
     results.write(rows)
 
 
-def no_room(error: Unwritable, directory: Path) -> NoReturn:
-    """End a command whose files cannot be written: nothing failed, and all of it can go on."""
+def no_room(error: Unwritable | OSError, directory: Path) -> NoReturn:
+    """End a command whose files cannot be written: nothing failed, and all of it can go on.
+
+    An OSError is one of Hydra's, who writes into run directories, too; of anything but a full disk it is raised again.
+    """
+    if isinstance(error, OSError):
+        error = unwritable(error)
     stop(f"{error}; when there is room, go on with: {console.resume_command(directory)}", status=1)
 
 

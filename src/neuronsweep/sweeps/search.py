@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from neuronsweep import record
 from neuronsweep.config import check_values, plain, run_config
-from neuronsweep.errors import Unwritable, UserError, mask
+from neuronsweep.errors import Unwritable, UserError, mask, unwritable
 from neuronsweep.sweeps import goals, ledger, space_words
 from neuronsweep.sweeps.compose import Composer
 from neuronsweep.sweeps.launch import check_job, stopped
@@ -37,9 +37,11 @@ def sweep(context: HydraContext, config: DictConfig, task: TaskFunction, argumen
     except KeyboardInterrupt:
         stopped(search.directory)
         raise KeyboardInterrupt("told") from None
-    except Unwritable:
+    except (Unwritable, OSError) as error:
+        if isinstance(error, OSError):
+            error = unwritable(error)
         stopped(search.directory)
-        raise
+        raise error from None
     search.sum_up(study)
 
 
