@@ -53,6 +53,7 @@ MISTAKES = {
     "-m experiment=moons_linear,moons_liner": ("did you mean moons_linear?",),
     "-m model.hiden=2,4": ("did you mean model.hidden?",),
     "-m model.hidden=2,x": ("model.hidden=x", "a whole number >= 1"),
+    "-m optimizer.lr=${nothing},0.1": ("job 0", "'nothing' not found"),
     "-m optimizer.lr=interval(0.1,1)": ("interval", "a grid"),
     "-m seed=0,1 trainer=ddp_cpu trainer.devices=2 hydra/launcher=basic": (
         "trainer.devices=2",

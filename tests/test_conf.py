@@ -12,6 +12,7 @@ from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
 from neuronsweep import config
+from neuronsweep.errors import UserError
 from neuronsweep.models import mlp
 from neuronsweep.schemas import SCHEMAS
 from neuronsweep.schemas.config import Config
@@ -260,3 +261,14 @@ def test_hydra_itself_writes_and_prints_nothing():
     for logging in (cfg.hydra.job_logging, cfg.hydra.hydra_logging):
         assert not logging.root
         assert "handlers" not in logging
+
+
+@pytest.mark.parametrize("wrong", [{"lr": -1}, {"lr": "x"}, {"betas": [1.5, 0.9]}])
+def test_a_users_file_without_a_schema_is_checked_by_the_class_it_names(wrong):
+    cfg = composed().copy()
+    cfg.optimizer = {"_target_": "torch.optim.Adam", "lr": 0.1, "foreach": False}
+    config.check(cfg)
+    cfg.optimizer = {**cfg.optimizer, **wrong}
+    (key,) = wrong
+    with pytest.raises(UserError, match=rf"^optimizer\.{key}=.* is not allowed"):
+        config.check(cfg)

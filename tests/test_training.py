@@ -10,7 +10,7 @@ import torch
 from neuronsweep import training
 from neuronsweep.analysis import kinks
 from neuronsweep.callbacks import LogPoint
-from neuronsweep.data.batches import batches, log_epochs
+from neuronsweep.data.batches import batches, log_epochs, picture_epochs
 from neuronsweep.data.planes import moons
 from neuronsweep.errors import Diverged, UserError
 from neuronsweep.models.checkpoint import load_network
@@ -242,3 +242,8 @@ def test_modules_agree_with_torchmetrics_on_perfect_and_useless_predictions():
 def test_a_relu_network_has_no_more_kinks_than_units(run):
     network = load_network(run("run", "model.hidden=3", "epochs=50") / ledger.MODEL)
     assert len(kinks(network, -3.5, 4.5)) <= 3
+
+
+def test_more_points_than_epochs_are_all_of_them():
+    assert log_epochs(5, 5) == log_epochs(5, 10**12) == [1, 2, 3, 4, 5]
+    assert picture_epochs([1, 3, 5], 10**12) == [1, 3, 5]

@@ -62,6 +62,12 @@ def command() -> Iterator[None]:
         raise SystemExit(130) from None
     except Unwritable as error:
         stop(str(error), status=1)
+    except (UserError, Diverged, TookTooLong, HydraException, OmegaConfBaseException) as error:
+        if TRACEBACK_WANTED:
+            raise
+        if isinstance(error, Diverged | TookTooLong):
+            stop(f"the run failed: {error}", status=1)
+        stop(str(error) if isinstance(error, UserError) else explain(error))
     except ValueError as error:
         if TRACEBACK_WANTED or "Config group override" not in str(error):
             raise
@@ -78,12 +84,6 @@ def command() -> Iterator[None]:
         if TRACEBACK_WANTED or not words:
             raise
         stop(f"{words[0]} is not allowed: a group of Hydra's is chosen by a name, hydra/GROUP=NAME")
-    except (UserError, Diverged, TookTooLong, HydraException, OmegaConfBaseException) as error:
-        if TRACEBACK_WANTED:
-            raise
-        if isinstance(error, Diverged | TookTooLong):
-            stop(f"the run failed: {error}", status=1)
-        stop(str(error) if isinstance(error, UserError) else explain(error))
     except OSError as error:
         if TRACEBACK_WANTED:
             raise

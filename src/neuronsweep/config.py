@@ -39,9 +39,16 @@ def check(cfg: DictConfig) -> None:
 def check_values(cfg: DictConfig, prefix: str = "") -> None:
     """Raise UserError for the first value that its schema does not allow; ``prefix`` is where ``cfg`` lies."""
     for key, value, allowed in _constrained(cfg, prefix):
-        if value is not None and not allowed.test(value):
+        if value is not None and not _passes(value, allowed):
             near = nearest(str(value), allowed.choices)
             raise UserError(f"{key}={value} is not allowed: {key} is {allowed.words}{near}")
+
+
+def _passes(value: Any, allowed: Allowed) -> bool:
+    try:
+        return allowed.test(value)
+    except TypeError:  # a word for a number, in a file without a schema
+        return False
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
@@ -100,9 +107,16 @@ def _added(cfg: DictConfig, prefix: str = "") -> str | None:
 
 def _constrained(cfg: DictConfig, prefix: str = "") -> Iterator[tuple[str, Any, Allowed]]:
     schema = OmegaConf.get_type(cfg)
-    if not is_dataclass(schema):
+    own = not is_dataclass(schema)
+    if own:  # a user's own file: its values are those of the schema with its _target_, if there is one
+        known = SCHEMAS.get(prefix.rstrip("."), {}).values()
+        named = (one for one in known if "_target_" in cfg and cfg["_target_"] == getattr(one, "_target_", None))
+        schema = next(named, None)
+    if schema is None:
         return
     for item in fields(schema):
+        if own and item.name not in cfg:
+            continue
         value = cfg[item.name]
         if isinstance(value, DictConfig):
             yield from _constrained(value, f"{prefix}{item.name}.")

@@ -67,6 +67,13 @@ def test_a_member_that_the_engine_cannot_train_is_for_lightning(composed, words,
     assert alone == {0: reason, 1: reason}
 
 
+@pytest.mark.parametrize("number", [None, "x", [0.1, 0.2]])
+def test_what_is_no_number_is_for_torch_to_refuse(number):
+    populations, alone = plan({0: dataclasses.replace(MEMBER, optimizer={**MEMBER.optimizer, "lr": number})}, WIDE, 1)
+    assert populations == []
+    assert alone == {0: f"optimizer.lr={number} is not what the population engine knows there"}
+
+
 def test_an_objective_that_log_points_lack_is_for_lightning_only_where_log_points_read_it():
     final = dataclasses.replace(MEMBER, metric="val/auroc", mode="max")
     members = {0: final, 1: dataclasses.replace(final, keep="best"), 2: dataclasses.replace(final, patience=3)}

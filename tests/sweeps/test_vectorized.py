@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import json
 import os
 import signal
@@ -14,8 +15,14 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from neuronsweep.config import plain
+from neuronsweep.data.planes import moons
 from neuronsweep.models.modules import ClassificationModule
+from neuronsweep.population.plan import member
 from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps.member_run import MemberRun
+from neuronsweep.sweeps.worker_process import Ended, Population
+from neuronsweep.sweeps.workers import train_populations
 from tests.commands import NO_REPORT, ROOT
 
 GRID = ("model.hidden=2,8,32", "model.act=relu,tanh,silu", "model.depth=0,2", "epochs=12", "log_points=4")
@@ -116,6 +123,33 @@ def test_diverging_members_fail_alone(sweep, tmp_path):
     assert error.startswith("train/loss is")
     _, without = sweep("without", *words[:4], "optimizer.lr=0.001", "seed=0,1")
     assert [row["val/loss"] for row in rows[2:]] == [row["val/loss"] for row in without]
+
+
+def test_interpolations_in_lists_are_what_they_stand_for(sweep):
+    done, rows = sweep("sweep", "optimizer.betas=[${data.noise},${data.noise}],[0.1,0.1]", "epochs=3", "seed=0,1")
+    assert done.returncode == 0, done.stderr
+    assert [row["val/loss"] for row in rows[:2]] == [row["val/loss"] for row in rows[2:]]
+
+
+def test_a_member_whose_training_cannot_begin_fails_alone(composed, tmp_path):
+    """Nothing that the checks of a config let through is known to do so: the optimiser's number is put in here."""
+    runs = []
+    for number in range(3):
+        config = plain(composed("data=moons", "epochs=3", f"seed={number}"))
+        trained = member(config, moons())
+        if number == 1:
+            trained = dataclasses.replace(trained, optimizer={**trained.optimizer, "betas": ["x", 0.9]})
+        directory = ledger.run_directory(tmp_path, number)
+        runs.append(MemberRun(number, directory, [], config, raw=config, hydra={}, member=trained))
+    populations = [Population(runs, ledger.population_snapshot(tmp_path, "all"))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("neuronsweep.population.population.unsupported", lambda member: None)
+        ended = {told.number: told for told in train_populations(populations, ["cpu"], 5.0) if isinstance(told, Ended)}
+    assert ended[1].error.endswith("could not convert string to float: 'x'\n")
+    assert ledger.status(runs[1].directory)["state"] == ledger.FAILED
+    for number in (0, 2):
+        assert ended[number].objective == ledger.metrics(runs[number].directory)["val/loss"]
+        assert ledger.status(runs[number].directory)["continued"] == []
 
 
 def test_members_may_have_data_schedules_and_ends_of_their_own(sweep):

@@ -25,6 +25,8 @@ def log_epochs(epochs: int, points: int) -> list[int]:
     """At most ``points`` epoch numbers spread over 1..epochs, the first and the last among them (one: the last)."""
     if points == 1:
         return [epochs]
+    if points >= epochs:
+        return list(range(1, epochs + 1))
     return sorted({round(1 + (epochs - 1) * i / (points - 1)) for i in range(points)})
 
 
@@ -33,6 +35,8 @@ def picture_epochs(log_epochs: Sequence[int], pictures: int) -> list[int]:
     last = len(log_epochs)
     if pictures == 1:
         return [log_epochs[-1]]
+    if pictures >= last:
+        return list(log_epochs)
     return [log_epochs[i] for i in sorted({round(last ** (k / (pictures - 1))) - 1 for k in range(pictures)})]
 
 

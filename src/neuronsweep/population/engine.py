@@ -80,6 +80,17 @@ def train(
         return [population.results[i] for i in range(len(members))]
 
 
+def refused(members: Sequence[Member], device: str | torch.device = "cpu") -> dict[int, Exception]:
+    """The members that cannot be trained even alone, by index, each with what is raised when its training begins."""
+    found: dict[int, Exception] = {}
+    for i, member in enumerate(members):
+        try:
+            Population([member], device)
+        except Exception as error:
+            found[i] = error
+    return found
+
+
 @contextmanager
 def deterministic(device: torch.device) -> Iterator[None]:
     """Have CUDA give the same bits again; a CPU does so by itself."""

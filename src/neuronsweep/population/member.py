@@ -187,9 +187,9 @@ def _unknown(group: str, spec: Mapping[str, Any], known: Mapping[str, tuple[str,
             continue
         if name not in known[target]:
             return f"{group}.{name} is not known to the population engine"
-        numbers = value if isinstance(value, list | tuple) else [value]
-        if not all(isinstance(number, str) or math.isfinite(number) for number in numbers):
-            return f"{group}.{name}={value} is not a finite number"
+        numbers = value if name == "betas" and isinstance(value, list | tuple) and len(value) == 2 else [value]
+        if name != "mode" and not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers):
+            return f"{group}.{name}={value} is not what the population engine knows there"
     return None
 
 

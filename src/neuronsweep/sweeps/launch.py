@@ -8,8 +8,10 @@ from typing import Any, NoReturn
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from neuronsweep import console, record
+from neuronsweep.cli import explain
 from neuronsweep.config import check, run_config
 from neuronsweep.errors import Unwritable, UserError, stop, unwritable
 from neuronsweep.sweeps import ledger, lock
@@ -54,6 +56,8 @@ def check_jobs(compose: Composer, jobs: Sequence[Sequence[str]], launcher: str) 
             check_job(compose(job), launcher)
         except UserError as error:
             raise UserError(f"job {number} ({' '.join(job)}): {error}") from None
+        except OmegaConfBaseException as error:  # an interpolation that leads nowhere
+            raise UserError(f"job {number} ({' '.join(job)}): {explain(error)}") from None
 
 
 def check_job(cfg: DictConfig, launcher: str) -> None:

@@ -242,8 +242,9 @@ def _resolved(raw: Mapping[str, Any], cfg: DictConfig, prefix: str = "") -> dict
     for name, value in raw.items():
         if isinstance(value, dict):
             values[name] = _resolved(value, cfg, f"{prefix}{name}.")
-        elif isinstance(value, str) and "${" in value:
-            values[name] = OmegaConf.select(cfg, f"{prefix}{name}")
+        elif isinstance(value, str | list) and "${" in str(value):
+            found = OmegaConf.select(cfg, f"{prefix}{name}")
+            values[name] = OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else found
         else:
             values[name] = value
     return values

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from neuronsweep.errors import Diverged, Unwritable, WorkerError
-from neuronsweep.population.engine import Interrupted, Metrics, Result, train
+from neuronsweep.population.engine import Interrupted, Metrics, Result, refused, train
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.member_run import MemberRun
 
@@ -138,6 +138,27 @@ def _train(
     connection: Connection,
     should_stop: Callable[[], bool],
 ) -> None:
+    for run in population.runs:
+        if not run.before:
+            run.begin()
+    wrong = _train_begun(population, index, device, snapshot_seconds, metric, connection, should_stop)
+    if wrong:  # as each would be alone; the others begin again without them
+        rest = [run for i, run in enumerate(population.runs) if i not in wrong]
+        _train_begun(
+            Population(rest, population.snapshot), index, device, snapshot_seconds, metric, connection, should_stop
+        )
+
+
+def _train_begun(
+    population: Population,
+    index: int,
+    device: str,
+    snapshot_seconds: float,
+    metric: str | None,
+    connection: Connection,
+    should_stop: Callable[[], bool],
+) -> set[int]:
+    """Train runs that have begun; returns those (by position) for which it could not begin, where others can."""
     runs = population.runs
     start = time.monotonic()
     ended: set[int] = set()
@@ -173,12 +194,10 @@ def _train(
             fail(runs[i], trace)
             connection.send(Ended(runs[i].number, None, trace))
 
+    members = [run.member for run in runs]
     try:
-        for run in runs:
-            if not run.before:
-                run.begin()
         train(
-            [run.member for run in runs],
+            members,
             on_log=on_log,
             on_result=on_result,
             snapshot=population.snapshot,
@@ -191,10 +210,14 @@ def _train(
         raise
     except Exception:
         error = traceback.format_exc()
+        wrong = refused(members, device) if not ended else {}
         for i, run in enumerate(runs):
-            if i not in ended and not run.before:
-                fail(run, error)
-                connection.send(Ended(run.number, None, error))
+            if i not in ended and not run.before and (i in wrong or not wrong):
+                trace = "".join(traceback.format_exception(wrong[i])) if wrong else error
+                fail(run, trace)
+                connection.send(Ended(run.number, None, trace))
+        return set(wrong) if len(wrong) < len(runs) else set()
+    return set()
 
 
 def fail(run: MemberRun, error: str) -> None:
