@@ -31,7 +31,8 @@ def sentences(sweep: Sweep, search: Search | None = None) -> list[str]:
         found += [_best(sweep, where, those), *_outside(those[0].rows)]
         if len(those) > 1:
             found.append(apart(sweep, those))
-    found += _grid(sweep)
+    place = 1 if len(sweep.by_data) == 1 else len(found)
+    found[place:place] = _grid(sweep)
     if len(sweep.by_data) > SETS:
         found.append(f"{len(sweep.by_data) - SETS} more data sets are in the tables below.")
     if len(sweep.complete()) < sweep.jobs:
@@ -116,7 +117,8 @@ def _outside(rows: Sequence[Row]) -> list[str]:
     if ratio <= 1:
         return []
     median = f" (median of {len(ratios)} seeds)" if len(ratios) > 1 else ""
-    return [f"Outside its training range its squared error to the truth is {_times(ratio)} times that inside{median}."]
+    times = f"{_times(ratio)} times that inside{median}"
+    return [f"Outside its training range the best one's squared error to the truth is {times}."]
 
 
 def states(sweep: Sweep, search: Search | None = None) -> str:

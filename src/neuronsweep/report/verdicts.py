@@ -54,12 +54,11 @@ def apart(sweep: Sweep, those: Sequence[Configuration]) -> str:
     if typically:
         told.append(f"With most seeds {named(typically)} did better, and worse only on average, for a few bad seeds.")
     if alike:
-        told.append(
-            f"{f'Of the next {COMPARED} not' if more else 'Not'} separable from it with these seeds: {named(alike)}."
-        )
+        start = f"Of the next {COMPARED} not" if more else "Not"
+        told.append(f"{start} separable from the best one with these seeds: {named(alike)}.")
     elif rest := len(found) - len(typically):
         others = "the other one" if len(those) == 2 else f"the {'next' if more else 'other'} {rest}"
-        told.append(f"It is separable from {others}.")
+        told.append(f"The best one is separable from {others}.")
     return " ".join(told)
 
 
