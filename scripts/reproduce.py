@@ -200,7 +200,7 @@ def write_page(
         for one in of_topic:
             claim = one.claim
             says = f"*{claim.says}*" if claim.ours else claim.says
-            finding = f" {claim.finding}" if claim.finding else ""
+            finding = f" {found}" if (found := claim.found(one.holds, one.seeds)) else ""
             setting = f"{claim.setting} (`{claim.name}`)"
             lines.append(f"| {says} | {setting} | {claim.measure} {one.measured} | **{one.verdict}.**{finding} |")
         panels = panels_of(of_topic, runs, seeds)

@@ -52,6 +52,15 @@ def test_overfitting_is_a_better_fit_that_is_worse_on_what_was_held_out():
     assert not one.judge({"train/loss": 3.0, "val/loss": 30.0}, line)
 
 
+def test_what_is_said_of_a_claim_is_what_its_verdict_says():
+    for experiment, network in {"temperature_tanh13": "13 neurons", "temperature_tanh8": "8 neurons"}.items():
+        said = [claim(experiment, "overfits").found(holds, 20) for holds in (20, 19, 1, 0)]
+        begun = [f"{words} {network} fit" for words in ("Every seed's", *["Only these seeds'"] * 2, "No seed's")]
+        assert [words.startswith(begin) for words, begin in zip(said, begun, strict=True)] == [True] * 4
+    assert "cannot" in claim("temperature_overfit", "overfit").found(0, 20)
+    assert claim("sine_linear", "straight").found(0, 20) == claim("sine_linear", "straight").finding
+
+
 def test_two_neurons_that_make_three_segments_do_not_make_two():
     one = claim("sine_relu_2", "two segments")
     assert [one.judge({"kinks": kinks}, {}) for kinks in (0, 1, 2)] == [False, True, False]

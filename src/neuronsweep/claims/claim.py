@@ -17,7 +17,8 @@ class Claim:
         setting: the network, optimiser and epochs, in short.
         measure, value: name of the number that is shown, and the number of a run.
         holds: whether it holds for a seed, from that run's metrics and those of the other experiments with its seed.
-        finding: what the numbers mean, for a reader who knows the article.
+        finding: what the numbers mean, for a reader who knows the article; three where that hangs on the verdict: said
+            of a claim that holds in every seed, in some, in none.
         beside: the other experiments that ``holds`` looks at.
         overrides: what differs from the experiment's file.
     """
@@ -29,7 +30,7 @@ class Claim:
     measure: str
     value: Callable[[Metrics], float]
     holds: Callable[[Metrics, Mapping[str, Metrics]], bool]
-    finding: str = ""
+    finding: str | tuple[str, str, str] = ""
     ours: bool = False
     beside: tuple[str, ...] = ()
     overrides: str = ""
@@ -52,6 +53,13 @@ class Claim:
             return self.holds(run, others)
         except KeyError:
             return False
+
+    def found(self, holds: int, seeds: int) -> str:
+        """What to say of it beside its verdict."""
+        if isinstance(self.finding, str):
+            return self.finding
+        every, some, none = self.finding
+        return every if holds == seeds else some if holds else none
 
 
 def metric(name: str) -> Callable[[Metrics], float]:
