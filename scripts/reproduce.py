@@ -232,12 +232,9 @@ def panels_of(judged: Iterable[Judged], runs: Mapping[tuple[str, int], "Finished
 
 def marks(run: "Finished") -> list[float]:
     """The kinks of a piecewise-linear fit in its picture."""
-    from neuronsweep.analysis import kinks
+    from neuronsweep.analysis import kinks_among_samples
 
-    if not run.metrics.get("kinks"):
-        return []
-    x = [value for split in run.dataset.splits.values() for value in split.x[:, 0].tolist()]
-    return kinks(run.network, min(x), max(x))
+    return kinks_among_samples(run.network, run.dataset) if run.metrics.get("kinks") else []
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuronsweep.analysis import analyse, kinks, truth_errors
+from neuronsweep.analysis import analyse, kinks, kinks_among_samples, truth_errors
 from neuronsweep.data import curves, planes
 from neuronsweep.models.mlp import MLP
 
@@ -49,6 +49,12 @@ def test_a_relu_unit_bends_where_its_input_is_zero():
     network = with_weights(MLP(1, 1, hidden=3), [1, 2, -1], [0.5, -3, 1], [1, 1, 1], [0])
     assert kinks(network, -2, 2) == [-0.5, 1, 1.5]
     assert kinks(network, -0.5, 1.2) == [1]  # strictly between the bounds
+
+
+def test_kinks_among_samples_are_those_between_the_samples_of_all_splits():
+    network = with_weights(MLP(1, 1, hidden=3), [1, 1, 1], [-1.5, -5, -11], [1, 1, 1], [0])
+    assert kinks(network, -20, 20) == [1.5, 5, 11]
+    assert kinks_among_samples(network, curves.line()) == [1.5, 5]  # train ends at 3, outer at 10
 
 
 def test_units_without_effect_are_no_kinks():

@@ -88,6 +88,11 @@ def kinks(network: MLP, low: float, high: float) -> list[float]:
     return found.kinks()
 
 
+def kinks_among_samples(network: MLP, dataset: Dataset) -> list[float]:
+    """The kinks of a network within the range of all splits' samples; see ``kinks``, whose errors it raises."""
+    return kinks(network, *_range(dataset))
+
+
 def truth_errors(
     network: MLP, truth: Callable[[Tensor], Tensor], inside: tuple[float, float], whole: tuple[float, float]
 ) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from neuronsweep.gallery.entry import where
 from neuronsweep.gallery.fits import FITS
-from neuronsweep.gallery.training import TRAINING
+from neuronsweep.gallery.training import TRAINING, _halved, _reached
 from neuronsweep.sweeps.finished import Finished
 from tests.commands import ROOT
 
@@ -38,6 +38,15 @@ def test_sweeps_compose(composed, name):
                 value = override.get_value_element_as_str() if values[pick] is None else values[pick]
                 job.append(f"{override.get_key_element()}={value}")
             composed(*job)
+
+
+def test_what_never_happened_is_not_said_to_have_happened_at_first():
+    assert _halved({"tanh": 3.0, "relu": 5.0}) == "The median loss has halved after 3 and 5 epochs"
+    assert _halved({"tanh": 3.0, "relu": None}) == (
+        "The median loss has halved after 3 epochs (tanh) and has not halved (relu)"
+    )
+    assert "after 2 passes and then walks" in _reached([False, True, False])
+    assert "does not come within 0.1 of the least-squares line in 3 passes" in _reached([False] * 3)
 
 
 @pytest.mark.parametrize("name", ["vanishing", "optimum"])

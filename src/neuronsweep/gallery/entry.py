@@ -3,14 +3,16 @@
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from neuronsweep.analysis import kinks
+from neuronsweep.analysis import kinks_among_samples
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.figures.multiples import Panel
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.finished import Finished
 
 Runs = list[Finished]
+Place = TypeVar("Place")
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ def listed(parts: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def first(places: Sequence[Place], happened: Iterable[bool]) -> Place | None:
+    """The first place at which something happened; None where it never did."""
+    return next((place for place, here in zip(places, happened, strict=True) if here), None)
+
+
 def say(value: float) -> str:
     """Three significant digits."""
     return f"{value:.3g}"
@@ -67,8 +74,7 @@ def panel(name: str, runs: Runs, metric: str = "train/loss") -> Panel:
     order = sorted(range(len(runs)), key=lambda i: runs[i].metrics[metric])
     shown = order[(len(runs) - 1) // 2]
     run = runs[shown]
-    x = [value for split in run.dataset.splits.values() for value in split.x[:, 0].tolist()]
-    marks = kinks(run.network, min(x), max(x)) if 0 < run.metrics.get("kinks", 0) <= 12 else []
+    marks = kinks_among_samples(run.network, run.dataset) if 0 < run.metrics.get("kinks", 0) <= 12 else []
     return Panel(name, run.dataset, [run.network for run in runs], shown, marks)
 
 

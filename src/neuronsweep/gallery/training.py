@@ -1,6 +1,7 @@
 """Entries whose pictures are about training: descents, optimisers, starts, gradients, the loss surface, the optimum."""
 
 import statistics
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from neuronsweep import optima
 from neuronsweep.figures import charts
 from neuronsweep.figures.multiples import png
 from neuronsweep.figures.style import BLUE, FONT, GREY, ORANGE, VERMILION, Style, samples_of
-from neuronsweep.gallery.entry import Entry, Runs, history, listed, median, noise, say, where
+from neuronsweep.gallery.entry import Entry, Runs, first, history, listed, median, noise, say, where
 from neuronsweep.models.mlp import MLP
 
 SEEDS = "seed=range(10)"
@@ -103,7 +104,7 @@ def _vanishing(sweeps: list[Runs]) -> tuple[bytes, str]:
         epochs, loss = history(runs, "train/loss")
         charts.seeds(losses, epochs, loss, act, number)
         middle = np.median(loss, axis=0)
-        halved[act] = epochs[int(np.argmax(middle < middle[0] / 2))]
+        halved[act] = first(epochs, middle < middle[0] / 2)
         end[act] = say(middle[-1])
     gradients.set(yscale="log")
     losses.set(yscale="log")
@@ -111,10 +112,26 @@ def _vanishing(sweeps: list[Runs]) -> tuple[bytes, str]:
     charts.label(losses, "epochs", "train MSE", "learning", legend=False)
     answer = (
         "In networks of six hidden layers the last layer's gradient is "
-        f"{listed(f'{share[act]:,.0f} ({act})' for act in DEEP)} times as large as the first one's. The median loss "
-        f"has halved after {listed(f'{halved[act]:.0f}' for act in DEEP)} epochs and ends at {listed(end.values())}."
+        f"{listed(f'{share[act]:,.0f} ({act})' for act in DEEP)} times as large as the first one's. "
+        f"{_halved(halved)} and ends at {listed(end.values())}."
     )
     return png(figure), answer
+
+
+def _halved(epochs: Mapping[str, float | None]) -> str:
+    """Begin of a sentence: after which epoch the median loss of each activation has halved, None where it did not."""
+    if None not in epochs.values():
+        return f"The median loss has halved after {listed(f'{epoch:.0f}' for epoch in epochs.values())} epochs"
+    told = ("has not halved" if epoch is None else f"has halved after {epoch:.0f} epochs" for epoch in epochs.values())
+    return f"The median loss {listed(f'{words} ({act})' for words, act in zip(told, epochs, strict=True))}"
+
+
+def _reached(near: Sequence[bool]) -> str:
+    """When a descent is near the least-squares line, of which each pass says whether it is."""
+    if (passes := first(range(1, len(near) + 1), near)) is None:
+        return f"does not come within {NEAR} of the least-squares line in {len(near)} passes: it is"
+    after = f"{passes} pass{'es' if passes > 1 else ''}"
+    return f"is within {NEAR} of the least-squares line after {after} and then walks about it,"
 
 
 def _surface(sweeps: list[Runs]) -> tuple[bytes, str]:
@@ -144,12 +161,10 @@ def _surface(sweeps: list[Runs]) -> tuple[bytes, str]:
     axes.plot(*best, "*", color=ORANGE, markeredgecolor="black", markersize=15, label="least squares", zorder=5)
     charts.label(axes, "slope w", "intercept b")
     batch, single = (np.hypot(*(path[1:] - best).T) for path in paths.values())
-    reached = int(np.argmax(single < NEAR)) + 1
     answer = (
-        f"Stochastic descent, with {len(x_N)} steps a pass, is within {NEAR} of the least-squares line after {reached} "
-        f"pass{'es' if reached > 1 else ''} and then walks about it, {say(single[-10:].min())} to "
-        f"{say(single[-10:].max())} away in the last ten passes. Batch descent, with one step a pass, follows the "
-        f"slope of the valley smoothly and is {say(batch[-1])} away after {len(batch)} passes."
+        f"Stochastic descent, with {len(x_N)} steps a pass, {_reached((single < NEAR).tolist())} "
+        f"{say(single[-10:].min())} to {say(single[-10:].max())} away in the last ten passes. Batch descent, with one "
+        f"step a pass, follows the slope of the valley smoothly and is {say(batch[-1])} away after {len(batch)} passes."
     )
     return png(figure), answer
 
