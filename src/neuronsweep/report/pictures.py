@@ -131,7 +131,7 @@ def describe_gallery(sweep: Sweep, search: Search | None) -> str:
 
 
 def _panel(sweep: Sweep, configuration: Configuration) -> "Panel | None":
-    from neuronsweep.analysis import kinks
+    from neuronsweep.analysis import kinks_among_samples
     from neuronsweep.data.build import build_dataset
     from neuronsweep.figures.multiples import Panel
     from neuronsweep.models.checkpoint import load_network
@@ -146,7 +146,6 @@ def _panel(sweep: Sweep, configuration: Configuration) -> "Panel | None":
     networks = [load_network(sweep.path(row) / ledger.MODEL) for row in rows]
     found: list[float] = []
     if dataset.inputs == 1 and "kinks" in configuration.median:
-        x = [value for split in dataset.splits.values() for value in (float(split.x.min()), float(split.x.max()))]
-        found = kinks(networks[0], min(x), max(x))
+        found = kinks_among_samples(networks[0], dataset)
     name = f"{configuration.short}\n{sweep.metric} {configuration.median[sweep.metric]:.3g}"
     return Panel(name, dataset, networks, 0, found)
