@@ -73,17 +73,18 @@ def test_what_is_missing_is_written_and_nothing_else(sweep):
     assert len(list(runs[1].glob("events.*"))) == 1  # killed between events and picture, it has the events only once
     assert not (runs[2] / ledger.FIGURE).exists()
     assert unillustrated(runs) == []
+    without_tensorboard(runs[0])
+    assert unillustrated(runs) == []
 
 
-def test_members_without_tensorboard_lack_no_events(sweeps):
-    run = ledger.run_directory(sweeps[0], 0)
+def without_tensorboard(run):
+    """Make a run one that was PRUNED without TensorBoard."""
     for path in (run / ledger.FIGURE, *run.glob("events.*")):
         path.unlink()
     written = ledger.read_json(run / ledger.RECORD)
     written["config"]["logger"]["_target_"] = None
     ledger.write_json(run / ledger.RECORD, written)
     ledger.update(run, state=ledger.PRUNED)
-    assert unillustrated([run]) == []
 
 
 def _title(run) -> str:
