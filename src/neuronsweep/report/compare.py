@@ -4,10 +4,11 @@ import base64
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from neuronsweep import record
 from neuronsweep.report.answer import sentences
-from neuronsweep.report.configurations import Configuration
+from neuronsweep.report.configurations import Configuration, Row
 from neuronsweep.report.markdown import GALLERY, escaped, table
 from neuronsweep.report.read import Sweep, read
 from neuronsweep.report.search import search_of
@@ -15,6 +16,7 @@ from neuronsweep.report.values import number
 from neuronsweep.sweeps import ledger
 
 SHOWN = 40
+SAME = "Command, config, code, data and versions are the same."
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,6 @@ class Comparison:
     columns: list[str]
     results: list[tuple[str, str, str, str, str]]
     nothing: str
-    same: str = "Command, config, code, data and versions are the same."
 
 
 def compare_sweeps(first: Path, second: Path) -> list[Path]:
@@ -45,7 +46,7 @@ def compare_sweeps(first: Path, second: Path) -> list[Path]:
 
     found = compared(read(first), read(second))
     galleries = [_encoded(directory / GALLERY) for directory in (first, second)]
-    page = template("comparison.html.jinja").render(galleries=galleries, **vars(found))
+    page = template("comparison.html.jinja").render(galleries=galleries, same=SAME, **vars(found))
     written = {".html": page, ".md": markdown(found)}
     paths = []
     for ending, text in written.items():
@@ -81,7 +82,7 @@ def markdown(found: Comparison) -> str:
     if found.origins:
         parts += ["## What differs", table(["what", *found.names], found.origins)]
     else:
-        parts.append(found.same)
+        parts.append(SAME)
     if found.results:
         parts += ["## Results of the configurations that both have", table(found.columns, found.results[:SHOWN])]
         if len(found.results) > SHOWN:
@@ -115,13 +116,13 @@ def _origins(a: Sweep, b: Sweep) -> Iterator[tuple[str, str, str]]:
 
 
 def _results(a: Sweep, b: Sweep) -> Iterator[tuple[str, str, str, str, str]]:
-    """Configurations with the same values of all that either sweep varies, in the order of the first one's ranking."""
+    """Configurations with the same data and values of all that either sweep varies, in the order of the first one's."""
     keys = sorted({*a.keys, *b.keys})
     both = {*a.swept} & {*b.swept}
     others = {_values(b, c, keys, both): c for c in b.configurations}
     for mine in a.configurations:
         theirs = others.get(_values(a, mine, keys, both))
-        if theirs is None:
+        if theirs is None or not _same_data(a, mine, b, theirs):
             continue
         one, two = mine.summary, theirs.summary
         ratio = number(two.mean / one.mean) if one.mean else ""
@@ -137,15 +138,23 @@ def _results(a: Sweep, b: Sweep) -> Iterator[tuple[str, str, str, str, str]]:
 
 
 def _values(sweep: Sweep, configuration: Configuration, keys: Sequence[str], both: Collection[str]) -> tuple[str, ...]:
-    """Digest of its data, and what a configuration has of some keys, swept or not.
-
-    A group that one sweep alone varies is all that is in it.
-    """
+    """What a configuration has of some keys, swept or not; a group that one sweep alone varies is all that is in it."""
     row = configuration.best
-    recorded = ledger.read_json(sweep.path(row) / ledger.RECORD)
-    flat = record.flatten(recorded["config"])
-    found = [recorded["data_digest"]]
+    flat = record.flatten(_record(sweep, row)["config"])
+    found = []
     for key in keys:
         group = {name: value for name, value in flat.items() if name.startswith(f"{key}.")}
         found.append(str(flat[key] if key in flat else group if group and key not in both else row.get(key)))
     return tuple(found)
+
+
+def _same_data(a: Sweep, mine: Configuration, b: Sweep, theirs: Configuration) -> bool:
+    """Whether two configurations were trained on the same data, with a seed that both have where there is one."""
+    by_seed = {str(row.get("seed", "")): row for row in theirs.rows}
+    pairs = [(row, by_seed[seed]) for row in mine.rows if (seed := str(row.get("seed", ""))) in by_seed]
+    one, other = pairs[0] if pairs else (mine.best, theirs.best)
+    return _record(a, one)["data_digest"] == _record(b, other)["data_digest"]
+
+
+def _record(sweep: Sweep, row: Row) -> dict[str, Any]:
+    return ledger.read_json(sweep.path(row) / ledger.RECORD)

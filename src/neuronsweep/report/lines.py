@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from neuronsweep.report.configurations import Configuration, Row, best_in_places, configurations
-from neuronsweep.report.plot import COLOURS, DASHES, Chart, key_axis, scale, value_axis
+from neuronsweep.report.plot import COLOURS, DASHES, Chart, key_axis, value_axis
 from neuronsweep.report.read import Sweep
-from neuronsweep.report.values import in_order, is_number, is_scale, listed, named, short, spread_out
+from neuronsweep.report.values import floor, in_order, is_number, is_scale, listed, named, short, spread_out
 
 # Keys that are drawn from left to right, and keys that get lines of their own, where they are swept.
 ACROSS = ("model.hidden", "model.depth", "optimizer.lr", "data.noise", "epochs", "batch_size")
@@ -150,17 +150,16 @@ def _chart(sweep: Sweep, metric: str, mode: str) -> Chart:
         results = [configuration.mean for line in found.values() for configuration in line.values()]
         for i, (name, shown) in enumerate(found.items()):
             style = {"color": COLOURS[i % len(COLOURS)], "dash": DASHES[i % len(DASHES)]}
-            data += _line(shown, short(name), style, scale(results))
+            data += _line(shown, short(name), style, floor(results))
     layout = {"xaxis": key_axis(across, values), "yaxis": value_axis(metric, results)}
     return {"data": data, "layout": layout | {"legend": {"title": {"text": down or ""}}}, "runs": sweep.is_search}
 
 
-def _line(line: Mapping[str, Configuration], name: str, style: Mapping[str, str], scale: str) -> list[Chart]:
+def _line(line: Mapping[str, Configuration], name: str, style: Mapping[str, str], floor: float) -> list[Chart]:
     x, shown = list(line), list(line.values())
     summaries = [configuration.summary for configuration in shown]
     data: list[Chart] = []
     if any(s.has_interval for s in summaries):
-        floor = min(s.mean for s in summaries) / 2 if scale == "log" else -math.inf
         edge = {"x": x, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
         data.append({"y": [max(s.low, floor) for s in summaries], "legendgroup": name, **edge})
         band = {"fill": "tonexty", "fillcolor": f"{style['color']}30"}

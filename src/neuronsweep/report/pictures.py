@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from neuronsweep.report.configurations import Configuration, best_in_places
 from neuronsweep.report.lines import LINES, axes_of, best_of, lines
-from neuronsweep.report.plot import scale
 from neuronsweep.report.read import Sweep
 from neuronsweep.report.search import Search
-from neuronsweep.report.values import in_order, is_scale, short, spread_out
+from neuronsweep.report.values import floor, in_order, is_scale, scale, short, spread_out
 from neuronsweep.sweeps import ledger
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def metric_png(sweep: Sweep) -> bytes | None:
         axes.set_xscale("log")
     if scale(drawn) == "log":
         axes.set_yscale("log")
-        axes.set_ylim(min(drawn) / 2, None)
+        axes.set_ylim(floor(drawn), None)
     axes.set_xlabel(across, parse_math=False)
     axes.set_ylabel(sweep.metric, parse_math=False)
     if best_of(sweep) and not sweep.is_search:
@@ -97,8 +96,7 @@ def _draw(axes: "Axes", sweep: Sweep, place: Mapping[str, float]) -> list[float]
 
     named = _points(sweep)
     drawn = [c.mean for points in named.values() for _, c in points if math.isfinite(c.mean)]
-    # an interval that reaches 0 has no end on a logarithmic scale
-    floor = min(drawn) / 2 if scale(drawn) == "log" else -math.inf
+    least = floor(drawn)
     for i, (name, points) in enumerate(named.items()):
         x, results = [place[tick] for tick, _ in points], [configuration.mean for _, configuration in points]
         style: dict[str, Any] = {"color": CLASS_COLOURS[i], "marker": "os^Dv*P"[i], "markersize": 5}
@@ -106,7 +104,7 @@ def _draw(axes: "Axes", sweep: Sweep, place: Mapping[str, float]) -> list[float]
         axes.plot(x, results, label=short(name), **style)
         summaries = [configuration.summary for _, configuration in points]
         if any(s.has_interval for s in summaries):
-            low, high = [max(s.low, floor) for s in summaries], [s.high for s in summaries]
+            low, high = [max(s.low, least) for s in summaries], [s.high for s in summaries]
             axes.fill_between(x, low, high, color=CLASS_COLOURS[i], alpha=0.18)
     return drawn
 
@@ -136,7 +134,7 @@ def _panel(sweep: Sweep, configuration: Configuration) -> "Panel | None":
     from neuronsweep.figures.multiples import Panel
     from neuronsweep.models.checkpoint import load_network
 
-    config = ledger.read_json(sweep.path(configuration.best) / ledger.RECORD)["config"]
+    config = ledger.read_json(sweep.path(configuration.median) / ledger.RECORD)["config"]
     dataset = build_dataset(config["data"])
     if dataset.inputs > 2 or (dataset.inputs == 2 and not dataset.classes):
         return None

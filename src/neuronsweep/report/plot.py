@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from neuronsweep.report.values import in_order, is_scale
+from neuronsweep.report.values import in_order, is_scale, scale
 
 # data and layout are plotly.js's; title and text stand above and below; runs is there where every point's customdata
 # is the number of its run, and a click finds it in the table.
@@ -19,11 +19,6 @@ SCALE = [[i / (len(DARK_TO_LIGHT) - 1), colour] for i, colour in enumerate(DARK_
 DASHES = ("solid", "dash", "dot", "dashdot")
 # What a page shows of larger sweeps.
 CURVES, POINTS = 60, 2000
-
-
-def scale(values: Sequence[float]) -> str:
-    """Logarithmic where the greatest of positive values is more than five times the least."""
-    return "log" if values and min(values) > 0 and max(values) > 5 * min(values) else "linear"
 
 
 def value_axis(title: str, values: Sequence[float]) -> Chart:

@@ -1,7 +1,7 @@
 """A sweep directory as one plain object, which all tables, charts and pages are made of."""
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,9 +9,10 @@ from typing import Any
 
 from neuronsweep.errors import UserError
 from neuronsweep.report.configurations import Configuration, Row, configurations
+from neuronsweep.report.datasets import by_data, different, target
 from neuronsweep.report.values import short
 from neuronsweep.sweeps import ledger
-from neuronsweep.sweeps.goals import constraint
+from neuronsweep.sweeps.goals import recorded
 from neuronsweep.sweeps.results import Results
 
 # Columns of results.csv that are neither a swept key nor a metric.
@@ -29,7 +30,7 @@ class Sweep:
         keys: swept keys other than seed that have several values.
         data_keys: those of the keys that give runs different data.
         by_data: the configurations, best first, by the name of their data set: results on other data are not
-            compared. Of a search those that satisfy its constraints.
+            compared. Of a search those that satisfy its constraints, as one.
         record: of the first run that has one, empty where none has.
     """
 
@@ -59,6 +60,7 @@ class Sweep:
 
     @cached_property
     def configurations(self) -> list[Configuration]:
+        """All of them, one data set after the other."""
         return [configuration for those in self.by_data.values() for configuration in those]
 
     @property
@@ -69,7 +71,7 @@ class Sweep:
     @property
     def data(self) -> str:
         """The data set, where all runs have the same."""
-        return "the data" if self.data_keys or not self.record else f"the {_target(self.record)}"
+        return "the data" if self.data_keys or not self.record else f"the {target(self.record)}"
 
     def complete(self) -> list[Row]:
         return [row for row in self.rows if row["state"] == ledger.COMPLETE]
@@ -98,17 +100,18 @@ def read(directory: Path) -> Sweep:
     metric, mode = description["objective"]["metric"], description["objective"]["mode"]
     counted = rows
     if "search" in description:
-        metric, mode = description["search"]["objectives"][0]
-        wanted = [constraint(text) for text in description["search"]["constraints"]]
-        counted = [row for row in rows if all(c.metric in row and c.violation(row) <= 0 for c in wanted)]
+        goals = recorded(description["search"])
+        metric, mode = goals.objectives[0]
+        counted = [row for row in rows if row["state"] == ledger.COMPLETE and goals.satisfied(row)]
     asked = results.asked() or rows
-    values = {key: _different(str(job[key]) for job in asked) for key in description["swept"]}
+    values = {key: different(str(job[key]) for job in asked) for key in description["swept"]}
     keys = [key for key in values if key != "seed" and len(values[key]) > 1]
     records = (directory / row["directory"] / ledger.RECORD for row in rows if row["state"] != ledger.DAMAGED)
     first = next((path for path in records if path.exists()), None)
-    data_keys = [key for key in keys if key in ("data", "experiment") or key.startswith("data.")]
-    ranked = configurations(counted, keys, metric, mode)
-    by_data = _by_data(directory, ranked, data_keys)
+    # a search compares its trials itself, whatever their data
+    varied = [key for key in keys if key in ("data", "experiment") or key.startswith("data.")]
+    data_keys = [] if "search" in description else varied
+    found = by_data(directory, configurations(counted, keys, metric, mode), data_keys)
     record = ledger.read_json(first) if first else {}
     return Sweep(
         directory=directory,
@@ -119,34 +122,7 @@ def read(directory: Path) -> Sweep:
         metric=metric,
         mode=mode,
         keys=keys,
-        data_keys=data_keys if len(by_data) > 1 else [],
-        by_data=by_data,
+        data_keys=data_keys if len(found) > 1 else [],
+        by_data=found,
         record=record,
     )
-
-
-def _by_data(directory: Path, ranked: Sequence[Configuration], keys: Sequence[str]) -> dict[str, list[Configuration]]:
-    """Configurations by the data that they were trained on, in the order of their runs; named by what differs."""
-    if not keys:
-        return {"data": list(ranked)} if ranked else {}
-    found: dict[tuple[str, str], list[Configuration]] = {}
-    for configuration in ranked:
-        record = ledger.read_json(directory / configuration.best["directory"] / ledger.RECORD)
-        found.setdefault((_target(record), record["data_digest"]), []).append(configuration)
-    in_their_order = sorted(found.items(), key=lambda one: min(row["run"] for c in one[1] for row in c.rows))
-    targets = [target for target, _ in found]
-    named = {}
-    for (target, _), those in in_their_order:
-        said = [key for key in keys if key.startswith("data.") or targets.count(target) > 1]
-        values = (f"{key}={', '.join(_different(short(c.values[key]) for c in those))}" for key in said)
-        named[" ".join([target, *(["with"] if said else []), *values])] = those
-    return named
-
-
-def _different(values: Iterable[str]) -> list[str]:
-    """In the order in which they were asked; a run whose files are damaged may not know its own."""
-    return [value for value in dict.fromkeys(values) if value != ""]
-
-
-def _target(record: Mapping[str, Any]) -> str:
-    return str(record["config"]["data"]["_target_"]).rpartition(".")[2]

@@ -10,7 +10,7 @@ import yaml
 from neuronsweep.report.configurations import Row
 from neuronsweep.report.read import Sweep
 from neuronsweep.sweeps import ledger
-from neuronsweep.sweeps.goals import Goals, constraint
+from neuronsweep.sweeps.goals import Goals, recorded
 
 # The best trials of a search with one objective that are shown.
 SHOWN = 6
@@ -47,11 +47,10 @@ def search_of(sweep: Sweep) -> Search | None:
     if not sweep.is_search:
         return None
     description = sweep.description
-    objectives = tuple((metric, mode) for metric, mode in description["search"]["objectives"])
-    goals = Goals(objectives, tuple(map(constraint, description["search"]["constraints"])))
-    satisfying = [row for row in sweep.complete() if _counts(row, goals)]
+    goals = recorded(description["search"])
+    satisfying = [row for row in sweep.complete() if goals.satisfied(row)]
     by_number = {row["run"]: row for row in satisfying}
-    best = goals.best({row["run"]: [row[metric] for metric, _ in objectives] for row in satisfying}, SHOWN)
+    best = goals.best({row["run"]: [row[metric] for metric, _ in goals.objectives] for row in satisfying}, SHOWN)
     found = _found(sweep.directory / ledger.SEARCH)
     return Search(
         goals=goals,
@@ -96,11 +95,3 @@ def pruned_at(sweep: Sweep, metric: str) -> list[tuple[Row, float]]:
         if history and metric in history[-1][1]:
             found.append((row, history[-1][1][metric]))
     return found
-
-
-def _counts(row: Row, goals: Goals) -> bool:
-    try:
-        goals.values(row)
-    except ValueError:  # as the study was told: the run has not all that was asked for
-        return False
-    return all(one.violation(row) <= 0 for one in goals.constraints)

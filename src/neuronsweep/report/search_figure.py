@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from neuronsweep.report.plot import scale
 from neuronsweep.report.read import Sweep
 from neuronsweep.report.search import Search, best_so_far, pruned_at
+from neuronsweep.report.values import scale
 from neuronsweep.sweeps import ledger
 
 if TYPE_CHECKING:

@@ -58,6 +58,16 @@ def is_scale(values: Sequence[str]) -> bool:
     return len(different) > PLACES and all(is_number(value) for value in different)
 
 
+def scale(values: Sequence[float]) -> str:
+    """Logarithmic where the greatest of positive values is more than five times the least."""
+    return "log" if values and min(values) > 0 and max(values) > 5 * min(values) else "linear"
+
+
+def floor(values: Sequence[float]) -> float:
+    """What is drawn of intervals of these results that reach further down: a logarithmic scale does not end at 0."""
+    return min(values) / 2 if scale(values) == "log" else -math.inf
+
+
 def listed(values: Sequence[str]) -> str:
     """The different values in words: "2, 8, 32" or "2 to 64"."""
     different = [short(value) for value in in_order(values)]

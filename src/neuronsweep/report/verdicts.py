@@ -4,10 +4,9 @@ import math
 from collections.abc import Sequence
 
 from neuronsweep.report.configurations import Configuration
-from neuronsweep.report.plot import scale
 from neuronsweep.report.read import Sweep
 from neuronsweep.report.statistics import Comparison, compare
-from neuronsweep.report.values import named, number
+from neuronsweep.report.values import named, number, scale
 
 # How many configurations are compared with the best one.
 COMPARED = 10

@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 
 from neuronsweep.errors import Unwritable
 
@@ -50,9 +50,9 @@ def _patient(operation: Callable[..., Any]) -> Callable[..., Any]:
                     answer = operation(self, *args, **keys)
                     self._lost = False
                     return answer
-                except (StorageInternalError, OperationalError, InterfaceError) as error:
+                except (StorageInternalError, DBAPIError, PendingRollbackError) as error:
                     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-                    if not isinstance(cause, OperationalError | InterfaceError):
+                    if not _is_away(cause):
                         raise
                     if time.monotonic() > end:
                         self._lost = True
@@ -62,6 +62,16 @@ def _patient(operation: Callable[..., Any]) -> Callable[..., Any]:
             self._asking.now = False
 
     return tried
+
+
+def _is_away(error: BaseException | None) -> bool:
+    """Whether an error says that the server went away, and not that what it was asked is wrong.
+
+    Some drivers raise errors of other kinds when a connection breaks in the middle of an answer: SQLAlchemy marks them.
+    """
+    if isinstance(error, DBAPIError):
+        return isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+    return isinstance(error, PendingRollbackError)
 
 
 for name in sorted({name for name in BaseStorage.__abstractmethods__ if hasattr(RDBStorage, name)} | BESIDES):

@@ -53,6 +53,14 @@ class Goals:
                 raise ValueError(f"{metric} is {metrics[metric]}")
         return [metrics[metric] for metric, _ in self.objectives]
 
+    def satisfied(self, metrics: Mapping[str, float]) -> bool:
+        """Whether a run has all objectives, finite, and keeps to all constraints."""
+        try:
+            self.values(metrics)
+        except ValueError:
+            return False
+        return all(constraint.violation(metrics) <= 0 for constraint in self.constraints)
+
     def best(self, values: Mapping[int, Sequence[float]], most: int = 1) -> list[int]:
         """Numbers of the best trials: ``most``, or with several objectives the front.
 
@@ -87,6 +95,12 @@ def read(config: DictConfig) -> Goals:
     if len(set(names)) < len(names):
         raise UserError(f"hydra.sweeper.objectives is not allowed: {max(names, key=names.count)} is in it twice")
     return Goals(objectives, tuple(map(constraint, options.constraints)), _prune_on(options, objectives, config))
+
+
+def recorded(search: Mapping[str, Any]) -> Goals:
+    """The goals that sweep.json says a search has; pruning is none of a report's."""
+    objectives = tuple((metric, mode) for metric, mode in search["objectives"])
+    return Goals(objectives, tuple(map(constraint, search["constraints"])))
 
 
 def check(goals: Goals, cfg: DictConfig) -> None:
