@@ -8,7 +8,7 @@ from neuronsweep.report.lines import axes_of
 from neuronsweep.report.read import Sweep
 from neuronsweep.report.search import Search
 from neuronsweep.report.values import in_order, is_number, listed, named, number
-from neuronsweep.report.verdicts import apart, fixed_by_data
+from neuronsweep.report.verdicts import ONE_SEED, apart, fixed_by_data
 from neuronsweep.sweeps import ledger, lock
 
 # Data sets that have sentences of their own.
@@ -29,12 +29,13 @@ def sentences(sweep: Sweep, search: Search | None = None) -> list[str]:
     for data, those in list(sweep.by_data.items())[:SETS]:
         where = f"the {data}" if len(sweep.by_data) > 1 else sweep.data
         found += [_best(sweep, where, those), *_outside(those[0].rows)]
-        if len(those) > 1:
-            found.append(apart(sweep, those))
+        found += [said] if (said := apart(sweep, those)) else []
     place = 1 if len(sweep.by_data) == 1 else len(found)
     found[place:place] = _grid(sweep)
+    # of several data sets once
+    found = [one for i, one in enumerate(found) if one != ONE_SEED or one not in found[:i]]
     if len(sweep.by_data) > SETS:
-        found.append(f"{len(sweep.by_data) - SETS} more data sets are in the tables below.")
+        found.append(f"{len(sweep.by_data) - SETS} more data sets have rankings of their own.")
     if len(sweep.complete()) < sweep.jobs:
         found.append(f"Of {sweep.jobs} runs {states(sweep)}.")
     return found
@@ -50,7 +51,7 @@ def _best(sweep: Sweep, where: str, those: Sequence[Configuration]) -> str:
     if best.failed:
         told += f", with {best.seeds} seeds: the others failed"
     fixed = fixed_by_data(sweep, those)
-    asked = _asked(sweep, fixed)
+    asked = _asked(sweep, those)
     if not asked:
         return f"On {where}: {told}."
     if len(those) == 1:
@@ -63,13 +64,13 @@ def _best(sweep: Sweep, where: str, those: Sequence[Configuration]) -> str:
 
 
 def _of_search(sweep: Sweep, search: Search) -> list[str]:
-    counted = f"{search.total} trials: {states(sweep, search)}"
+    counted = f"{search.total} trial{'s' if search.total > 1 else ''}: {states(sweep, search)}"
     if search.duplicates:
         counted += f", {search.duplicates} like an earlier one and not trained again"
     if not search.best:
         return [f"No trial is complete{_as_asked(search)}{_yet(sweep, search)}.", f"{counted}."]
     first = search.best[0]
-    asked = f" ({_asked(sweep)})" if sweep.keys else ""
+    asked = f" ({_asked(sweep, [])})" if sweep.keys else ""
     if len(search.metrics) == 1:
         count = f"best of {len(search.satisfying)} complete trials{asked}"
         found = [
@@ -94,8 +95,11 @@ def _values(search: Search, row: Row) -> str:
     return ", ".join(f"{metric} {number(row[metric])}" for metric in search.metrics)
 
 
-def _asked(sweep: Sweep, without: Sequence[str] = ()) -> str:
-    return "; ".join(f"{key} {listed(sweep.asked[key])}" for key in sweep.keys if key not in without)
+def _asked(sweep: Sweep, those: Sequence[Configuration]) -> str:
+    """The values that were asked of configurations of one data set; keys of the data have those that they have."""
+    asked = {key: sweep.asked[key] for key in sweep.keys if key not in fixed_by_data(sweep, those)}
+    asked |= {key: [c.values[key] for c in those] for key in asked if key in sweep.data_keys}
+    return "; ".join(f"{key} {listed(values)}" for key, values in asked.items())
 
 
 def _grid(sweep: Sweep) -> list[str]:
@@ -103,7 +107,10 @@ def _grid(sweep: Sweep) -> list[str]:
     across, down = axes_of(sweep)
     if len(sweep.keys) != 2 or not across or not down or not 1 < len(sweep.configurations) <= GRID:
         return []
-    means = {(c.values[across], c.values[down]): number(c.mean) for c in sweep.configurations}
+    means = {
+        (c.values[across], c.values[down]): number(c.mean) + (f" ({c.seeds} seeds)" if c.failed else "")
+        for c in sweep.configurations
+    }
     columns, rows = (in_order(sweep.asked[key]) for key in (across, down))
     what = f"{down} " if is_number(rows[0]) else ""
     told = [f"{', '.join(means.get((column, row), 'none') for column in columns)} with {what}{row}" for row in rows]

@@ -87,9 +87,10 @@ def _curves(sweep: Sweep) -> Chart | None:
     values = [value for curve in data for value in curve["y"]]
     nth = -(-len(best) // len(shown))
     which = "each configuration" if nth == 1 else f"one configuration in {nth}"
+    order = "best first" if len(sweep.by_data) == 1 else "one data set after the other"
     return {
         "title": "Learning curves",
-        "text": f"{name} at log points, of the best run of {which}, best first",
+        "text": f"{name} at log points, of the best run of {which}, {order}",
         "data": data,
         "layout": {"xaxis": {"title": {"text": "epoch"}}, "yaxis": value_axis(name, values)},
     }

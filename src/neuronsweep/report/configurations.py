@@ -12,8 +12,8 @@ from neuronsweep.report.values import number, short
 from neuronsweep.sweeps import ledger
 
 Row = Mapping[str, Any]
-# Metrics that may be negative, and those that end at 1, by the last part of their names.
-SIGNED, SHARES = ("r2", "slope", "intercept"), ("acc", "auroc", "r2")
+# Metrics that end at 0, and at 1, by the last part of their names.
+NOT_NEGATIVE, SHARES = ("loss", "mae", "acc", "auroc", "params", "dead", "kinks"), ("acc", "auroc", "r2")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Configuration:
     @cached_property
     def summary(self) -> Summary:
         name = self.metric.rpartition("/")[2]
-        least = -math.inf if name in SIGNED or min(self.results) < 0 else 0.0
+        # a loss of somebody's own may be negative
+        least = 0.0 if name in NOT_NEGATIVE and min(self.results) >= 0 else -math.inf
         return summary(self.results, least, 1.0 if name in SHARES else math.inf)
 
     @property

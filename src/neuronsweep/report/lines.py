@@ -24,12 +24,12 @@ def axes_of(sweep: Sweep) -> tuple[str | None, str | None]:
     data = sweep.data_keys
     if len(data) > 2:
         return None, None
-    keys = [key for key in sweep.keys if key not in data] if len(data) == 1 < len(sweep.keys) else data or sweep.keys
+    others = [key for key in sweep.keys if key not in data]
+    keys = others if len(data) == 1 and others else data or sweep.keys
     across = next((key for key in ACROSS if key in keys), next(iter(keys), None))
-    if len(data) == 1 < len(sweep.keys):
-        return across, data[0]
+    rest = data if len(data) == 1 else [key for key in keys if key != across]
     # numbers of a scale make no rows
-    rest = [key for key in keys if key != across and (data or not is_scale([str(row[key]) for row in sweep.rows]))]
+    rest = [key for key in rest if key != across and (data or not is_scale([str(row[key]) for row in sweep.rows]))]
     return across, next((key for key in DOWN if key in rest), next(iter(rest), None))
 
 
@@ -44,15 +44,21 @@ def metric_chart(sweep: Sweep) -> Chart | None:
 
 def _told(sweep: Sweep, metric: str) -> str:
     across, down = axes_of(sweep)
+    which = f"{'some values' if len(sweep.asked[down]) > LINES else 'a value'} of {down}" if down else ""
     if sweep.is_search:
-        return f"{metric} of every complete trial" + (f", a colour a value of {down}" if down else "")
-    text = f"Mean {metric} at every value of {across}" + (f", a line a value of {down}" if down else "")
-    several = any(configuration.summary.has_interval for configuration in sweep.configurations)
-    return text + best_of(sweep) + ("; shaded its 95% interval over seeds" if several else "")
+        return f"{metric} of every complete trial" + (f", a colour for {which}" if which else "")
+    text = f"Mean {metric} at every value of {across}" + (f", a line for {which}" if which else "") + best_of(sweep)
+    if any(configuration.summary.has_interval for configuration in sweep.configurations):
+        text += "; shaded its 95% interval over seeds"
+    if any(configuration.failed for configuration in sweep.configurations):
+        text += "; seeds that failed are not in it"
+    return text
 
 
 def best_of(sweep: Sweep) -> str:
     """Which of several configurations are shown at a place of ``axes_of``, in words."""
+    if axes_of(sweep) == (None, None):
+        return ", that of the first data set's best" if sweep.data_keys else ""
     rest = [key for key in sweep.keys if key not in axes_of(sweep)]
     return f", with the best {named(rest)} for it" if rest else ""
 

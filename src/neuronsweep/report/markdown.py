@@ -64,6 +64,8 @@ def _search(sweep: Sweep, search: Search, picture: bool) -> Iterable[str]:
             for row in search.best[:SHOWN]
         ]
         yield table(["front", *sweep.keys, *search.metrics], rows)
+        if len(search.best) > SHOWN:
+            yield f"... and {len(search.best) - SHOWN} more"
     for metric, methods in search.importances.items():
         keys = dict.fromkeys(key for weights in methods.values() for key in weights)
         shares = [[key, *(f"{weights.get(key, 0):.0%}" for weights in methods.values())] for key in keys]

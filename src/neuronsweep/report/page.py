@@ -62,7 +62,7 @@ def page(sweep: Sweep, search: Search | None, pictures: Mapping[str, bytes]) -> 
         gallery_text=describe_gallery(sweep, search) if gallery else "",
         best_of=best_of(sweep),
         rankings={data: _ranking(sweep, those) for data, those in list(sweep.by_data.items())[: markdown.SETS]},
-        replicated=any(configuration.summary.n > 1 for configuration in sweep.configurations),
+        replicated=any(configuration.summary.n + configuration.failed > 1 for configuration in sweep.configurations),
         failures=failed[:SHOWN],
         more_failures=len(failed) - SHOWN,
         charts={name: _as_text(chart) for name, chart in drawn.items()},

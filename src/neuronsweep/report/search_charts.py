@@ -64,11 +64,12 @@ def _history(sweep: Sweep, search: Search, objective: int) -> Chart | None:
         }
     )
     values = [row[metric] for row in complete] + [value for _, value in pruned]
+    which = "Every trial" if max(len(points) for _, _, _, points in groups) <= POINTS else "A sample of the trials"
     below = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
     layout = {"xaxis": {"title": {"text": "trial"}}, "yaxis": value_axis(metric, values), "yaxis2": below}
     return {
         "title": f"History of the search: {metric}",
-        "text": "Every trial in the order in which they were asked, and the best so far",
+        "text": f"{which} in the order in which they were asked, and the best so far",
         "runs": True,
         "data": data,
         "layout": {**layout, "legend": {"orientation": "h", "y": 1.12}},
@@ -101,7 +102,7 @@ def _front(sweep: Sweep, search: Search, i: int, j: int) -> Chart | None:
     wanted = " and ".join(f"{modes[mode]} {metric}" for metric, mode in (search.goals.objectives[k] for k in (i, j)))
     return {
         "title": f"Pareto front: {across}, {down}",
-        "text": f"Trials that no other one is better than in everything; {wanted} is better",
+        "text": f"Trials that no other one equals in everything and beats in something; {wanted} is better",
         "runs": True,
         "data": data,
         "layout": {**axes, "legend": {"orientation": "h", "y": 1.12}},

@@ -34,10 +34,16 @@ def _history(axes: "Axes", sweep: Sweep, search: Search) -> None:
 
     metric = search.metrics[0]
     complete = [row for row in sweep.complete() if metric in row]
+    counted = {row["run"] for row in search.satisfying}
+    others = [row for row in complete if row["run"] not in counted]
     pruned = pruned_at(sweep, metric)
-    failed = [row["run"] for row in sweep.rows if row["state"] == ledger.FAILED]
+    failed = [row["run"] for row in sweep.rows if row["state"] in (ledger.FAILED, ledger.DAMAGED)]
     better = best_so_far(search, 0)
-    axes.plot([row["run"] for row in complete], [row[metric] for row in complete], "o", color=BLUE, label="complete")
+    done = search.satisfying
+    axes.plot([row["run"] for row in done], [row[metric] for row in done], "o", color=BLUE, label="complete")
+    if others:
+        x, y = [row["run"] for row in others], [row[metric] for row in others]
+        axes.plot(x, y, "o", color=BLUE, fillstyle="none", label="not as asked")
     if pruned:
         axes.plot(
             [row["run"] for row, _ in pruned], [value for _, value in pruned], "x", color=ORANGE, label="pruned at"

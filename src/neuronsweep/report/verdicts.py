@@ -10,6 +10,8 @@ from neuronsweep.report.values import named, number, scale
 
 # How many configurations are compared with the best one.
 COMPARED = 10
+TOO_FEW = "Too few seeds are complete in both to compare it with the others."
+ONE_SEED = "One seed each says nothing about chance: add seed=range(10)."
 
 
 def compared(sweep: Sweep, those: Sequence[Configuration]) -> list[Comparison]:
@@ -35,27 +37,25 @@ def against(those: Sequence[Configuration], rank: int, comparison: Comparison | 
 
 
 def apart(sweep: Sweep, those: Sequence[Configuration]) -> str:
-    """Which of the others the seeds cannot tell from the best one."""
+    """Which of the others the seeds cannot tell from the best one; nothing of those that have its very result."""
     best, fixed = those[0], fixed_by_data(sweep, those)
-    found = list(zip(those[1:], compared(sweep, those), strict=False))
-    fails = [f"{c.named(fixed)} ({c.failed} of {c.failed + len(c.rows)})" for c, _ in found if c.failing > best.failing]
+    pairs = [(c, comparison) for c, comparison in zip(those[1:], compared(sweep, those), strict=False)]
+    fails = [f"{c.named(fixed)} ({c.failed} of {c.failed + len(c.rows)})" for c, _ in pairs if c.failing > best.failing]
     told = [f"Seeds that failed rank these last: {named(fails)}."] if fails else []
-    found = [(c, comparison) for c, comparison in found if c.failing == best.failing]
-    if fails and not found:
-        return told[0]
-    if all(math.isnan(comparison.p) for _, comparison in found):
-        few = all(configuration.summary.n == 1 for configuration in those)
-        why = "One seed each says nothing about chance: add seed=range(10)."
-        return " ".join([*told, why if few else "Too few seeds are complete in both to compare it with the others."])
-    typically = [c.named(fixed) for c, comparison in found if comparison.contradicts]
-    alike = [c.named(fixed) for c, comparison in found if not comparison.separable and not comparison.contradicts]
+    pairs = [(c, comparison) for c, comparison in pairs if c.failing == best.failing and c.mean != best.mean]
+    if not pairs:
+        return " ".join(told)
+    if all(math.isnan(comparison.p) for _, comparison in pairs):
+        return " ".join([*told, TOO_FEW if "seed" in sweep.swept else ONE_SEED])
+    typically = [c.named(fixed) for c, comparison in pairs if comparison.contradicts]
+    alike = [c.named(fixed) for c, comparison in pairs if not comparison.separable and not comparison.contradicts]
     more = len(those) - 1 > COMPARED
     if typically:
         told.append(f"With most seeds {named(typically)} did better, and worse only on average, for a few bad seeds.")
     if alike:
         start = f"Of the next {COMPARED} not" if more else "Not"
         told.append(f"{start} separable from the best one with these seeds: {named(alike)}.")
-    elif rest := len(found) - len(typically):
+    elif rest := len(pairs) - len(typically):
         others = "the other one" if len(those) == 2 else f"the {'next' if more else 'other'} {rest}"
         told.append(f"The best one is separable from {others}.")
     return " ".join(told)
