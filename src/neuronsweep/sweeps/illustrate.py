@@ -120,7 +120,7 @@ class Illustrator:
         if state == ledger.COMPLETE:
             self._complete(directory, config)
         else:
-            self._write_events(directory, config, state, {}, {})
+            self._write_events(directory, config, state, {}, {}, None)
 
     def _complete(self, directory: Path, config: Mapping[str, Any]) -> None:
         """Events first, because the picture is the mark of both."""
@@ -136,7 +136,7 @@ class Illustrator:
         if config["logger"]["_target_"] == TENSORBOARD and not _has_events(directory):
             history = ledger.read_history(directory)
             pictures = {**self._earlier(directory, config, dict(history), network), history[-1][0]: png}
-            self._write_events(directory, config, ledger.COMPLETE, metrics, pictures)
+            self._write_events(directory, config, ledger.COMPLETE, metrics, pictures, network)
         (directory / ledger.MOMENTS).unlink(missing_ok=True)
         ledger.write(directory / ledger.FIGURE, png)
 
@@ -147,12 +147,13 @@ class Illustrator:
         state: str,
         metrics: Mapping[str, float],
         pictures: Mapping[int, bytes],
+        network: "MLP | None",
     ) -> None:
         dataset, seconds = self._dataset(config), time.time()
         # a run whose worker process died has no history
         history = ledger.read_history(directory) if (directory / ledger.HISTORY).exists() else []
         names = at_log_points(dataset.splits, dataset.task)
-        graph = self._graph(config, dataset)
+        graph = self._graph(config, dataset, network)
         content = events.file(state, record.flatten(config), graph, names, history, metrics, pictures, seconds)
         name = f"{ledger.EVENTS}{int(seconds)}.{socket.gethostname()}.{os.getpid()}.0"
         ledger.write(directory / name, content)
@@ -163,15 +164,17 @@ class Illustrator:
             self.datasets[data] = build_dataset(config["data"])
         return self.datasets[data]
 
-    def _graph(self, config: Mapping[str, Any], dataset: Dataset) -> bytes:
+    def _graph(self, config: Mapping[str, Any], dataset: Dataset, network: "MLP | None") -> bytes:
         import torch
 
         from neuronsweep.models.mlp import MLP
 
         shape = json.dumps([dataset.inputs, dataset.outputs, config["model"]], sort_keys=True)
         if shape not in self.graphs:
-            with torch.device("meta"):  # no weights: they may be more than the memory that a run FAILED for
-                network = MLP(dataset.inputs, dataset.outputs, **config["model"])
+            if network is None:
+                # without weights, which may be more than the memory that a run FAILED for; this imports torch._dynamo
+                with torch.device("meta"):
+                    network = MLP(dataset.inputs, dataset.outputs, **config["model"])
             self.graphs[shape] = events.graph(network)
         return self.graphs[shape]
 
