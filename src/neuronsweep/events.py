@@ -94,7 +94,8 @@ def graph(network: MLP) -> bytes:
     network.eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        definition, _ = graph(network, x_1D)
+        # traced here, because TensorBoard would have two traces compared, for which torch imports .5 s of itself
+        definition, _ = graph(torch.jit.trace(network, x_1D, check_trace=False), x_1D)
     network.train(mode)
     return definition.SerializeToString()
 
