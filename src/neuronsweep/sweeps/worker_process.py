@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,16 @@ def work(
             index = _receive(connection, should_stop)
             if index is None:
                 return
-            _train(populations[index], index, device, snapshot_seconds, metric, connection, should_stop)
+            train_begun = partial(
+                _train_begun,
+                index=index,
+                device=device,
+                snapshot_seconds=snapshot_seconds,
+                metric=metric,
+                connection=connection,
+                should_stop=should_stop,
+            )
+            _train(populations[index], train_begun)
         except (Interrupted, BrokenPipeError, EOFError):
             return
         except Unwritable as error:
@@ -129,24 +139,14 @@ def _receive(connection: Connection, should_stop: Callable[[], bool]) -> Any:
     return connection.recv()
 
 
-def _train(
-    population: Population,
-    index: int,
-    device: str,
-    snapshot_seconds: float,
-    metric: str | None,
-    connection: Connection,
-    should_stop: Callable[[], bool],
-) -> None:
+def _train(population: Population, train_begun: Callable[[Population], set[int]]) -> None:
     for run in population.runs:
         if not run.before:
             run.begin()
-    wrong = _train_begun(population, index, device, snapshot_seconds, metric, connection, should_stop)
+    wrong = train_begun(population)
     if wrong:  # as each would be alone; the others begin again without them
         rest = [run for i, run in enumerate(population.runs) if i not in wrong]
-        _train_begun(
-            Population(rest, population.snapshot), index, device, snapshot_seconds, metric, connection, should_stop
-        )
+        train_begun(Population(rest, population.snapshot))
 
 
 def _train_begun(
