@@ -138,16 +138,19 @@ def states(sweep: Sweep, search: Search | None = None) -> str:
         f"{count} {'interrupted' if interrupted and state == ledger.RUNNING else state}"
         for state, count in sorted(counts.items())
     ]
-    missing = sweep.jobs - len(sweep.rows) - (search.duplicates if search else 0)
-    if missing:
+    if missing := _missing(sweep, search):
         told.append(f"{missing} missing or not begun")
     return ", ".join(told)
 
 
 def _yet(sweep: Sweep, search: Search | None = None) -> str:
-    begun = len(sweep.rows) + (search.duplicates if search else 0)
     running = any(row["state"] == ledger.RUNNING for row in sweep.rows)
-    return " yet" if running or begun < sweep.jobs else ""
+    return " yet" if running or _missing(sweep, search) else ""
+
+
+def _missing(sweep: Sweep, search: Search | None) -> int:
+    """How many runs have no directory; a trial that was told again needs none."""
+    return sweep.jobs - len(sweep.rows) - (search.duplicates if search else 0)
 
 
 def _times(ratio: float) -> str:

@@ -150,8 +150,8 @@ def _values(sweep: Sweep, configuration: Configuration, keys: Sequence[str], bot
 
 def _same_data(a: Sweep, mine: Configuration, b: Sweep, theirs: Configuration) -> bool:
     """Whether two configurations were trained on the same data, with a seed that both have where there is one."""
-    by_seed = {str(row.get("seed", "")): row for row in theirs.rows}
-    pairs = [(row, by_seed[seed]) for row in mine.rows if (seed := str(row.get("seed", ""))) in by_seed]
+    others = theirs.by_seed
+    pairs = [(row, others[seed]) for seed, row in mine.by_seed.items() if seed in others]
     one, other = pairs[0] if pairs else (mine.best, theirs.best)
     return _record(a, one)["data_digest"] == _record(b, other)["data_digest"]
 

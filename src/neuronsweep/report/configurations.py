@@ -45,6 +45,10 @@ class Configuration:
         return summary(self.results, least, 1.0 if name in SHARES else math.inf)
 
     @property
+    def by_seed(self) -> dict[str, Row]:
+        return {seed_of(row): row for row in self.rows}
+
+    @property
     def failing(self) -> float:
         """The share of its seeds that FAILED."""
         return self.failed / (self.failed + len(self.rows))
@@ -92,7 +96,7 @@ def configurations(rows: Iterable[Row], keys: Sequence[str], metric: str, mode: 
     groups: dict[tuple[str, ...], dict[str, Row]] = {}
     failed: dict[tuple[str, ...], set[str]] = {}
     for row in rows:
-        values, seed = tuple(str(row[key]) for key in keys), str(row.get("seed", ""))
+        values, seed = tuple(str(row[key]) for key in keys), seed_of(row)
         if row["state"] == ledger.COMPLETE and metric in row:
             groups.setdefault(values, {}).setdefault(seed, row)
         elif row["state"] == ledger.FAILED:
@@ -103,6 +107,11 @@ def configurations(rows: Iterable[Row], keys: Sequence[str], metric: str, mode: 
         lost = len(failed.get(values, set()) - seeds.keys())
         found.append(Configuration(dict(zip(keys, values, strict=True)), replicates, metric, lost))
     return sorted(found, key=lambda configuration: (configuration.failing, _worse(configuration.mean, mode)))
+
+
+def seed_of(row: Row) -> str:
+    """The seed of a run; nothing where a sweep does not vary it."""
+    return str(row.get("seed", ""))
 
 
 def best_in_places(

@@ -38,8 +38,7 @@ def by_data(directory: Path, ranked: Sequence[Configuration], keys: Sequence[str
 def _trained_on(directory: Path, those: Sequence[Configuration]) -> tuple[str, dict[str, str]]:
     """What generated the data of some configurations with the same values, and their digest by seed."""
     digests: dict[str, str] = {}
-    for row in (row for configuration in those for row in configuration.rows):
-        seed = str(row.get("seed", ""))
+    for seed, row in (pair for configuration in those for pair in configuration.by_seed.items()):
         if seed not in digests:
             record = ledger.read_json(directory / row["directory"] / ledger.RECORD)
             generator, digests[seed] = target(record), record["data_digest"]

@@ -18,7 +18,7 @@ def compared(sweep: Sweep, those: Sequence[Configuration]) -> list[Comparison]:
     """The configurations of one data set after the best one, against it, in their order."""
     if not those:
         return []
-    best, *others = ({str(row.get("seed", "")): float(row[c.metric]) for row in c.rows} for c in those[: COMPARED + 1])
+    best, *others = ({seed: float(row[c.metric]) for seed, row in c.by_seed.items()} for c in those[: COMPARED + 1])
     results = [result for results in (best, *others) for result in results.values()]
     # an accuracy cannot grow by factors as losses do
     return compare(best, others, sweep.mode, ratios=sweep.mode == "min" and scale(results) == "log")
@@ -39,7 +39,7 @@ def against(those: Sequence[Configuration], rank: int, comparison: Comparison | 
 def apart(sweep: Sweep, those: Sequence[Configuration]) -> str:
     """Which of the others the seeds cannot tell from the best one; nothing of those that have its very result."""
     best, fixed = those[0], fixed_by_data(sweep, those)
-    pairs = [(c, comparison) for c, comparison in zip(those[1:], compared(sweep, those), strict=False)]
+    pairs = list(zip(those[1:], compared(sweep, those), strict=False))
     fails = [f"{c.named(fixed)} ({c.failed} of {c.failed + len(c.rows)})" for c, _ in pairs if c.failing > best.failing]
     told = [f"Seeds that failed rank these last: {named(fails)}."] if fails else []
     pairs = [(c, comparison) for c, comparison in pairs if c.failing == best.failing and c.mean != best.mean]

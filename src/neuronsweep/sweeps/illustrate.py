@@ -120,7 +120,9 @@ class Illustrator:
         if state == ledger.COMPLETE:
             self._complete(directory, config)
         else:
-            self._write_events(directory, config, state, {}, {}, None)
+            # a run whose worker process died has no history
+            history = ledger.read_history(directory) if (directory / ledger.HISTORY).exists() else []
+            self._write_events(directory, config, state, history, {}, {}, None)
 
     def _complete(self, directory: Path, config: Mapping[str, Any]) -> None:
         """Events first, because the picture is the mark of both."""
@@ -136,7 +138,7 @@ class Illustrator:
         if config["logger"]["_target_"] == TENSORBOARD and not _has_events(directory):
             history = ledger.read_history(directory)
             pictures = {**self._earlier(directory, config, dict(history), network), history[-1][0]: png}
-            self._write_events(directory, config, ledger.COMPLETE, metrics, pictures, network)
+            self._write_events(directory, config, ledger.COMPLETE, history, metrics, pictures, network)
         (directory / ledger.MOMENTS).unlink(missing_ok=True)
         ledger.write(directory / ledger.FIGURE, png)
 
@@ -145,13 +147,12 @@ class Illustrator:
         directory: Path,
         config: Mapping[str, Any],
         state: str,
+        history: ledger.History,
         metrics: Mapping[str, float],
         pictures: Mapping[int, bytes],
         network: "MLP | None",
     ) -> None:
         dataset, seconds = self._dataset(config), time.time()
-        # a run whose worker process died has no history
-        history = ledger.read_history(directory) if (directory / ledger.HISTORY).exists() else []
         names = at_log_points(dataset.splits, dataset.task)
         graph = self._graph(config, dataset, network)
         content = events.file(state, record.flatten(config), graph, names, history, metrics, pictures, seconds)
