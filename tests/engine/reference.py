@@ -1,4 +1,4 @@
-"""What a population is measured against: one member trained by a plain torch loop; and how results are compared."""
+"""What the native engine is measured against: the member trained by a plain torch loop; and how results are compared."""
 
 import copy
 import math
@@ -7,13 +7,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from neuronsweep.data.batches import batches, log_epochs
 from neuronsweep.data.dataset import Split
 from neuronsweep.models.mlp import MLP
-from neuronsweep.population.engine import Result
-from neuronsweep.population.member import Member
+from neuronsweep.engine.train import Result
+from neuronsweep.engine.member import Member
 
 ADAM = {"_target_": "torch.optim.Adam", "lr": 0.01}
 
@@ -26,11 +26,20 @@ def build(spec: Any, *args: Any) -> Any:
 
 
 def loss_of(member: Member, out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    if member.task == "regression":
-        return F.mse_loss(out, y)
-    if member.task == "binary":
-        return F.binary_cross_entropy_with_logits(out[:, 0], y.to(out.dtype))
-    return F.cross_entropy(out, y)
+    """The mean loss; of weighted classes the weighted mean. Written apart from models.losses, to check both."""
+    numbers = member.loss or {}
+    if not member.dataset.classes:
+        return {
+            "mse": lambda: F.mse_loss(out, y),
+            "mae": lambda: F.l1_loss(out, y),
+            "huber": lambda: F.huber_loss(out, y, delta=numbers["delta"]),
+            "quantile": lambda: torch.maximum(numbers["q"] * (y - out), (numbers["q"] - 1) * (y - out)).mean(),
+        }[member.loss_name]()
+    weights = torch.tensor(numbers.get("class_weights") or [1.0] * member.dataset.classes, dtype=out.dtype)
+    if member.loss_name == "multiclass":
+        return F.cross_entropy(out, y, weight=weights)
+    each = F.binary_cross_entropy_with_logits(out[:, 0], y.to(out.dtype), reduction="none")
+    return (weights[y] * each).sum() / weights[y].sum()
 
 
 def plain_loop(member: Member) -> tuple[nn.Module, list[tuple[int, dict[str, float]]]]:
@@ -49,15 +58,19 @@ def plain_loop(member: Member) -> tuple[nn.Module, list[tuple[int, dict[str, flo
         for x, y, _ in batches(splits["train"], member.batch_size, member.seed, epoch):
             optimizer.zero_grad()
             loss_of(member, network(x), y).backward()
+            if member.clip_value is not None:
+                clip_grad_value_(network.parameters(), member.clip_value)
             if member.clip is not None:
                 clip_grad_norm_(network.parameters(), member.clip)
             optimizer.step()
         if scheduler and not plateau:
             scheduler.step()
         if epoch in points:
+            network.eval()
             with torch.no_grad():
                 row = {f"{name}/loss": loss_of(member, network(x), y).item() for name, (x, y) in splits.items()}
             history.append((epoch, row))
+            network.train()
             if plateau:
                 scheduler.step(row[member.metric])
     return network, history
