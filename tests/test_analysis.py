@@ -221,11 +221,11 @@ def test_the_network_is_left_as_it_was():
     network.seed_dropout(1, 2)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     state = network.dropout.generator.get_state()
-    act = network.act
+    act = network.acts
     first, second = analyse(network, SINE), analyse(network, SINE)
     assert first == second
     assert network.training
-    assert network.act is act
+    assert network.acts is act
     assert torch.equal(network.dropout.generator.get_state(), state)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert network.layers[0].weight.dtype == torch.float32

@@ -43,7 +43,7 @@ def check_values(cfg: DictConfig, prefix: str = "") -> None:
         if not _passes(value, allowed):
             wrong = [one for one in value if one not in allowed.choices] if _is_list(value) else [value]
             near = nearest(str(wrong[0]), allowed.choices) if wrong else ""
-            raise UserError(f"{key}={_typed(value)} is not allowed: {key} is {allowed.words}{near}")
+            raise UserError(f"{key}={shown(value)} is not allowed: {key} is {allowed.words}{near}")
 
 
 def _passes(value: Any, allowed: Allowed) -> bool:
@@ -57,11 +57,11 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str)
 
 
-def _typed(value: Any) -> str:
-    """A value as one would type it."""
+def shown(value: Any) -> str:
+    """A value of a key as messages and pictures show it: ``null``, ``true``, ``[64,16]``."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return f"[{','.join(map(_typed, value))}]" if _is_list(value) else str(value)
+    return f"[{','.join(map(shown, value))}]" if _is_list(value) else str(value)
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
@@ -181,19 +181,19 @@ def _check_layers(model: DictConfig) -> None:
         each = widths(hidden if isinstance(hidden, int) else list(hidden), depth)
     except ValueError:
         raise UserError(
-            f"model.depth={depth} is not allowed with model.hidden={_typed(hidden)}: a list of widths is the depth, "
+            f"model.depth={depth} is not allowed with model.hidden={shown(hidden)}: a list of widths is the depth, "
             f"{len(hidden)} here; leave model.depth out"
         ) from None
     try:
         activations(act if isinstance(act, str) else list(act), len(each))
     except ValueError:
         raise UserError(
-            f"model.act={_typed(act)} is not allowed with {len(each)} hidden layer{'s' if len(each) != 1 else ''}: "
+            f"model.act={shown(act)} is not allowed with {len(each)} hidden layer{'s' if len(each) != 1 else ''}: "
             "a list has one activation a hidden layer, as many as model.depth or model.hidden says"
         ) from None
     if model.get("skip") and len(set(each)) > 1:
         raise UserError(
-            f"model.skip=true is not allowed with model.hidden={_typed(hidden)}: "
+            f"model.skip=true is not allowed with model.hidden={shown(hidden)}: "
             "a layer adds its input to its output, so all hidden layers have the same width"
         )
 
@@ -233,7 +233,7 @@ def check_loss(loss: Mapping[str, Any], task: str, classes: int) -> None:
     weights = loss.get("class_weights")
     if weights is not None and len(weights) != classes:
         raise UserError(
-            f"loss.class_weights={_typed(weights)} is not allowed: this data has {classes} classes, "
+            f"loss.class_weights={shown(weights)} is not allowed: this data has {classes} classes, "
             "each with a weight of its own"
         )
 

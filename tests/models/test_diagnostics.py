@@ -86,13 +86,13 @@ def test_the_network_is_left_as_it_was():
     network = MLP(1, 1, norm="batch", dropout=0.5, depth=2)
     network.seed_dropout(1)
     F.mse_loss(network(TRAIN.x), TRAIN.y).backward()
-    act, before = network.act, {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    act, before = network.acts, {name: tensor.clone() for name, tensor in network.state_dict().items()}
     gradients = [parameter.grad.clone() for parameter in network.parameters()]
     draws = network.dropout.generator.get_state()
     with torch.no_grad():
         diagnose(network, F.mse_loss, TRAIN, state(network))
     assert network.training
-    assert network.act is act
+    assert network.acts is act
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert all(torch.equal(p.grad, g) for p, g in zip(network.parameters(), gradients, strict=True))
     assert torch.equal(network.dropout.generator.get_state(), draws)
