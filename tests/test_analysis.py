@@ -231,6 +231,33 @@ def test_the_network_is_left_as_it_was():
     assert network.layers[0].weight.dtype == torch.float32
 
 
+def test_layers_of_different_widths_and_activations():
+    for seed in range(3):
+        network = spread_out(MLP(1, 1, hidden=[6, 3], act=["relu", "hardtanh"]), seed)
+        np.testing.assert_allclose(kinks(network, -2, 2), kinks_of_a_grid(network, -2, 2), atol=1e-4)
+    mixed = MLP(1, 1, hidden=[4, 2], act=["tanh", "relu"])
+    mixed.layers[1].weight.data.zero_()
+    mixed.layers[1].bias.data = torch.tensor([-1.0, 1.0])
+    assert analyse(mixed, SINE)["dead"] == 0.5  # of the two ReLU units
+    assert "kinks" not in analyse(mixed, SINE)
+    assert {"slope", "intercept"} <= set(analyse(MLP(1, 1, hidden=[4, 2], act="identity"), SINE))
+
+
+@pytest.mark.parametrize("loss", [{"name": "mae"}, {"name": "huber", "delta": 1.0}, {"name": "quantile", "q": 0.5}])
+def test_optima_are_of_the_squared_error_alone(loss):
+    without = analyse(MLP(1, 1), SINE, loss)
+    squared = analyse(MLP(1, 1), SINE, {"name": "mse"})
+    assert squared == analyse(MLP(1, 1), SINE)
+    assert without == {name: value for name, value in squared.items() if not name.startswith("optimum/")}
+
+
+def test_optima_of_classes_are_without_weights():
+    network = MLP(2, 1, depth=0)
+    loss = {"name": "cross_entropy", "class_weights": [1.0, 2.0]}
+    assert set(analyse(network, planes.moons(), loss)) == {"params"}
+    assert "optimum/ratio" in analyse(network, planes.moons(), {**loss, "class_weights": None})
+
+
 def test_one_sample_is_enough():
     found = analyse(MLP(1, 1), curves.sine(n=1, low=-3.5, high=4.5))
     assert found["params"] == 25

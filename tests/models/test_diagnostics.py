@@ -58,6 +58,12 @@ def test_a_relu_unit_that_is_zero_on_every_sample_is_dead():
     assert found["gradient/layers.2"] > 0
 
 
+def test_every_layer_is_seen_by_its_own_activation():
+    network = MLP(1, 1, hidden=[4, 3, 2], act=["relu", "gelu", "tanh"])
+    found = diagnose(network, F.mse_loss, TRAIN, state(network))
+    assert [name for name in found if name.startswith(("dead", "saturated"))] == ["dead/layers.0", "saturated/layers.2"]
+
+
 @pytest.mark.parametrize(("act", "edge"), [("tanh", 1.8184), ("sigmoid", 3.6369), ("hardtanh", 1.0)])
 def test_a_unit_that_is_flat_on_nine_of_ten_samples_is_saturated(act, edge):
     z_NH = torch.zeros(20, 4)
