@@ -221,14 +221,41 @@ def test_the_network_is_left_as_it_was():
     network.seed_dropout(1, 2)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     state = network.dropout.generator.get_state()
-    act = network.act
+    act = network.acts
     first, second = analyse(network, SINE), analyse(network, SINE)
     assert first == second
     assert network.training
-    assert network.act is act
+    assert network.acts is act
     assert torch.equal(network.dropout.generator.get_state(), state)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert network.layers[0].weight.dtype == torch.float32
+
+
+def test_layers_of_different_widths_and_activations():
+    for seed in range(3):
+        network = spread_out(MLP(1, 1, hidden=[6, 3], act=["relu", "hardtanh"]), seed)
+        np.testing.assert_allclose(kinks(network, -2, 2), kinks_of_a_grid(network, -2, 2), atol=1e-4)
+    mixed = MLP(1, 1, hidden=[4, 2], act=["tanh", "relu"])
+    mixed.layers[1].weight.data.zero_()
+    mixed.layers[1].bias.data = torch.tensor([-1.0, 1.0])
+    assert analyse(mixed, SINE)["dead"] == 0.5  # of the two ReLU units
+    assert "kinks" not in analyse(mixed, SINE)
+    assert {"slope", "intercept"} <= set(analyse(MLP(1, 1, hidden=[4, 2], act="identity"), SINE))
+
+
+@pytest.mark.parametrize("loss", [{"name": "mae"}, {"name": "huber", "delta": 1.0}, {"name": "quantile", "q": 0.5}])
+def test_optima_are_of_the_squared_error_alone(loss):
+    without = analyse(MLP(1, 1), SINE, loss)
+    squared = analyse(MLP(1, 1), SINE, {"name": "mse"})
+    assert squared == analyse(MLP(1, 1), SINE)
+    assert without == {name: value for name, value in squared.items() if not name.startswith("optimum/")}
+
+
+def test_optima_of_classes_are_without_weights():
+    network = MLP(2, 1, depth=0)
+    loss = {"name": "cross_entropy", "class_weights": [1.0, 2.0]}
+    assert set(analyse(network, planes.moons(), loss)) == {"params"}
+    assert "optimum/ratio" in analyse(network, planes.moons(), {**loss, "class_weights": None})
 
 
 def test_one_sample_is_enough():

@@ -34,10 +34,15 @@ DELIBERATE = {
     "sgd": {"lr": 0.01},  # torch's 0.001 is too slow for networks this small
     "adam": {"lr": 0.01},
     "adamw": {"lr": 0.01},
+    "nadam": {"lr": 0.01},
+    "radam": {"lr": 0.01},
     "lbfgs": {"line_search_fn": "strong_wolfe"},  # without a line search it diverges on a sine
     "step": {"step_size": 500},  # torch has no default
     "exponential": {"gamma": 0.999},
     "cosine": {"T_max": "${epochs}"},
+    "warmup": {"start_factor": 0.1, "total_iters": 100},  # torch's last 5 steps, of batches
+    # torch has no default of the first two; we count epochs, and leave the momentum as the optimiser says
+    "one_cycle": {"max_lr": "${optimizer.lr}", "total_steps": "${epochs}", "cycle_momentum": False},
     "plateau": {"mode": "${objective.mode}"},
 }
 
@@ -92,7 +97,7 @@ def test_the_default_is_a_sine_fitted_by_8_relu_neurons():
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_choice_composes_to_typed_and_allowed_values(group, name):
-    cfg = composed(f"{group}={name}")
+    cfg = composed(f"{group}={name}", *(["data=moons"] if name == "cross_entropy" else []))
     config.check(cfg)
     assert OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     assert set(cfg) == {item.name for item in fields(Config)}

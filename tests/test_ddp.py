@@ -12,6 +12,8 @@ from tests.sweeps.test_search import trials
 DDP = ("trainer=ddp_cpu", "trainer.devices=2")
 RUN = ("logger=none", "data=moons", "batch_size=50", "epochs=20", "log_points=10", "trainer.precision=64-true")
 # stopped early by all processes at the same log point, whose count the checkpoint has
+# a weighted loss, whose ranks have different shares of the weights and of the samples
+RUN += ("loss=cross_entropy", "loss.class_weights=[1,3]")
 RUN += ("trainer.early_stopping.patience=6", "trainer.early_stopping.min_delta=100", "trainer.checkpoint_seconds=0")
 # Modules one of whose processes dies in the middle, with SPARED in the environment none.
 THEIRS = """

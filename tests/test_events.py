@@ -95,3 +95,10 @@ def test_hyperparameters_have_the_same_types_whatever_the_groups():
     one = hyperparameters({"optimizer.lr": 0.1, "batch_size": 32, "model.skip": True})
     other = hyperparameters({"optimizer.momentum": 0.9, "batch_size": "full", "data.noise": 0})
     assert {key: type(value) for key, value in one.items()} == {key: type(value) for key, value in other.items()}
+
+
+def test_a_list_is_shown_as_it_is_typed():
+    shown = hyperparameters({"model.hidden": [64, 16], "model.act": ["relu", "tanh"], "loss.class_weights": [1.0, 3.0]})
+    assert (shown["model.hidden"], shown["model.act"]) == ("[64,16]", "[relu,tanh]")
+    assert shown["loss.class_weights"] == "[1.0,3.0]"
+    assert hyperparameters({"model.hidden": 8})["model.hidden"] == 8.0

@@ -6,16 +6,21 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from neuronsweep import training
 from neuronsweep.analysis import kinks
 from neuronsweep.callbacks import LogPoint
 from neuronsweep.data.batches import batches, log_epochs, picture_epochs
-from neuronsweep.data.planes import moons
+from neuronsweep.data.build import check_dataset
+from neuronsweep.data.curves import line, sine
+from neuronsweep.data.dataset import Split
+from neuronsweep.data.planes import moons, spirals
 from neuronsweep.errors import Diverged, UserError
 from neuronsweep.models.checkpoint import load_network
 from neuronsweep.models.mlp import MLP
 from neuronsweep.models.modules import ClassificationModule, RegressionModule
+from neuronsweep.schemas import SCHEMAS
 from neuronsweep.sweeps import ledger
 
 QUICK = ("epochs=12", "log_points=6", "logger=none")
@@ -31,6 +36,8 @@ STATEFUL = {
     "the best weights": ("trainer.keep=best", "optimizer.lr=0.5"),
     "step schedule and clipping": ("scheduler=step", "scheduler.step_size=3", "trainer.gradient_clip_val=0.1"),
     "lbfgs": ("optimizer=lbfgs", "optimizer.max_iter=3"),
+    "nadam warmed up": ("optimizer=nadam", "scheduler=warmup", "scheduler.total_iters=5", "batch_size=64"),
+    "radam and one cycle": ("optimizer=radam", "scheduler=one_cycle", "model.hidden=[6,4]", "model.act=[relu,tanh]"),
     "classes in float64": ("data=spirals", "trainer.precision=64-true", "batch_size=32", "optimizer=adagrad"),
 }
 
@@ -148,6 +155,160 @@ def test_a_run_has_the_bits_of_a_loop_anybody_would_write(run):
             optimizer.step()
         scheduler.step()
     assert all(torch.equal(value, weights(directory)[f"network.{k}"]) for k, value in network.state_dict().items())
+
+
+# Words beside "model.hidden=[6,4]", the module's own loss, and torch's optimiser and schedule for them.
+REGRESSION = {
+    "mae, nadam": (
+        ("loss=mae", "optimizer=nadam", "optimizer.weight_decay=0.1", "optimizer.decoupled_weight_decay=true"),
+        F.l1_loss,
+        lambda p: torch.optim.NAdam(p, lr=0.01, weight_decay=0.1, decoupled_weight_decay=True),
+        None,
+    ),
+    "huber, radam, warmup": (
+        ("loss=huber", "loss.delta=0.5", "optimizer=radam", "scheduler=warmup", "scheduler.total_iters=4"),
+        lambda out, y: F.huber_loss(out, y, delta=0.5),
+        lambda p: torch.optim.RAdam(p, lr=0.01),
+        lambda o: torch.optim.lr_scheduler.LinearLR(o, 0.1, 1.0, 4),
+    ),
+    "quantile, sgd, one cycle": (
+        ("loss=quantile", "loss.q=0.9", "optimizer=sgd", "optimizer.momentum=0.9", "scheduler=one_cycle"),
+        lambda out, y: torch.maximum(0.9 * (y - out), (0.9 - 1) * (y - out)).mean(),
+        lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9),
+        lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 0.01, total_steps=12, cycle_momentum=False),
+    ),
+    "mse, straight cycle": (
+        ("loss=mse", "optimizer=sgd", "scheduler=one_cycle", "scheduler.anneal_strategy=linear"),
+        F.mse_loss,
+        lambda p: torch.optim.SGD(p, lr=0.01),
+        lambda o: torch.optim.lr_scheduler.OneCycleLR(
+            o, 0.01, total_steps=12, cycle_momentum=False, anneal_strategy="linear"
+        ),
+    ),
+}
+
+
+@pytest.fixture
+def float64_by_default():
+    """As Lightning trains with trainer.precision=64-true: NAdam's product of momenta is of the default dtype."""
+
+    def float64_by_default():
+        torch.set_default_dtype(torch.float64)
+
+    yield float64_by_default
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(("words", "loss", "optimizer", "schedule"), REGRESSION.values(), ids=REGRESSION.keys())
+def test_losses_optimisers_and_schedules_are_torchs(run, float64_by_default, words, loss, optimizer, schedule):
+    shape = ("model.hidden=[6,4]", "model.act=[relu,tanh]", "batch_size=100")
+    directory = run("run", "trainer.precision=64-true", *shape, *words)
+    network = MLP(1, 1, hidden=[6, 4], act=["relu", "tanh"]).double()
+    splits = {name: (x.double(), y.double()) for name, (x, y) in sine().splits.items()}
+    float64_by_default()
+    stepper = optimizer(network.parameters())
+    scheduler = schedule(stepper) if schedule else None
+    train = Split(*splits["train"])
+    for epoch in range(1, 13):
+        for x, y, _ in batches(train, 100, 0, epoch):
+            stepper.zero_grad()
+            loss(network(x), y).backward()
+            stepper.step()
+        if scheduler:
+            scheduler.step()
+    assert all(torch.equal(value, weights(directory)[f"network.{k}"]) for k, value in network.state_dict().items())
+    metrics = json.loads((directory / "metrics.json").read_text())
+    with torch.no_grad():
+        for name, (x, y) in splits.items():
+            assert metrics[f"{name}/loss"] == pytest.approx(loss(network(x), y).item(), rel=1e-12)
+            assert metrics.get(f"{name}/mse", metrics[f"{name}/loss"]) == pytest.approx(
+                F.mse_loss(network(x), y).item(), rel=1e-12
+            )
+    assert ("val/mse" in metrics) == ("loss=mse" not in words)
+
+
+@pytest.mark.parametrize(("data", "class_weights"), [("moons", [1.0, 3.0]), ("spirals", [0.5, 1.0, 4.0])])
+def test_classes_weigh_what_the_config_says(run, data, class_weights):
+    words = (f"data={data}", "loss=cross_entropy", f"loss.class_weights={class_weights}", "batch_size=64")
+    directory = run("run", "trainer.precision=64-true", "optimizer=sgd", *words)
+    splits = {"moons": moons, "spirals": spirals}[data]().splits
+    network = MLP(2, 1 if data == "moons" else 3).double()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+
+    def loss(x, y):
+        out = network(x.double())
+        logits = torch.cat([torch.zeros_like(out), out], dim=1) if out.shape[1] == 1 else out
+        return F.cross_entropy(logits, y, torch.tensor(class_weights, dtype=torch.float64))
+
+    for epoch in range(1, 13):
+        for x, y, _ in batches(splits["train"], 64, 0, epoch):
+            optimizer.zero_grad()
+            loss(x, y).backward()
+            optimizer.step()
+    found = weights(directory)
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(found[f"network.{name}"], value, rtol=1e-12, atol=1e-14)
+    metrics = json.loads((directory / "metrics.json").read_text())
+    rows = list(csv.DictReader((directory / "history.csv").open()))
+    with torch.no_grad():
+        assert metrics["val/loss"] == pytest.approx(loss(*splits["val"]).item(), rel=1e-12)
+    assert float(rows[-1]["val/loss"]) == metrics["val/loss"]
+    assert not any(name.startswith("optimum/") for name in metrics)
+
+
+@pytest.mark.parametrize("value", [None, 0.02])
+@pytest.mark.parametrize("norm", [None, 0.05])
+def test_clipping_by_value_comes_before_the_norm(run, value, norm):
+    words = (f"trainer.gradient_clip_value={value or 'null'}", f"trainer.gradient_clip_val={norm or 'null'}")
+    directory = run("run", "trainer.precision=64-true", "optimizer=sgd", "optimizer.lr=1", "batch_size=100", *words)
+    network = MLP(1, 1).double()
+    optimizer = torch.optim.SGD(network.parameters(), lr=1)
+    for epoch in range(1, 13):
+        for x, y, _ in batches(sine().splits["train"], 100, 0, epoch):
+            optimizer.zero_grad()
+            F.mse_loss(network(x.double()), y.double()).backward()
+            if value:
+                torch.nn.utils.clip_grad_value_(network.parameters(), value)
+            if norm:
+                torch.nn.utils.clip_grad_norm_(network.parameters(), norm)
+            optimizer.step()
+    assert all(torch.equal(tensor, weights(directory)[f"network.{k}"]) for k, tensor in network.state_dict().items())
+
+
+@pytest.mark.parametrize(("name", "task"), [(n, t) for n, s in SCHEMAS["loss"].items() for t in s.tasks])
+def test_every_loss_trains_and_is_kept_with_the_model(run, name, task):
+    data, kind = {"regression": ("line", RegressionModule), "classification": ("moons", ClassificationModule)}[task]
+    directory = run("run", "epochs=2", f"data={data}", f"loss={name}", "model.hidden=[6,4]", "diagnostics=true")
+    module = kind.load_from_checkpoint(directory / ledger.MODEL, map_location="cpu", weights_only=True)
+    assert module.hparams["loss"]["name"] == name
+    metrics = json.loads((directory / "metrics.json").read_text())
+    x, y = {"line": line, "moons": moons}[data]().splits["val"]
+    with torch.no_grad():
+        assert module.loss(module.eval()(x), y).item() == pytest.approx(metrics["val/loss"], rel=1e-6)
+    row = next(csv.DictReader((directory / "history.csv").open()))
+    assert [key for key in row if key.startswith("gradient")] == [f"gradient/layers.{i}" for i in range(3)]
+
+
+def test_a_model_of_before_there_were_losses_still_loads(run):
+    path = run("run", "data=line") / ledger.MODEL
+    content = torch.load(path, weights_only=True)
+    for key in ("loss", "gradient_clip_value"):
+        del content["hyper_parameters"][key]
+    torch.save(content, path)
+    module = RegressionModule.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+    y = torch.tensor([[0.0], [2.0]])
+    assert module.loss(y, torch.zeros_like(y)).item() == 2
+
+
+def test_a_loss_that_does_not_fit_ones_own_data_is_refused_when_they_are_built():
+    config = {"loss": {"name": "mse"}, "model": {"norm": "none"}, "batch_size": "full"}
+    check_dataset(config, sine())
+    with pytest.raises(UserError, match="loss=mse is not allowed"):
+        check_dataset(config, moons())
+    weighted = {**config, "loss": {"name": "cross_entropy", "class_weights": [1.0, 2.0]}}
+    check_dataset(weighted, moons())
+    with pytest.raises(UserError, match="this data has 3 classes"):
+        check_dataset(weighted, spirals())
 
 
 def test_model_loads_with_lightning_with_torch_and_without_lightning(run):

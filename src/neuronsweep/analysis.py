@@ -2,15 +2,16 @@
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neuronsweep import optima
 from neuronsweep.data.dataset import Dataset
+from neuronsweep.models.losses import is_least_squares_or_logistic, loss_function
 from neuronsweep.models.mlp import ACTIVATIONS, MLP
 from neuronsweep.pieces import BENDS, is_piecewise_linear, linear_layers, pieces
 
@@ -22,8 +23,8 @@ GRID = 1601
 MOST_KINKS = 32
 
 
-def analyse(network: MLP, dataset: Dataset) -> dict[str, float]:
-    """Metrics of a trained network, by name; only those that exist for this network and data and are finite.
+def analyse(network: MLP, dataset: Dataset, loss: Mapping[str, Any] | None = None) -> dict[str, float]:
+    """Metrics of a trained network, by name; only those that exist for this network, data and loss and are finite.
 
     ``params``: number of trainable parameters.
     ``truth/inside``, ``truth/outside``, ``truth/outside_over_inside``: mean squared errors against the truth and their
@@ -31,8 +32,12 @@ def analyse(network: MLP, dataset: Dataset) -> dict[str, float]:
     ``slope``, ``intercept``: of a network with one input that is affine whatever its weights, from the weights.
     ``kinks``: how many kinks a piecewise-linear network with one input has in the range of all samples (kinks).
     ``optimum/linear``: train loss of the best linear model. ``optimum/loss``: least train loss that any network of this
-    shape can have, where that is known (optimum). ``optimum/ratio``: this network's train loss over it.
+    shape can have, where that is known (optimum). ``optimum/ratio``: this network's train loss over it. All three are
+    of the mean squared error and of the unweighted cross-entropy, and absent with any other loss.
     ``dead``: share of the hidden ReLU units that are 0 on every train sample; without hidden layers, of ReLU outputs.
+
+    Args:
+        loss: the config's ``loss`` that the network was trained with.
     """
     found: dict[str, float] = {"params": sum(p.numel() for p in network.parameters() if p.requires_grad)}
     if not all(torch.isfinite(tensor).all() for tensor in network.parameters()):
@@ -42,7 +47,8 @@ def analyse(network: MLP, dataset: Dataset) -> dict[str, float]:
         found |= _against_truth(fixed, dataset)
     if is_piecewise_linear(fixed):
         found |= _shape(fixed, *_range(dataset))
-    found |= _beside_the_best(fixed, dataset)
+    if is_least_squares_or_logistic(loss):
+        found |= _beside_the_best(fixed, dataset)
     # last, for it changes the copy
     found |= _dead(fixed, dataset.splits["train"].x.double())
     return {name: value for name, value in found.items() if math.isfinite(value)}
@@ -57,16 +63,16 @@ def optimum(network: MLP, dataset: Dataset) -> float | None:
     identity, relu = ACTIVATIONS["identity"], ACTIVATIONS["relu"]
     if any(not isinstance(norm, nn.Identity) for norm in network.norms):
         return None
-    is_linear = network.act is identity or len(network.layers) == 1
+    is_linear = all(act is identity for act in network.acts)
     if is_linear and network.out_act is identity:
         return optima.linear(dataset)
     if dataset.classes or dataset.inputs > 1:
         return None
     if is_linear:
         return optima.relu_neuron(dataset) if network.out_act is relu else None
-    if len(network.layers) > 2 or network.act not in BENDS or network.out_act is not identity:
+    if len(network.layers) > 2 or network.acts[0] not in BENDS or network.out_act is not identity:
         return None
-    count = linear_layers(network)[0].out_features * len(BENDS[network.act].at)
+    count = linear_layers(network)[0].out_features * len(BENDS[network.acts[0]].at)
     return optima.kinks(dataset, count) if count <= MOST_KINKS else None
 
 
@@ -147,13 +153,7 @@ def _beside_the_best(network: MLP, dataset: Dataset) -> dict[str, float]:
     if best is None:
         return found
     x, y = dataset.splits["train"]
-    out = network(x.double())
-    if not dataset.classes:
-        loss = F.mse_loss(out, y.double())
-    elif out.shape[1] == 1:
-        loss = F.binary_cross_entropy_with_logits(out[:, 0], y.double())
-    else:
-        loss = F.cross_entropy(out, y)
+    loss = loss_function(None, dataset.task)(network(x.double()), y if dataset.classes else y.double())
     return {**found, "optimum/loss": best, "optimum/ratio": loss.item() / best if best else math.nan}
 
 
@@ -167,9 +167,9 @@ def _dead(network: MLP, x_ND: Tensor) -> dict[str, float]:
         alive.append((h_NH != 0).any(dim=0))
         return h_NH
 
-    if len(network.layers) > 1 and network.act is relu:
-        network.act = watched
-    elif len(network.layers) == 1 and network.out_act is relu:
+    if relu in network.acts:
+        network.acts = [watched if act is relu else act for act in network.acts]
+    elif not network.acts and network.out_act is relu:
         network.out_act = watched
     else:
         return {}
@@ -186,6 +186,6 @@ def _shape(network: MLP, low: float, high: float) -> dict[str, float]:
         return {}
     identity = ACTIVATIONS["identity"]
     shape: dict[str, float] = {"kinks": len(found.kinks())}
-    if network.out_act is identity and (network.act is identity or len(network.layers) == 1):
+    if network.out_act is identity and all(act is identity for act in network.acts):
         shape |= {"slope": float(found.slope[0]), "intercept": float(found.offset[0])}
     return shape

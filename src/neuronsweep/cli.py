@@ -145,8 +145,9 @@ def explain(error: Exception) -> str:
         return unknown_key(cause.full_key)
     if isinstance(cause, ValidationError) and cause.full_key:
         given = re.search(r"override (.*)", str(error))
-        words = [allowed.words for key, _, allowed in known_keys() if key == cause.full_key and allowed]
-        must = f": {cause.full_key} is {words[0]}" if words else f": {_first_line(cause)}"
+        named = cause.full_key.partition("[")[0]  # of an item of a list, the list
+        words = [allowed.words for key, _, allowed in known_keys() if key == named and allowed]
+        must = f": {named} is {words[0]}" if words else f": {_first_line(cause)}"
         return f"{given.group(1) if given else cause.full_key} is not allowed{must}"
     return " ".join(str(error).split())
 

@@ -1,7 +1,7 @@
 """Checks of a config before anything is trained or written. Imports neither torch nor lightning."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -10,11 +10,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from neuronsweep.allowed import BOOL, Allowed
 from neuronsweep.errors import UserError
-from neuronsweep.metric_names import LOGGED, METRICS
+from neuronsweep.metric_names import LOGGED, final_metrics
 from neuronsweep.schemas import SCHEMAS
 from neuronsweep.schemas.config import Config
+from neuronsweep.schemas.model import activations, widths
 from neuronsweep.schemas.optimizer import LBFGS
-from neuronsweep.schemas.scheduler import Plateau
+from neuronsweep.schemas.scheduler import OneCycle, Plateau
 
 
 def register() -> None:
@@ -39,9 +40,10 @@ def check(cfg: DictConfig) -> None:
 def check_values(cfg: DictConfig, prefix: str = "") -> None:
     """Raise UserError for the first value that its schema does not allow; ``prefix`` is where ``cfg`` lies."""
     for key, value, allowed in _constrained(cfg, prefix):
-        if value is not None and not _passes(value, allowed):
-            near = nearest(str(value), allowed.choices)
-            raise UserError(f"{key}={value} is not allowed: {key} is {allowed.words}{near}")
+        if not _passes(value, allowed):
+            wrong = [one for one in value if one not in allowed.choices] if _is_list(value) else [value]
+            near = nearest(str(wrong[0]), allowed.choices) if wrong else ""
+            raise UserError(f"{key}={shown(value)} is not allowed: {key} is {allowed.words}{near}")
 
 
 def _passes(value: Any, allowed: Allowed) -> bool:
@@ -49,6 +51,17 @@ def _passes(value: Any, allowed: Allowed) -> bool:
         return allowed.test(value)
     except TypeError:  # a word for a number, in a file without a schema
         return False
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def shown(value: Any) -> str:
+    """A value of a key as messages and pictures show it: ``null``, ``true``, ``[64,16]``."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"[{','.join(map(shown, value))}]" if _is_list(value) else str(value)
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
@@ -72,7 +85,8 @@ def _dotted(schema: type, prefix: str = "") -> Iterator[tuple[str, Any, Allowed 
         if isinstance(item.type, type) and is_dataclass(item.type):
             yield from _dotted(item.type, f"{prefix}{item.name}.")
         else:
-            yield prefix + item.name, item.type, BOOL if item.type is bool else item.metadata.get("allowed")
+            allowed: Allowed | None = item.metadata.get("allowed", BOOL if item.type is bool else None)
+            yield prefix + item.name, allowed.kind if allowed and allowed.kind else item.type, allowed
 
 
 def plain(cfg: DictConfig, resolve: bool = True) -> dict[str, Any]:
@@ -108,20 +122,27 @@ def _added(cfg: DictConfig, prefix: str = "") -> str | None:
 def _constrained(cfg: DictConfig, prefix: str = "") -> Iterator[tuple[str, Any, Allowed]]:
     schema = OmegaConf.get_type(cfg)
     own = not is_dataclass(schema)
-    if own:  # a user's own file: its values are those of the schema with its _target_, if there is one
-        known = SCHEMAS.get(prefix.rstrip("."), {}).values()
-        named = (one for one in known if "_target_" in cfg and cfg["_target_"] == getattr(one, "_target_", None))
-        schema = next(named, None)
+    if own:  # a user's own file: its values are those of the schema that it is like, if there is one
+        schema = _schema_like(cfg, SCHEMAS.get(prefix.rstrip("."), {}).values())
     if schema is None:
         return
     for item in fields(schema):
         if own and item.name not in cfg:
             continue
         value = cfg[item.name]
-        if isinstance(value, DictConfig):
+        if isinstance(value, DictConfig) and "allowed" not in item.metadata:
             yield from _constrained(value, f"{prefix}{item.name}.")
-        elif "allowed" in item.metadata:
+        elif "allowed" in item.metadata and (value is not None or item.type is Any):  # else OmegaConf refused null
             yield prefix + item.name, value, item.metadata["allowed"]
+
+
+def _schema_like(cfg: DictConfig, known: Iterable[type]) -> type | None:
+    """The schema with the ``_target_`` of this node, or its ``name``, or the only one that its group has."""
+    known = list(known)
+    for tag in ("_target_", "name"):
+        if tag in cfg:
+            return next((one for one in known if getattr(one, tag, None) == cfg[tag]), None)
+    return known[0] if len(known) == 1 else None
 
 
 def _check_together(cfg: DictConfig) -> None:
@@ -145,7 +166,76 @@ def _check_together(cfg: DictConfig) -> None:
         )
     if trainer.devices > 1 and OmegaConf.get_type(optimizer) is LBFGS:
         raise UserError("optimizer=lbfgs is not allowed with several devices: each would search along its own loss")
+    _check_layers(cfg.model)
+    if OmegaConf.get_type(cfg.scheduler) is OneCycle:
+        _check_one_cycle(cfg)
+    task = task_of(cfg)
+    if task:
+        check_loss(plain(cfg.loss), task, cfg.data.get("classes", 2) if task == "classification" else 0)
     _check_objective(cfg)
+
+
+def _check_layers(model: DictConfig) -> None:
+    hidden, depth, act = model.get("hidden", 8), model.get("depth", 1), model.get("act", "relu")
+    try:
+        each = widths(hidden if isinstance(hidden, int) else list(hidden), depth)
+    except ValueError:
+        raise UserError(
+            f"model.depth={depth} is not allowed with model.hidden={shown(hidden)}: a list of widths is the depth, "
+            f"{len(hidden)} here; leave model.depth out"
+        ) from None
+    try:
+        activations(act if isinstance(act, str) else list(act), len(each))
+    except ValueError:
+        raise UserError(
+            f"model.act={shown(act)} is not allowed with {len(each)} hidden layer{'s' if len(each) != 1 else ''}: "
+            "a list has one activation a hidden layer, as many as model.depth or model.hidden says"
+        ) from None
+    if model.get("skip") and len(set(each)) > 1:
+        raise UserError(
+            f"model.skip=true is not allowed with model.hidden={shown(hidden)}: "
+            "a layer adds its input to its output, so all hidden layers have the same width"
+        )
+
+
+def _check_one_cycle(cfg: DictConfig) -> None:
+    scheduler = cfg.scheduler
+    if scheduler.total_steps < cfg.epochs:
+        raise UserError(
+            f"scheduler.total_steps={scheduler.total_steps} is not allowed: "
+            f"scheduler.total_steps is a whole number >= epochs, which is {cfg.epochs}"
+        )
+    if scheduler.pct_start * scheduler.total_steps == 1:  # torch divides by the length of the way up, 0 epochs
+        raise UserError(
+            f"scheduler.pct_start={scheduler.pct_start} is not allowed with scheduler.total_steps="
+            f"{scheduler.total_steps}: the way up is one epoch, which begins and ends at once"
+        )
+
+
+def task_of(cfg: DictConfig) -> str | None:
+    """The task of a config's data, ``regression`` or ``classification``; None of a user's own, before it is built."""
+    return getattr(OmegaConf.get_type(cfg.data), "task", None)
+
+
+def check_loss(loss: Mapping[str, Any], task: str, classes: int) -> None:
+    """Raise UserError for a loss that does not fit data of this task with so many classes.
+
+    Args:
+        loss: the config's ``loss`` as plain values.
+    """
+    schema = SCHEMAS["loss"].get(loss["name"])
+    fitting = [name for name, one in SCHEMAS["loss"].items() if task in one.tasks]  # type: ignore[attr-defined]
+    if schema is None or loss["name"] not in fitting:
+        raise UserError(
+            f"loss={loss['name']} is not allowed: with this data, of {task}, it is one of "
+            f"{', '.join(fitting)}{nearest(loss['name'], fitting)}"
+        )
+    weights = loss.get("class_weights")
+    if weights is not None and len(weights) != classes:
+        raise UserError(
+            f"loss.class_weights={shown(weights)} is not allowed: this data has {classes} classes, "
+            "each with a weight of its own"
+        )
 
 
 def _check_objective(cfg: DictConfig) -> None:
@@ -161,10 +251,11 @@ def _check_objective(cfg: DictConfig) -> None:
                 f"objective.metric={metric} is not allowed with {reader}, which reads it at every log point: "
                 f"computed there are {' and '.join(LOGGED)}"
             )
-    schema = OmegaConf.get_type(cfg.data)
-    if not isinstance(schema, type) or not hasattr(schema, "task"):  # a user's own data: known when it is built
+    task = task_of(cfg)
+    if not task:  # a user's own data: known when it is built
         return
-    metrics = [f"{split}/{metric}" for split in schema.splits for metric in METRICS[schema.task]]
+    splits = OmegaConf.get_type(cfg.data).splits  # type: ignore[union-attr]
+    metrics = [f"{split}/{metric}" for split in splits for metric in final_metrics(task, cfg.loss.name)]
     if cfg.objective.metric not in metrics:
         raise UserError(
             f"objective.metric={cfg.objective.metric} is not allowed: with this data it is one of "

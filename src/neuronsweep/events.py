@@ -10,7 +10,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from neuronsweep.config import known_keys
+from neuronsweep.config import known_keys, shown
 from neuronsweep.models.mlp import MLP
 from neuronsweep.sweeps import ledger
 
@@ -145,15 +145,16 @@ def _picture(png: bytes) -> Summary:
 def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | float | str]:
     """The config for TensorBoard's HParams: for every run the same keys with the same types.
 
-    A key that this run's groups do not have, or null, is -1, an empty string or false.
+    A key that this run's groups do not have, or null, is -1, an empty string or false. Where a number may be a list of
+    them, one a layer, a list is text: a column of TensorBoard's that has both is text, one of numbers alone is not.
     """
     values: dict[str, bool | float | str] = {}
     for key, kind, _ in known_keys():
         value = config.get(key)
         if kind is bool:
             values[key] = bool(value)
-        elif kind in (int, float, int | None, float | None):
+        elif kind in (int, float, int | None, float | None) and not isinstance(value, list):
             values[key] = -1.0 if value is None else float(value)
         else:
-            values[key] = "" if value is None else str(value)
+            values[key] = "" if value is None else shown(value)
     return values

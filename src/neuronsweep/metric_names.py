@@ -13,6 +13,14 @@ FOUND = {
     "classification": ("params", "dead"),
 }
 
+# Losses that are the mean squared error for regression; with any other there is ``mse`` beside it at the end.
+SQUARED = ("auto", "mse")
+
+
+def final_metrics(task: str, loss: str) -> tuple[str, ...]:
+    """The metrics of every split at the end of a run, by its task and the name of its loss."""
+    return (*METRICS[task], *(("mse",) if task == "regression" and loss not in SQUARED else ()))
+
 
 def at_log_points(splits: Iterable[str], task: str) -> list[str]:
     """The metrics of these splits that are computed at log points, such as ``val/loss``."""

@@ -60,7 +60,7 @@ def is_piecewise_linear(network: MLP) -> bool:
     return (
         layers[0].in_features == layers[-1].out_features == 1
         and all(isinstance(norm, nn.Identity) for norm in network.norms)
-        and (network.act in BENDS or len(layers) == 1)
+        and all(act in BENDS for act in network.acts)
         and network.out_act in BENDS
     )
 
@@ -71,10 +71,11 @@ def pieces(network: MLP, low: float, high: float) -> Pieces:
     slope_KH, offset_KH, scale = np.ones((1, 1)), np.zeros((1, 1)), 1.0
     layers = linear_layers(network)
     last = len(layers) - 1
+    acts = [*network.acts, network.out_act]
     with np.errstate(all="ignore"):  # what overflows is not finite at the end
         for i, layer in enumerate(layers):
             weight, bias = _array(layer.weight), 0.0 if layer.bias is None else _array(layer.bias)
-            bends = BENDS[network.out_act if i == last else network.act]
+            bends = BENDS[acts[i]]
             scale = (np.abs(slope_KH) @ np.abs(weight).T).max()
             knots, old, slope, offset = _bend(knots, slope_KH @ weight.T, offset_KH @ weight.T + bias, bends)
             if network.skip and 0 < i < last:

@@ -23,7 +23,7 @@ from neuronsweep.build import build_logger, build_module, build_trainer
 from neuronsweep.callbacks import Bar, Checkpoint, LogPoint, Pictures, Pruner, SameConfig
 from neuronsweep.config import plain
 from neuronsweep.data.batches import picture_epochs
-from neuronsweep.data.build import build_dataset, check_batches
+from neuronsweep.data.build import build_dataset, check_dataset
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError
@@ -79,7 +79,7 @@ def train_run(
     """
     torch.set_num_threads(cfg.threads)
     dataset = build_dataset(cfg.data)
-    check_batches(cfg, dataset)
+    check_dataset(cfg, dataset)
     module = build_module(cfg, dataset)
     if cfg.trainer.precision == "64-true":
         module.double()  # now, because Lightning would do it after it has restored a checkpoint, rounded
@@ -177,7 +177,7 @@ def final_metrics(module: NetworkModule, data: TensorDataModule) -> dict[str, fl
     for name, value in metrics.items():
         if not math.isfinite(value):
             raise Diverged(f"{name} is {value} at the end of training")
-    return {**metrics, **analyse(module.network, data.dataset)}
+    return {**metrics, **analyse(module.network, data.dataset, module.hparams["loss"])}
 
 
 def _begin(cfg: DictConfig, directory: Path, overrides: list[str], dataset: Dataset) -> None:

@@ -58,6 +58,12 @@ def test_a_relu_unit_that_is_zero_on_every_sample_is_dead():
     assert found["gradient/layers.2"] > 0
 
 
+def test_every_layer_is_seen_by_its_own_activation():
+    network = MLP(1, 1, hidden=[4, 3, 2], act=["relu", "gelu", "tanh"])
+    found = diagnose(network, F.mse_loss, TRAIN, state(network))
+    assert [name for name in found if name.startswith(("dead", "saturated"))] == ["dead/layers.0", "saturated/layers.2"]
+
+
 @pytest.mark.parametrize(("act", "edge"), [("tanh", 1.8184), ("sigmoid", 3.6369), ("hardtanh", 1.0)])
 def test_a_unit_that_is_flat_on_nine_of_ten_samples_is_saturated(act, edge):
     z_NH = torch.zeros(20, 4)
@@ -86,13 +92,13 @@ def test_the_network_is_left_as_it_was():
     network = MLP(1, 1, norm="batch", dropout=0.5, depth=2)
     network.seed_dropout(1)
     F.mse_loss(network(TRAIN.x), TRAIN.y).backward()
-    act, before = network.act, {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    act, before = network.acts, {name: tensor.clone() for name, tensor in network.state_dict().items()}
     gradients = [parameter.grad.clone() for parameter in network.parameters()]
     draws = network.dropout.generator.get_state()
     with torch.no_grad():
         diagnose(network, F.mse_loss, TRAIN, state(network))
     assert network.training
-    assert network.act is act
+    assert network.acts is act
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert all(torch.equal(p.grad, g) for p, g in zip(network.parameters(), gradients, strict=True))
     assert torch.equal(network.dropout.generator.get_state(), draws)

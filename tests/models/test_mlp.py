@@ -174,6 +174,53 @@ def test_every_hidden_layer_has_a_norm_of_its_own(norm):
     assert len({id(part) for part in network.norms}) == 3
 
 
+# a width and an activation a layer -----------------------------------------------------------------------------------
+
+
+def test_a_list_of_widths_is_the_depth_and_starts_with_torchs_own_weights():
+    torch.manual_seed(5)
+    expected = [nn.Linear(a, b) for a, b in pairwise([2, 7, 3, 1])]
+    for network in (MLP(2, 1, hidden=[7, 3], seed=5), MLP(2, 1, hidden=[7, 3], depth=2, seed=5)):
+        assert [part.num_features for part in MLP(2, 1, hidden=[7, 3], norm="batch").norms] == [7, 3]
+        for ours, theirs in zip(network.layers, expected, strict=True):
+            assert torch.equal(ours.weight, theirs.weight)
+            assert torch.equal(ours.bias, theirs.bias)
+
+
+def test_lists_of_equal_values_are_what_one_value_is():
+    options = {"norm": "layer", "skip": True, "seed": 3}
+    one = MLP(2, 1, hidden=5, depth=3, act="tanh", **options)
+    lists = MLP(2, 1, hidden=[5, 5, 5], act=["tanh"] * 3, **options)
+    assert list(lists.state_dict()) == list(one.state_dict())
+    assert all(torch.equal(lists.state_dict()[name], value) for name, value in one.state_dict().items())
+    assert torch.equal(lists(x_of()), one(x_of()))
+
+
+def test_every_layer_has_its_own_activation():
+    acts = ["relu", "tanh", "gelu"]
+    network = MLP(2, 1, hidden=[5, 4, 3], act=acts, seed=1).double()
+    h = x_of().double().numpy()
+    *hidden, out = [(layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in network.layers]
+    for (weight, bias), act in zip(hidden, acts, strict=True):
+        h = FORMULAS[act](h @ weight.T + bias)
+    np.testing.assert_allclose(network(x_of().double()).detach().numpy(), h @ out[0].T + out[1], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"hidden": [5, 4], "depth": 3}, "a list of widths is the depth"),
+        ({"hidden": [5, 4], "depth": 0}, "a list of widths is the depth"),
+        ({"act": ["relu", "tanh"]}, "2 activations for 1 hidden layers"),
+        ({"hidden": [5, 4], "act": ["relu"]}, "1 activations for 2 hidden layers"),
+        ({"hidden": [5, 4], "skip": True}, "skip"),
+    ],
+)
+def test_lists_that_do_not_fit_are_refused(options, what):
+    with pytest.raises(ValueError, match=what):
+        MLP(2, 1, **options)
+
+
 # dropout -------------------------------------------------------------------------------------------------------------
 
 

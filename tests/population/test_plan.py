@@ -30,6 +30,8 @@ def distinct(members: dict[int, Member], part: list[int]) -> int:
 def test_an_ordinary_run_may_be_a_member(composed):
     assert outside(plain(composed())) is None
     assert outside(plain(composed("logger=none", "data=moons", "trainer.precision=64-true"))) is None
+    assert outside(plain(composed("loss=mse"))) is None
+    assert outside(plain(composed("data=moons", "loss=cross_entropy"))) is None
     classification = "module._target_=neuronsweep.models.modules.ClassificationModule"
     assert outside(plain(composed("data=moons", classification))) is None
 
@@ -44,6 +46,12 @@ def test_an_ordinary_run_may_be_a_member(composed):
         ),
         (("threads=2",), "threads=2 (members are computed by one thread each)"),
         (("trainer.devices=2", "trainer.strategy=ddp"), "trainer.devices=2"),
+        (("trainer.gradient_clip_value=0.5",), "trainer.gradient_clip_value=0.5"),
+        (("loss=huber",), "loss=huber"),
+        (
+            ("data=moons", "loss=cross_entropy", "loss.class_weights=[1,3]"),
+            "loss=cross_entropy with class_weights",
+        ),
     ],
 )
 def test_a_config_that_no_member_has_is_named(composed, words, reason):
@@ -55,6 +63,9 @@ def test_a_config_that_no_member_has_is_named(composed, words, reason):
     [
         (("model.dropout=0.1",), "model.dropout=0.1"),
         (("model.norm=batch",), "model.norm=batch"),
+        (("model.hidden=[64,16]",), "model.hidden=[64, 16], one a layer"),
+        (("model.act=[relu,tanh]", "model.depth=2"), "model.act=['relu', 'tanh'], one a layer"),
+        (("optimizer=nadam",), "optimizer._target_=torch.optim.NAdam is not known to the population engine"),
         (("optimizer=lbfgs",), "optimizer._target_=torch.optim.LBFGS is not known to the population engine"),
     ],
 )

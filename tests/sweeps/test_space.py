@@ -49,6 +49,8 @@ WORDS = {
     "optimizer.betas=[0.9,0.99],[0.5,0.9]": Choice(
         "optimizer.betas", ("[0.9,0.99]", "[0.5,0.9]"), ("[0.9,0.99]", "[0.5,0.9]")
     ),
+    "model.hidden=8,[64,16]": Choice("model.hidden", (8, "[64,16]"), ("8", "[64,16]")),
+    "model.act=[relu,tanh],[tanh,tanh]": Choice("model.act", *[("[relu,tanh]", "[tanh,tanh]")] * 2),
     "trainer.gradient_clip_val=null,1.5": Choice("trainer.gradient_clip_val", (None, 1.5), ("null", "1.5")),
 }
 
@@ -90,6 +92,8 @@ def test_the_command_line_goes_before_the_files_and_null_takes_a_key_out(loader)
     assert found.dimensions[1].texts == ("gelu", "silu")
     assert found.dimensions[2].values == (1, 2)
     assert fixed == ["data=moons"]
+    listed, _ = read(loader, params={"model": {"hidden": [8, [64, 16]], "act": [["relu", "tanh"], "relu"]}})
+    assert [dimension.texts for dimension in listed.dimensions] == [("8", "[64,16]"), ("[relu,tanh]", "relu")]
 
 
 def test_an_empty_space_and_a_fixed_key_are_refused(loader):

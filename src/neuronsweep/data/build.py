@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from neuronsweep.config import check_loss
 from neuronsweep.data.batches import sizes
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.errors import UserError
@@ -17,8 +18,9 @@ def build_dataset(config: Mapping[str, Any]) -> Dataset:
     return dataset
 
 
-def check_batches(config: Mapping[str, Any], dataset: Dataset) -> None:
-    """Raise UserError where a run cannot be trained on batches of the size that its config asks for."""
+def check_dataset(config: Mapping[str, Any], dataset: Dataset) -> None:
+    """Raise UserError where a run cannot be trained on this data with its config's loss or size of batches."""
+    check_loss(config["loss"], dataset.task, dataset.classes)
     if config["model"]["norm"] == "batch" and 1 in sizes(len(dataset.splits["train"].x), config["batch_size"]):
         raise UserError(
             f"model.norm=batch is not allowed with batch_size={config['batch_size']}: the last batch has 1 sample"

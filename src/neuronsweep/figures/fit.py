@@ -36,6 +36,7 @@ from neuronsweep.figures.style import (
     span,
     title_text,
 )
+from neuronsweep.schemas.model import activations, widths
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +49,12 @@ def title(config: Mapping[str, Any], metric: str, value: float) -> str:
     """What a picture shows, from a run's config with nested keys: data, network, seed and one metric."""
     model = config["model"]
     data = config["data"]["_target_"].rpartition(".")[2]
-    hidden = " - ".join([str(model["hidden"])] * model["depth"]) + f" {model['act']}" if model["depth"] else "linear"
+    each = widths(model["hidden"], model["depth"])
+    acts = activations(model["act"], len(each))
+    if len(set(acts)) > 1:
+        hidden = " - ".join(f"{width} {act}" for width, act in zip(each, acts, strict=True))
+    else:
+        hidden = " - ".join(map(str, each)) + f" {acts[0]}" if each else "linear"
     out = "" if model["out_act"] == "identity" else f", output {model['out_act']}"
     return f"{data}: {hidden}{out}, seed {config['seed']}, {metric} {value:.4g}"
 

@@ -45,6 +45,8 @@ def module_arguments(config: Mapping[str, Any], dataset: Dataset) -> dict[str, A
         "scheduler": config["scheduler"] if config["scheduler"]["_target_"] else None,
         "gradient_clip_val": config["trainer"]["gradient_clip_val"],
         "seed": config["seed"],
+        "loss": config["loss"],
+        "gradient_clip_value": config["trainer"]["gradient_clip_value"],
     }
 
 

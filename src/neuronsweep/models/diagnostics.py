@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from neuronsweep.data.dataset import Split
-from neuronsweep.models.mlp import ACTIVATIONS, MLP
+from neuronsweep.models.mlp import ACTIVATIONS, MLP, Activation
 
 FLAT = 0.1
 MOST = 9, 10  # nine in ten, in whole numbers: no rounding decides
@@ -50,13 +50,17 @@ def diagnose(
         loss: of predictions and targets.
         before: the network's state dict before the last step.
     """
-    act, seen = network.act, []
+    acts: list[Activation] = network.acts
+    seen: list[Tensor] = []
 
-    def watched(z: Tensor) -> Tensor:
-        seen.append(act(z))
-        return seen[-1]
+    def watched(act: Activation) -> Activation:
+        def act_seen(z: Tensor) -> Tensor:
+            seen.append(act(z))
+            return seen[-1]
 
-    network.act = watched
+        return act_seen
+
+    network.acts = [watched(act) for act in acts]
     mode = network.training
     network.eval()
     try:
@@ -65,7 +69,7 @@ def diagnose(
             value = loss(network(train.x), train.y)
             gradients = torch.autograd.grad(value, list(parameters.values()), allow_unused=True)
     finally:
-        network.act = act
+        network.acts = acts
         network.train(mode)
     gradient = dict(zip(parameters, gradients, strict=True))
     found: dict[str, float] = {}
@@ -76,9 +80,9 @@ def diagnose(
         for i, names in enumerate(layers):
             change = norm([parameters[name] - before[name] for name in names]).item()
             found[f"update/layers.{i}"] = share(change, norm([parameters[name] for name in names]).item())
-        name = next(name for name, function in ACTIVATIONS.items() if function is act)
-        for i, h_NH in enumerate(seen):
-            which = stopped(name, h_NH)
+        known = {function: name for name, function in ACTIVATIONS.items()}
+        for i, (act, h_NH) in enumerate(zip(acts, seen, strict=True)):
+            which = stopped(known[act], h_NH)
             if which:
                 found[f"{which[0]}/layers.{i}"] = which[1].sum().item() / h_NH.shape[1]
     return found

@@ -2,13 +2,17 @@
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+from neuronsweep.schemas.model import activations, widths
+
+Activation = Callable[[Tensor], Tensor]
+
+ACTIVATIONS: dict[str, Activation] = {
     "identity": lambda x: x,
     "relu": F.relu,
     "leaky_relu": F.leaky_relu,
@@ -90,18 +94,20 @@ class Dropout(nn.Module):
 class MLP(nn.Module):
     """``depth`` hidden layers of ``hidden`` units and a linear output layer; depth 0 is a linear model.
 
+    ``hidden`` may be a list of widths, whose length is the depth, and ``act`` a list of names, one a hidden layer.
     A hidden layer is linear -> norm -> act -> dropout; with ``skip`` every hidden layer after the first adds its
     input to its output. ``out_act`` follows the output layer. The initial weights depend on ``seed`` alone.
-    Maps x (N, inputs) to (N, outputs).
+    Maps x (N, inputs) to (N, outputs). Raises ValueError where the lists and ``depth`` do not fit, and for ``skip``
+    between layers of different widths.
     """
 
     def __init__(
         self,
         inputs: int,
         outputs: int,
-        hidden: int = 8,
+        hidden: int | Sequence[int] = 8,
         depth: int = 1,
-        act: str = "relu",
+        act: str | Sequence[str] = "relu",
         out_act: str = "identity",
         init: str = "default",
         norm: str = "none",
@@ -113,21 +119,24 @@ class MLP(nn.Module):
         super().__init__()
         self.inputs, self.outputs = inputs, outputs
         generator = Generator().manual_seed(seed)
-        widths = [inputs, *[hidden] * depth, outputs]
+        each = widths(hidden, depth)
+        if skip and len(set(each)) > 1:
+            raise ValueError(f"skip with hidden={hidden}: a layer's input has not the width of its output")
         self.layers = nn.ModuleList()
-        for fan_in, fan_out in itertools.pairwise(widths):
+        for fan_in, fan_out in itertools.pairwise([inputs, *each, outputs]):
             linear = Linear(fan_in, fan_out, bias=bias)
             INITS[init](linear, generator)
             self.layers.append(linear)
-        self.norms = nn.ModuleList(NORMS[norm](hidden) for _ in range(depth))
+        self.norms = nn.ModuleList(NORMS[norm](width) for width in each)
         self.dropout = Dropout(dropout) if dropout else nn.Identity()
-        self.act, self.out_act, self.skip = ACTIVATIONS[act], ACTIVATIONS[out_act], skip
+        self.acts = [ACTIVATIONS[name] for name in activations(act, len(each))]
+        self.out_act, self.skip = ACTIVATIONS[out_act], skip
 
     def forward(self, x_ND: Tensor) -> Tensor:
         h = x_ND
         *hidden, out = self.layers
-        for i, (linear, norm) in enumerate(zip(hidden, self.norms, strict=True)):
-            new = self.dropout(self.act(norm(linear(h))))
+        for i, (linear, norm, act) in enumerate(zip(hidden, self.norms, self.acts, strict=True)):
+            new = self.dropout(act(norm(linear(h))))
             h = h + new if self.skip and i else new
         return self.out_act(out(h))
 

@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 import torchmetrics.functional as metrics
 from lightning.pytorch import LightningModule
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from neuronsweep.data.dataset import Split
 from neuronsweep.data.module import Block, data_of
+from neuronsweep.metric_names import SQUARED
 from neuronsweep.models.diagnostics import diagnose
+from neuronsweep.models.losses import AUTO, loss_function, weights_of
 from neuronsweep.models.mlp import MLP
 from neuronsweep.targets import built
 
@@ -28,7 +29,11 @@ class NetworkModule(LightningModule):
             ReduceLROnPlateau at log points.
         gradient_clip_val: largest norm of the gradient.
         seed: of the initial weights and of dropout.
+        loss: the config's ``loss``, None: ``auto``.
+        gradient_clip_value: largest size of each number of the gradient, which comes before its norm.
     """
+
+    task: str
 
     # whether training remembers what ``diagnose`` needs
     diagnostics = False
@@ -42,19 +47,23 @@ class NetworkModule(LightningModule):
         scheduler: Mapping[str, Any] | None = None,
         gradient_clip_val: float | None = None,
         seed: int = 0,
+        loss: Mapping[str, Any] | None = None,
+        gradient_clip_value: float | None = None,
     ):
         super().__init__()
         self.save_hyperparameters(logger=False)
         # A training step is a block of many optimiser steps, so the loop over them is ours.
         self.automatic_optimization = False
         self.network = MLP(inputs, outputs, **(model or {}), seed=seed)
+        self.loss_function = loss_function(loss, self.task)
         self.before_last_step: dict[str, Tensor] = {}
 
     def forward(self, x_ND: Tensor) -> Tensor:
         return self.network(x_ND)
 
     def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
-        raise NotImplementedError
+        """What training makes small, of a batch or a whole split."""
+        return self.loss_function(prediction, y)
 
     def log_metrics(self, prediction: Tensor, y: Tensor) -> dict[str, Tensor]:
         """Metrics of a whole split at a log point."""
@@ -82,7 +91,7 @@ class NetworkModule(LightningModule):
         scheduler: Any = self.lr_schedulers()
         data = data_of(self.trainer)
         parameters = list(self.parameters())
-        clip = self.hparams["gradient_clip_val"]
+        clip, clip_value = self.hparams["gradient_clip_val"], self.hparams["gradient_clip_value"]
         for epoch in range(block.first, block.last + 1):
             self.network.seed_dropout(self.hparams["seed"], epoch, self.global_rank)
             for x, y, share in data.batches(epoch):
@@ -92,7 +101,10 @@ class NetworkModule(LightningModule):
                     prediction = self(x)
                     # a rank without samples still takes part in the sum of gradients, with zeros
                     loss = self.loss(prediction, y) if share else prediction.sum()
+                    share = self.weighted_share(y, share)
                     self.manual_backward(loss if share == 1 else loss * share)
+                    if clip_value:
+                        clip_grad_value_(parameters, clip_value)
                     if clip:
                         clip_grad_norm_(parameters, clip)
                     return loss
@@ -102,6 +114,10 @@ class NetworkModule(LightningModule):
                 optimizer.step(closure)
             if scheduler and not isinstance(scheduler, ReduceLROnPlateau):
                 scheduler.step()
+
+    def weighted_share(self, y: Tensor, share: float) -> Any:
+        """Of a rank's part of a batch with targets ``y`` and this share of its samples, the share of their weights."""
+        return share
 
     @torch.no_grad()
     def evaluate(self, splits: Mapping[str, Split], final: bool = False) -> dict[str, float]:
@@ -121,25 +137,33 @@ class NetworkModule(LightningModule):
 
 
 class RegressionModule(NetworkModule):
-    """Predicts y (N, 1); its loss is the mean squared error."""
+    """Predicts y (N, 1); its loss is the mean squared error unless ``loss`` says otherwise."""
 
-    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
-        return F.mse_loss(prediction, y)
+    task = "regression"
 
     def final_metrics(self, prediction: Tensor, y: Tensor) -> dict[str, Tensor]:
         values = {"loss": self.loss(prediction, y), "mae": metrics.mean_absolute_error(prediction, y)}
+        if (self.hparams["loss"] or AUTO)["name"] not in SQUARED:
+            values["mse"] = metrics.mean_squared_error(prediction, y)
         if len(y) > 1:  # r2 of one sample is not defined
             values["r2"] = metrics.r2_score(prediction[:, 0], y[:, 0])
         return values
 
 
 class ClassificationModule(NetworkModule):
-    """Predicts one logit (N, 1) for two classes, or k logits (N, k); its loss is the cross-entropy in nats."""
+    """Predicts one logit (N, 1) for two classes, or k logits (N, k); its loss is the cross-entropy in nats.
 
-    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
-        if prediction.shape[1] == 1:
-            return F.binary_cross_entropy_with_logits(prediction[:, 0], y.to(prediction.dtype))
-        return F.cross_entropy(prediction, y)
+    ``loss`` may weight the classes.
+    """
+
+    task = "classification"
+
+    def weighted_share(self, y: Tensor, share: float) -> Any:
+        weights = (self.hparams["loss"] or AUTO).get("class_weights")
+        if not weights or self.trainer.world_size == 1:
+            return share
+        weight = weights_of(weights, next(self.parameters()))[y].sum()
+        return weight / self.trainer.strategy.reduce(weight.clone(), reduce_op="mean")
 
     def log_metrics(self, prediction: Tensor, y: Tensor) -> dict[str, Tensor]:
         return {"loss": self.loss(prediction, y), "acc": self._accuracy(prediction, y)}

@@ -152,6 +152,9 @@ def unsupported(member: Member) -> str | None:
         return f"model.dropout={member.option('dropout')}"
     if member.option("norm") not in ("none", "layer"):
         return f"model.norm={member.option('norm')}"
+    for key in ("hidden", "act"):
+        if not isinstance(member.option(key), int | str):
+            return f"model.{key}={member.option(key)}, one a layer"
     for key, known in (("act", ACTIVATIONS), ("out_act", ACTIVATIONS), ("init", INITS)):
         if member.option(key) not in known:
             return f"model.{key}={member.option(key)} is not known to the population engine"

@@ -11,6 +11,7 @@ import torch
 
 from neuronsweep.data.batches import sizes
 from neuronsweep.data.dataset import Dataset
+from neuronsweep.models.losses import is_least_squares_or_logistic
 from neuronsweep.population.engine import member_bytes
 from neuronsweep.population.layout import rows_per_member, shape_of
 from neuronsweep.population.member import Member, group_key, unsupported, variant
@@ -44,7 +45,11 @@ def outside(config: Mapping[str, Any]) -> str | None:
         return f"module._target_={module} may do anything"
     if logger not in LOGGERS:
         return f"logger._target_={logger} wants its own Trainer"
+    if not is_least_squares_or_logistic(config["loss"]):
+        return f"loss={config['loss']['name']}" + (" with class_weights" if "class_weights" in config["loss"] else "")
     trainer = config["trainer"]
+    if trainer["gradient_clip_value"] is not None:
+        return f"trainer.gradient_clip_value={trainer['gradient_clip_value']}"
     if trainer["devices"] > 1:
         return f"trainer.devices={trainer['devices']}"
     if trainer["precision"] not in DTYPES:

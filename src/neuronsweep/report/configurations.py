@@ -13,7 +13,7 @@ from neuronsweep.sweeps import ledger
 
 Row = Mapping[str, Any]
 # Metrics that end at 0, and at 1, by the last part of their names.
-NOT_NEGATIVE, SHARES = ("loss", "mae", "acc", "auroc", "params", "dead", "kinks"), ("acc", "auroc", "r2")
+NOT_NEGATIVE, SHARES = ("loss", "mae", "mse", "acc", "auroc", "params", "dead", "kinks"), ("acc", "auroc", "r2")
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """The keys of a config: a dataclass for every file that can be chosen, by its group in conf and its name."""
 
 from neuronsweep.schemas.data import Circles, Line, Moons, Polynomial, Quadratic, Sine, Spirals, Temperature
+from neuronsweep.schemas.loss import MAE, MSE, Auto, CrossEntropy, Huber, Quantile
 from neuronsweep.schemas.model import Model
-from neuronsweep.schemas.optimizer import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop
-from neuronsweep.schemas.scheduler import Cosine, Exponential, NoScheduler, Plateau, Step
+from neuronsweep.schemas.optimizer import LBFGS, SGD, Adagrad, Adam, AdamW, NAdam, RAdam, RMSprop
+from neuronsweep.schemas.scheduler import Cosine, Exponential, NoScheduler, OneCycle, Plateau, Step, Warmup
 from neuronsweep.schemas.trainer import NoLogger, TensorBoard, Trainer
 
 SCHEMAS: dict[str, dict[str, type]] = {
@@ -18,8 +19,33 @@ SCHEMAS: dict[str, dict[str, type]] = {
         "spirals": Spirals,
     },
     "model": {"mlp": Model},
-    "optimizer": {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop, "adagrad": Adagrad, "lbfgs": LBFGS},
-    "scheduler": {"none": NoScheduler, "step": Step, "exponential": Exponential, "cosine": Cosine, "plateau": Plateau},
+    "loss": {
+        "auto": Auto,
+        "mse": MSE,
+        "mae": MAE,
+        "huber": Huber,
+        "quantile": Quantile,
+        "cross_entropy": CrossEntropy,
+    },
+    "optimizer": {
+        "sgd": SGD,
+        "adam": Adam,
+        "adamw": AdamW,
+        "nadam": NAdam,
+        "radam": RAdam,
+        "rmsprop": RMSprop,
+        "adagrad": Adagrad,
+        "lbfgs": LBFGS,
+    },
+    "scheduler": {
+        "none": NoScheduler,
+        "step": Step,
+        "exponential": Exponential,
+        "cosine": Cosine,
+        "plateau": Plateau,
+        "warmup": Warmup,
+        "one_cycle": OneCycle,
+    },
     "trainer": {"trainer": Trainer},
     "logger": {"tensorboard": TensorBoard, "none": NoLogger},
 }

@@ -40,6 +40,7 @@ class Config:
     data: Any = MISSING
     model: Any = MISSING
     module: Module = field(default_factory=Module)
+    loss: Any = MISSING
     optimizer: Any = MISSING
     scheduler: Any = MISSING
     trainer: Any = MISSING

@@ -53,6 +53,27 @@ class Adagrad:
 
 
 @dataclass
+class NAdam:
+    _target_: str = "torch.optim.NAdam"
+    lr: float = key(0.01, POSITIVE)
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999], metadata={"allowed": BETAS})
+    eps: float = key(1e-8, NOT_NEGATIVE)
+    weight_decay: float = key(0.0, NOT_NEGATIVE)
+    momentum_decay: float = key(4e-3, NOT_NEGATIVE)
+    decoupled_weight_decay: bool = False
+
+
+@dataclass
+class RAdam:
+    _target_: str = "torch.optim.RAdam"
+    lr: float = key(0.01, POSITIVE)
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999], metadata={"allowed": BETAS})
+    eps: float = key(1e-8, NOT_NEGATIVE)
+    weight_decay: float = key(0.0, NOT_NEGATIVE)
+    decoupled_weight_decay: bool = False
+
+
+@dataclass
 class LBFGS:
     _target_: str = "torch.optim.LBFGS"
     lr: float = key(1.0, POSITIVE)

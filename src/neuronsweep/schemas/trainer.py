@@ -19,7 +19,10 @@ class Trainer:
     devices: int = key(1, whole(1))
     strategy: str = key("auto", one_of("auto", "ddp"))
     precision: str = key("32-true", one_of("32-true", "64-true"))
+    # largest norm of the gradient
     gradient_clip_val: float | None = key(None, POSITIVE)
+    # largest size of each number of the gradient; with both, numbers are clipped first, then the norm
+    gradient_clip_value: float | None = key(None, POSITIVE)
     early_stopping: EarlyStopping = field(default_factory=EarlyStopping)
     # which weights model.ckpt and the final metrics have: the last ones or those with the best objective
     keep: str = key("last", one_of("last", "best"))

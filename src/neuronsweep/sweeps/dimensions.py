@@ -102,6 +102,8 @@ def as_typed(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, float):
         return repr(value)
+    if isinstance(value, list):
+        return f"[{','.join(map(as_typed, value))}]"
     text = str(value)
     plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", text) and text.lower() not in (
         "null",

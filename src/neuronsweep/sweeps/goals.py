@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from neuronsweep.config import nearest
 from neuronsweep.errors import UserError
-from neuronsweep.metric_names import FOUND, LOGGED, METRICS
+from neuronsweep.metric_names import FOUND, LOGGED, final_metrics
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def check(goals: Goals, cfg: DictConfig) -> None:
     schema = OmegaConf.get_type(cfg.data)
     if not isinstance(schema, type) or not hasattr(schema, "task"):  # a user's own data
         return
-    logged = [f"{split}/{metric}" for split in schema.splits for metric in METRICS[schema.task]]
+    logged = [f"{split}/{metric}" for split in schema.splits for metric in final_metrics(schema.task, cfg.loss.name)]
     known = [*logged, *FOUND[schema.task]]
     named = {metric: "hydra.sweeper.objectives" for metric, _ in goals.objectives}
     named |= {constraint.metric: "hydra.sweeper.constraints" for constraint in goals.constraints}

@@ -171,10 +171,10 @@ def begin_single(config: DictConfig) -> None:
     directory = Path(config.hydra.run.dir)
     if (directory / ledger.SWEEP).exists():
         raise UserError(f"{directory} is not allowed as output directory: it holds a sweep")
-    from neuronsweep.data.build import build_dataset, check_batches  # late: the checks before need no torch
+    from neuronsweep.data.build import build_dataset, check_dataset  # late: the checks before need no torch
 
     dataset = build_dataset(config.data)
-    check_batches(config, dataset)
+    check_dataset(config, dataset)
     make_directory(directory)
     lock.take(directory)
     if not (directory / ledger.STATUS).exists():

@@ -72,7 +72,7 @@ class MemberRun:
         arguments = module_arguments(self.config, dataset)
         network = MLP(arguments["inputs"], arguments["outputs"], **arguments["model"])
         network.to(self.member.dtype).load_state_dict(result.state_dict)
-        metrics = {**result.metrics, **analyse(network, dataset)}
+        metrics = {**result.metrics, **analyse(network, dataset, self.config["loss"])}
         weights = {f"network.{name}": value for name, value in result.state_dict.items()}
         model = model_bytes(weights, arguments, result.epoch, result.steps)
         if result.moments:

@@ -13,6 +13,7 @@ from neuronsweep.config import check_values, plain, run_config
 from neuronsweep.errors import Unwritable, UserError, mask, unwritable
 from neuronsweep.sweeps import goals, ledger, space_words
 from neuronsweep.sweeps.compose import Composer
+from neuronsweep.sweeps.dimensions import as_typed
 from neuronsweep.sweeps.launch import check_job, stopped
 
 # Trials asked for at once where they are trained together, alone, and by each of several workers.
@@ -134,7 +135,11 @@ class Search:
         assert isinstance(guesses, list)
         if not all(isinstance(guess, dict) for guess in guesses):
             raise UserError("hydra.sweeper.enqueue is not allowed: it is a list of {key: value, ...}")
-        return [record.flatten(guess) for guess in guesses]
+        # a list is one of a choice's values as it is typed
+        return [
+            {key: as_typed(value) if isinstance(value, list) else value for key, value in record.flatten(guess).items()}
+            for guess in guesses
+        ]
 
     @property
     def total(self) -> int:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from neuronsweep import console, record
 from neuronsweep.config import plain, run_config
-from neuronsweep.data.build import build_dataset
+from neuronsweep.data.build import build_dataset, check_dataset
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.errors import UserError
 from neuronsweep.models.checkpoint import readable
@@ -138,6 +138,7 @@ class Sweep:
             try:
                 if key not in datasets:
                     datasets[key] = build_dataset(config["data"])
+                check_dataset(config, datasets[key])
             except UserError as error:
                 self._end(overrides, Ended(number, None, str(error), diverged=True))
                 continue
