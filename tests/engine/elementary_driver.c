@@ -15,12 +15,11 @@ OVER_ARRAY(sigmoid)
 OVER_ARRAY(error_function)
 OVER_ARRAY(square_root)
 
-void error_function_and_gaussian_array(const real *x, real *erf, real *gaussian, long count) {
+void normal_distribution_array(const real *x, real *density, real *below, long count) {
     for (long i = 0; i < count; i += LANES) {
-        vreal e, g;
-        error_function_and_gaussian(load(x + i), &e, &g);
-        store(erf + i, e);
-        store(gaussian + i, g);
+        vreal part;
+        store(density + i, normal_distribution(load(x + i), &part));
+        store(below + i, part);
     }
 }
 

@@ -1,6 +1,7 @@
-// exp, expm1, log, log1p, tanh, sigmoid and erf of vectors, with the same bits on every machine.
+// exp, expm1, log, log1p, tanh, sigmoid, erf and the normal distribution, of vectors, with the same bits on every
+// machine.
 //
-// Every function is a polynomial or a quotient of two after an exact change of the argument, in the order written here;
+// Every function is polynomials and at most one division after a change of the argument, in the order written here;
 // lanes take no branches. What is NaN is only ever NaN: its bits are never used as a number.
 #ifndef NEURONSWEEP_ELEMENTARY_H
 #define NEURONSWEEP_ELEMENTARY_H
@@ -9,78 +10,70 @@
 #include "vector.h"
 
 #if REAL_BITS == 32
+#define EITHER(for_float, for_double) ((real)(for_float))
 enum { MANTISSA_BITS = 23, EXPONENT_BIAS = 127 };
-#define LN2_HIGH ((real)0x1.63p-1)
-#define LN2_LOW ((real)-0x1.bd0106p-13)
-#define LOG2_E ((real)0x1.715476p+0)
-#define ROUND ((real)0x1.8p23)
-#define SMALLEST_NORMAL ((real)0x1p-126)
 #define ROOT_OF_HALF_BITS 0x3f3504f3
 #else
+#define EITHER(for_float, for_double) ((real)(for_double))
 enum { MANTISSA_BITS = 52, EXPONENT_BIAS = 1023 };
-#define LN2_HIGH LN2_HIGH_64
-#define LN2_LOW LN2_LOW_64
-#define LOG2_E LOG2_E_64
-#define ROUND ROUND_64
-#define SMALLEST_NORMAL 0x1p-1022
 #define ROOT_OF_HALF_BITS 0x3fe6a09e667f3bcd
 #endif
-#define INFINITE ((real)INFINITY)
+#define LN2 EITHER(0x1.62e430p-1, 0x1.62e42fefa39efp-1)
+#define LN2_HIGH EITHER(0x1.63p-1, LN2_HIGH_64) // ends in zero bits: its product with an exponent is exact
+#define LN2_LOW EITHER(-0x1.bd0106p-13, LN2_LOW_64)
+#define LOG2_E EITHER(0x1.715476p+0, LOG2_E_64)
+// added and taken away again it rounds to an integer, and leaves that integer in the lowest bits in between
+#define ROUND EITHER(0x1.8p23, 0x1.8p52)
 
-// (exp(r) - 1 - r) / r^2 for |r| <= ln(2)/2
-INLINE vreal exponential_tail(vreal r) {
-#if REAL_BITS == 32
-    return (real)0x1.fffffep-2 +
-           r * ((real)0x1.5554aap-3 + r * ((real)0x1.55579cp-5 + r * ((real)0x1.122c2cp-7 + r * (real)0x1.6ab6b0p-10)));
-#else
-    return EXPONENTIAL_TAIL_64(r);
-#endif
+// 2^n, and 2^-n, for the integer n in the lowest bits of `whole`, which is n + ROUND: from the smallest normal power to
+// the largest, and 0 for the exponent below
+INLINE vreal power_of_two(vreal whole) {
+    return (vreal)(((vuint)whole + (unsigned_integer)EXPONENT_BIAS) << MANTISSA_BITS);
+}
+INLINE vreal inverse_power_of_two(vreal whole) {
+    return (vreal)(((unsigned_integer)EXPONENT_BIAS - (vuint)whole) << MANTISSA_BITS);
 }
 
-// (log((1 + s) / (1 - s)) - 2 s) / s^3 in z = s^2 for |s| <= (sqrt(2) - 1) / (sqrt(2) + 1)
-INLINE vreal logarithm_tail(vreal z) {
-#if REAL_BITS == 32
-    return (real)0x1.55557ap-1 + z * ((real)0x1.995ec2p-2 + z * (real)0x1.31e404p-2);
-#else
-    return LOGARITHM_TAIL_64(z);
-#endif
-}
-
-// x = n ln(2) + r with |r| <= ln(2)/2: returns r; n as an integer in the lowest bits of *whole
-INLINE vreal reduced(vreal x, vuint *whole) {
-    vreal shifted = x * LOG2_E + ROUND, n = shifted - ROUND;
-    *whole = (vuint)shifted;
+// r where x = n ln(2) + r and |r| <= ln(2)/2, as exactly as the type allows; n + ROUND is left in *whole
+INLINE vreal reduced(vreal x, vreal *whole) {
+    *whole = x * LOG2_E + ROUND;
+    vreal n = *whole - ROUND;
     return (x - n * LN2_HIGH) - n * LN2_LOW;
 }
 
-// 2^(n + offset) for the integer n in the lowest bits of whole; 0 where n + offset is the smallest exponent less one
-INLINE vreal power_of_two(vuint whole, int offset) {
-    return (vreal)((whole + (unsigned_integer)(EXPONENT_BIAS + offset)) << MANTISSA_BITS);
+// exp(r) - 1 for |r| <= ln(2)/2
+INLINE vreal reduced_exponential_minus_one(vreal r) {
+#if REAL_BITS == 32
+    vreal tail = HORNER5(r, 0x1.fffffep-2f, 0x1.5554aap-3f, 0x1.55579cp-5f, 0x1.122c9ap-7f, 0x1.6ab400p-10f);
+#else
+    vreal tail = EXPONENTIAL_TAIL_64(r);
+#endif
+    return r + (r * r) * tail;
 }
 
 // exp(x). Results below 1.5 times the smallest normal number are 0.
 INLINE vreal exponential(vreal x) {
-    const real lowest = REAL_BITS == 32 ? (real)-87.5 : (real)-708.5, highest = REAL_BITS == 32 ? (real)89 : (real)710;
-    vuint whole;
-    vreal r = reduced(at_most(at_least(x, lowest), highest), &whole);
-    vreal p = (real)1 + (r + (r * r) * exponential_tail(r));
+    vreal whole, r = reduced(at_most(at_least(x, EITHER(-87.5, -708.5)), EITHER(89, 710)), &whole);
     // half the power: the largest power of two that exp has is no number yet
-    return (p * power_of_two(whole, -1)) * (real)2;
+    return ((reduced_exponential_minus_one(r) + (real)1) * power_of_two(whole - (real)1)) * (real)2;
 }
 
 // exp(x) - 1
 INLINE vreal exponential_minus_one(vreal x) {
-    const real lowest = REAL_BITS == 32 ? (real)-25 : (real)-50, highest = REAL_BITS == 32 ? (real)89 : (real)710;
-    vuint whole;
-    vreal r = reduced(at_most(at_least(x, lowest), highest), &whole);
-    vreal p = r + (r * r) * exponential_tail(r), half = power_of_two(whole, -1);
-    return with_sign_of((half * p + (half - (real)0.5)) * (real)2, x);
+    vreal whole, r = reduced(at_most(at_least(x, EITHER(-25, -50)), EITHER(89, 710)), &whole);
+    vreal half = power_of_two(whole - (real)1);
+    return with_sign_of((half * reduced_exponential_minus_one(r) + (half - (real)0.5)) * (real)2, x);
 }
 
-// log(f + 1) + n ln(2)
+// log(1 + f) + n ln(2) for 1 + f between sqrt(1/2) and sqrt(2)
 INLINE vreal logarithm_of_parts(vreal f, vreal n) {
     vreal s = f / (f + (real)2), z = s * s, half_square = ((real)0.5 * f) * f;
-    return n * LN2_HIGH - ((half_square - (s * (half_square + z * logarithm_tail(z)) + n * LN2_LOW)) - f);
+#if REAL_BITS == 32
+    vreal tail = HORNER3(z, 0x1.55557ap-1f, 0x1.995ec2p-2f, 0x1.31e404p-2f);
+#else
+    vreal tail = LOGARITHM_TAIL_64(z);
+#endif
+    return n * LN2_HIGH - ((half_square - (s * (half_square + z * tail) + n * LN2_LOW)) - f);
 }
 
 // the number n with x = 2^n m and m between sqrt(1/2) and sqrt(2), for normal positive x
@@ -89,120 +82,122 @@ INLINE vint binary_exponent(vreal x) {
     return (vint)((from_root + ((unsigned_integer)EXPONENT_BIAS << MANTISSA_BITS)) >> MANTISSA_BITS) - EXPONENT_BIAS;
 }
 
-// an integer of less than MANTISSA_BITS bits as a number
-INLINE vreal as_real(vint n) {
-    vreal shifted = {0};
-    shifted = shifted + ROUND;
-    return (vreal)((vint)shifted + n) - ROUND;
+// an exponent as a real number
+INLINE vreal as_real(vint exponent) { return (vreal)((vint)splat(ROUND) + exponent) - ROUND; }
+
+// y where x is positive and finite; what log is at 0 (-inf), below (NaN), at inf and NaN elsewhere
+INLINE vreal where_logarithm_is_finite(vreal x, vreal y) {
+    vreal zero = {0};
+    y = choose(x < splat((real)INFINITY), y, x);
+    return choose(x > zero, y, choose(x == zero, splat((real)-INFINITY), splat((real)NAN)));
 }
 
 // log(x)
 INLINE vreal logarithm(vreal x) {
-    const real larger = REAL_BITS == 32 ? (real)0x1p25 : (real)0x1p54;
-    const real added = REAL_BITS == 32 ? (real)25 : (real)54;
-    vreal zero = {0};
-    vint denormal = x < splat(SMALLEST_NORMAL);
+    const real larger = EITHER(0x1p25, 0x1p54), steps = EITHER(25, 54);
+    vint denormal = x < splat(EITHER(0x1p-126, 0x1p-1022));
     vreal normal = choose(denormal, x * larger, x);
     vint exponent = binary_exponent(normal);
     vreal m = (vreal)((vuint)normal - ((vuint)exponent << MANTISSA_BITS));
-    vreal n = as_real(exponent) - keep_where(denormal, splat(added));
-    vreal y = logarithm_of_parts(m - (real)1, n);
-    y = choose(x < splat(INFINITE), y, x);
-    return choose(x > zero, y, choose(x == zero, splat(-INFINITE), splat((real)NAN)));
+    vreal y = logarithm_of_parts(m - (real)1, as_real(exponent) - keep_where(denormal, splat(steps)));
+    return where_logarithm_is_finite(x, y);
 }
 
 // log(1 + x)
 INLINE vreal logarithm_of_one_plus(vreal x) {
-    const real large = REAL_BITS == 32 ? (real)0x1p60 : (real)0x1p100;
-    const real smaller = REAL_BITS == 32 ? (real)0x1p-20 : (real)0x1p-40;
-    const real taken = REAL_BITS == 32 ? (real)20 : (real)40;
-    vreal zero = {0};
-    // from here on 2^-n is a normal number
-    vint huge = x > zero + large;
-    vreal u = choose(huge, x * smaller, x);
+    const real smaller = EITHER(0x1p-20, 0x1p-40), steps = EITHER(20, 40);
+    vint huge = x > splat(EITHER(0x1p60, 0x1p100));
+    vreal u = choose(huge, x * smaller, x); // so that 2^-n is a normal number
     vint exponent = binary_exponent(u + (real)1);
-    // 2^-n (1 + u) - 1: neither product nor difference is rounded where the result is small
     vreal scale = (vreal)((vuint)(EXPONENT_BIAS - exponent) << MANTISSA_BITS);
+    // 2^-n (1 + u) - 1, without the rounding of 1 + u: exact where n is 0, and where the two parts nearly cancel
     vreal f = u * scale + (scale - (real)1);
-    vreal y = logarithm_of_parts(f, as_real(exponent) + keep_where(huge, splat(taken)));
-    y = with_sign_of(y, x);
-    y = choose(x < splat(INFINITE), y, x);
-    return choose(x > splat((real)-1), y, choose(x == splat((real)-1), splat(-INFINITE), splat((real)NAN)));
+    vreal y = logarithm_of_parts(f, as_real(exponent) + keep_where(huge, splat(steps)));
+    return where_logarithm_is_finite(x + (real)1, with_sign_of(y, x));
 }
 
 // tanh(x)
+//
+// With |x| = n ln(2)/2 + s and e = exp(-2 |x|) = 2^-n (1 - t) / (1 + t), where t = tanh(s),
+// (1 - e) / (1 + e) = ((1 - 2^-n) + t (1 + 2^-n)) / ((1 + 2^-n) + t (1 - 2^-n)).
 INLINE vreal hyperbolic_tangent(vreal x) {
-    const real lowest = REAL_BITS == 32 ? (real)-25 : (real)-50;
-    vuint whole;
-    vreal r = reduced(at_least(absolute(x) * (real)-2, lowest), &whole);
-    vreal p = r + (r * r) * exponential_tail(r), power = power_of_two(whole, 0);
-    vreal e = power * p + (power - (real)1);
-    return with_sign_of(e / (e + (real)2), x);
+    vreal size = at_most(absolute(x), EITHER(10, 20));
+    vreal whole = size * ((real)2 * LOG2_E) + ROUND, n = whole - ROUND;
+    vreal s = size - n * ((real)0.5 * LN2), u = s * s;
+#if REAL_BITS == 32
+    vreal tail = HORNER2(u, -0x1.554fecp-2f, 0x1.0c8048p-3f);
+#else
+    vreal tail = HORNER6(u, -0x1.55555555554bbp-2, 0x1.11111110e04e9p-3, -0x1.ba1ba115e90eap-5, 0x1.664ec94f409f4p-6,
+                         -0x1.223c4eacdc280p-7, 0x1.c37c5f4c32fdep-9);
+#endif
+    vreal t = s + (s * u) * tail, power = inverse_power_of_two(whole);
+    vreal less = (real)1 - power, more = (real)1 + power;
+    return with_sign_of((less + t * more) / (more + t * less), x);
 }
 
 // 1 / (1 + exp(-x))
+//
+// With x = n ln(2) + r and t = tanh(r / 2), exp(x) = 2^n (1 + t) / (1 - t). Everything is multiplied by 27/32, so that
+// 1 + t and 1 - t are below 1, where they are rounded less.
 INLINE vreal sigmoid(vreal x) {
-    const real lowest = REAL_BITS == 32 ? (real)-40 : (real)-80, highest = REAL_BITS == 32 ? (real)89 : (real)710;
-    vuint whole;
-    vreal r = reduced(at_most(at_least(-x, lowest), highest), &whole);
-    vreal p = (real)1 + (r + (r * r) * exponential_tail(r));
-    return (real)1 / (p * power_of_two(whole, 0) + (real)1);
+    vreal whole, r = reduced(at_most(at_least(x, EITHER(-88, -709)), EITHER(30, 60)), &whole), v = r * r;
+#if REAL_BITS == 32
+    vreal t = r * HORNER3(v, 0x1.affffcp-2f, -0x1.1ff71ap-5f, 0x1.c34372p-9f);
+#else
+    vreal t = r * HORNER7(v, 0x1.bp-2, -0x1.1ffffffffff08p-5, 0x1.cccccccc4e4f5p-9, -0x1.75074fbc3f24cp-12,
+                          0x1.2e5263ed1a164p-15, -0x1.e9bc1a92923fdp-19, 0x1.7c22f16678658p-22);
+#endif
+    vreal above = ((real)0.84375 + t) * power_of_two(whole), below = (real)0.84375 - t;
+    return above / (above + below);
+}
+
+// the standard normal distribution at |x|: its density, and *tail, the part of it that lies beyond
+//
+// The density is 2^z / sqrt(2 pi) with z = -x^2 log2(e) / 2; the tail is the density times Mills' ratio, a quotient of
+// polynomials of |x|.
+INLINE vreal normal_density_and_tail(vreal size, vreal *tail) {
+    vreal z = (size * size) * ((real)-0.5 * LOG2_E), whole = z + ROUND, r = z - (whole - ROUND);
+#if REAL_BITS == 32
+    vreal p = HORNER7(r, 0x1.988454p-2f, 0x1.1b298ep-2f, 0x1.888b04p-4f, 0x1.6ac9e8p-6f, 0x1.f809cep-9f,
+                      0x1.17f66cp-11f, 0x1.4d5ebcp-15f);
+    vreal above = HORNER4(size, 0x1.40d931f50a863p+0f, 0x1.89cb9bf15d29ep-1f, 0x1.d12550d77eb32p-3f,
+                          0x1.b9441cb8bf88ep-6f);
+    vreal below = HORNER5(size, 1.0f, 0x1.695c29fb17060p+0f, 0x1.9d6e826fe025ep-1f, 0x1.ceb61ad25c8d2p-3f,
+                          0x1.ba3a5e0cdf63ep-6f);
+#else
+    vreal p = HORNER11(r, 0x1.9884533d43651p-2, 0x1.1b298eb9c6d8ep-2, 0x1.888bdd65b4504p-4, 0x1.6aca3425ee429p-6,
+                       0x1.f6eefc21ff002p-9, 0x1.16e2b4c8a961ep-11, 0x1.01beb7921dc2cp-14, 0x1.985a4bd362013p-18,
+                       0x1.1b0d903078ffap-21, 0x1.5dd818f9dd5a6p-25, 0x1.823736b421074p-29);
+    vreal above = HORNER8(size, 0x1.40d931ff62706p+0, 0x1.70106f06f7a1fp+0, 0x1.a836049c3819bp-1, 0x1.2d1c9da4f9723p-2,
+                          0x1.1805ff5976db2p-4, 0x1.52bf936107ef8p-7, 0x1.ed6f4ddf8b390p-11, 0x1.4f77c9129706fp-15);
+    vreal below = HORNER9(size, 1.0, 0x1.f1ee622b833adp+0, 0x1.b686fdec4daedp+0, 0x1.ca27da6ff5028p-1,
+                          0x1.37a281a218c57p-2, 0x1.1bdf598296d27p-4, 0x1.540fbb7a0fbe3p-7, 0x1.ed6ee611b822fp-11,
+                          0x1.4f77e6ca7dd1cp-15);
+#endif
+    vreal density = p * power_of_two(whole);
+    *tail = (density * above) / below;
+    return density;
+}
+
+// the standard normal distribution: *below, the part of it below x, and its density at x, which is returned
+INLINE vreal normal_distribution(vreal x, vreal *below) {
+    vreal zero = {0}, tail, density = normal_density_and_tail(at_most(absolute(x), EITHER(13.27, 37.66)), &tail);
+    *below = choose(x < zero, tail, (real)1 - tail);
+    return density;
 }
 
 // erf(x)
 INLINE vreal error_function(vreal x) {
+    vreal u = x * x, size = absolute(x), tail;
+    normal_density_and_tail(at_most(size * EITHER(0x1.6a09e6p+0, 0x1.6a09e667f3bcdp+0), EITHER(6, 9)), &tail);
 #if REAL_BITS == 32
-    vreal c = at_most(at_least(x, (real)-3.93), (real)3.93), u = c * c;
-    vreal p = u * (real)2.041833697119286984e-6;
-    p = u * (p + (real)2.848089062673280247e-4);
-    p = u * (p + (real)3.779909180407210258e-3);
-    p = u * (p + (real)0.0527912323361323512);
-    p = u * (p + (real)0.1907917142755232957);
-    p = p + (real)1.128379145379767134;
-    vreal q = u * (real)3.800265224806394187e-5;
-    q = u * (q + (real)1.165272477881240231e-3);
-    q = u * (q + (real)0.01499805873509392686);
-    q = u * (q + (real)0.1142606898174907504);
-    q = u * (q + (real)0.5024174742199795489);
-    q = q + (real)1;
-    return (c * p) / q;
+    vreal p = HORNER5(u, 0x1.06eba0p-3f, -0x1.81253ap-2f, 0x1.cd87f6p-4f, -0x1.a6ba6ep-6f, 0x1.7043f2p-9f);
 #else
-    vreal c = at_most(at_least(x, -5.93), 5.93), u = c * c;
-    vreal p = u * 0x1.5da19da6ac5cap-54;
-    p = u * (p + 0x1.959e3b6e4db09p-45);
-    p = u * (p + 0x1.5c69b591f61a3p-38);
-    p = u * (p + 0x1.e7fdacd51af6dp-33);
-    p = u * (p + 0x1.1595cb02e64ddp-27);
-    p = u * (p + 0x1.9dd61a1294abdp-23);
-    p = u * (p + 0x1.1dda779732679p-18);
-    p = u * (p + 0x1.fe4fab3a769d1p-15);
-    p = u * (p + 0x1.d2ccaa11dafefp-11);
-    p = u * (p + 0x1.d21ad71e6c856p-8);
-    p = u * (p + 0x1.1253ec998ca36p-4);
-    p = u * (p + 0x1.c8a8802c4571cp-3);
-    p = p + 0x1.20dd750429b6dp+0;
-    vreal q = u * 0x1.3a27894385209p-60;
-    q = u * (q + 0x1.5ab7af9d1aa4bp-49);
-    q = u * (q + 0x1.3a095c2da7bc6p-41);
-    q = u * (q + 0x1.31f63199f7b07p-35);
-    q = u * (q + 0x1.7e9fdea30a1bbp-30);
-    q = u * (q + 0x1.5f03299a0b48ap-25);
-    q = u * (q + 0x1.f2f6a014bf29bp-21);
-    q = u * (q + 0x1.1872cbf72a8d7p-16);
-    q = u * (q + 0x1.f3948fa25024cp-13);
-    q = u * (q + 0x1.5c052069c85e3p-9);
-    q = u * (q + 0x1.700a8f0f8ba3cp-6);
-    q = u * (q + 0x1.1736ffe840419p-3);
-    q = u * (q + 0x1.0fd7a54dc60f5p-1);
-    q = q + 0x1.0000000000000p+0;
-    return (c * p) / q;
+    vreal p = HORNER9(u, 0x1.06eba8214db69p-3, -0x1.812746b03794ap-2, 0x1.ce2f21a034712p-4, -0x1.b82ce30a7ec9ep-6,
+                      0x1.565bcacb47e7cp-8, -0x1.c02cfd26e84cbp-11, 0x1.f9814d2cfc165p-14, -0x1.f12c6694c2a7cp-17,
+                      0x1.836887a826027p-20);
 #endif
-}
-
-// erf(x) and exp(-x^2)
-INLINE void error_function_and_gaussian(vreal x, vreal *erf, vreal *gaussian) {
-    *erf = error_function(x);
-    *gaussian = exponential(-(x * x));
+    return choose(size < splat((real)0.5), x + x * p, with_sign_of((real)1 - (tail + tail), x));
 }
 
 #endif

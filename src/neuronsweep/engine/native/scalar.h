@@ -28,25 +28,28 @@ static inline double double_of_bits(uint64_t bits) {
 // added and taken away again it rounds to an integer (to even), and leaves that integer in the lowest bits in between
 #define ROUND_64 0x1.8p52
 
+// polynomials of 2 to 11 coefficients, that of the lowest power first
+#define HORNER2(x, c, last) ((c) + (x) * (last))
+#define HORNER3(x, c, ...) ((c) + (x) * HORNER2(x, __VA_ARGS__))
+#define HORNER4(x, c, ...) ((c) + (x) * HORNER3(x, __VA_ARGS__))
+#define HORNER5(x, c, ...) ((c) + (x) * HORNER4(x, __VA_ARGS__))
+#define HORNER6(x, c, ...) ((c) + (x) * HORNER5(x, __VA_ARGS__))
+#define HORNER7(x, c, ...) ((c) + (x) * HORNER6(x, __VA_ARGS__))
+#define HORNER8(x, c, ...) ((c) + (x) * HORNER7(x, __VA_ARGS__))
+#define HORNER9(x, c, ...) ((c) + (x) * HORNER8(x, __VA_ARGS__))
+#define HORNER10(x, c, ...) ((c) + (x) * HORNER9(x, __VA_ARGS__))
+#define HORNER11(x, c, ...) ((c) + (x) * HORNER10(x, __VA_ARGS__))
+
 // (exp(r) - 1 - r) / r^2 for |r| <= ln(2)/2
 #define EXPONENTIAL_TAIL_64(r)                                                                                         \
-    (0x1.0000000000005p-1 +                                                                                            \
-     (r) * (0x1.55555555554e2p-3 +                                                                                     \
-            (r) * (0x1.5555555551e0dp-5 +                                                                              \
-                   (r) * (0x1.11111110f1ec9p-7 +                                                                       \
-                          (r) * (0x1.6c16c18124248p-10 +                                                               \
-                                 (r) * (0x1.a01a035f60c95p-13 +                                                        \
-                                        (r) * (0x1.a0199e32e4849p-16 +                                                 \
-                                               (r) * (0x1.71d83625498ddp-19 +                                          \
-                                                      (r) * (0x1.28ac99b280c85p-22 + (r)*0x1.bb257541af256p-26)))))))))
+    HORNER11(r, 0.5, 0x1.5555555555559p-3, 0x1.5555555555558p-5, 0x1.111111110f706p-7, 0x1.6c16c16c171dfp-10,          \
+             0x1.a01a01afa5fd0p-13, 0x1.a01a019b71ce6p-16, 0x1.71ddf90ce3296p-19, 0x1.27e4fd88c80cep-22,               \
+             0x1.af5d6fe47d7cap-26, 0x1.1f34110cdc166p-29)
 
-// (log((1 + s) / (1 - s)) - 2 s) / s^3 in z = s^2 for |s| <= (sqrt(2) - 1) / (sqrt(2) + 1)
+// (log((1 + s) / (1 - s)) - 2 s) / s^3 as a polynomial of z = s^2, for |s| <= (sqrt(2) - 1) / (sqrt(2) + 1)
 #define LOGARITHM_TAIL_64(z)                                                                                           \
-    (0x1.5555555555593p-1 +                                                                                            \
-     (z) * (0x1.999999997f970p-2 +                                                                                     \
-            (z) * (0x1.2492494236953p-2 +                                                                              \
-                   (z) * (0x1.c71c51caea4f7p-3 +                                                                       \
-                          (z) * (0x1.74664ccfd6f62p-3 + (z) * (0x1.39a03a42eed1ep-3 + (z)*0x1.2f15760914f16p-3))))))
+    HORNER7(z, 0x1.5555555555593p-1, 0x1.999999997f970p-2, 0x1.2492494236953p-2, 0x1.c71c51caea4f7p-3,                 \
+            0x1.74664ccfd6f62p-3, 0x1.39a03a42eed1ep-3, 0x1.2f15760914f16p-3)
 
 // exp(x)
 static inline double natural_exponential(double x) {
@@ -100,10 +103,12 @@ static inline double cosine(double x) {
     int64_t quadrant = (int64_t)n & 3;
     double y;
     if (quadrant & 1) {
-        double tail = -0x1.5555555555549p-3 + z * (0x1.111111110f8a6p-7 + z * (-0x1.a01a019c161d5p-13 + z * (0x1.71de357b1fe7dp-19 + z * (-0x1.ae5e68a2b9cebp-26 + z * 0x1.5d93a5acfd57cp-33))));
+        double tail = HORNER6(z, -0x1.5555555555549p-3, 0x1.111111110f8a6p-7, -0x1.a01a019c161d5p-13,
+                              0x1.71de357b1fe7dp-19, -0x1.ae5e68a2b9cebp-26, 0x1.5d93a5acfd57cp-33);
         y = r + (low + (z * r) * tail);
     } else {
-        double tail = 0x1.555555555554cp-5 + z * (-0x1.6c16c16c15177p-10 + z * (0x1.a01a019cb1590p-16 + z * (-0x1.27e4f809c52adp-22 + z * (0x1.1ee9ebdb4b1c4p-29 + z * -0x1.8fae9be8838d4p-37))));
+        double tail = HORNER6(z, 0x1.555555555554cp-5, -0x1.6c16c16c15177p-10, 0x1.a01a019cb1590p-16,
+                              -0x1.27e4f809c52adp-22, 0x1.1ee9ebdb4b1c4p-29, -0x1.8fae9be8838d4p-37);
         double half = 0.5 * z, one = 1.0 - half;
         y = one + (((1.0 - one) - half) + ((z * z) * tail - r * low));
     }
