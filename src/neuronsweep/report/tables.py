@@ -11,6 +11,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from neuronsweep import console
+from neuronsweep.report.answer import lost
 from neuronsweep.report.read import Sweep, read
 from neuronsweep.sweeps import ledger
 
@@ -46,6 +47,8 @@ def _print_ranking(sweep: Sweep) -> None:
         console.table("rank", columns, lines, needed=[sweep.metric])
         if len(those) > SHOWN:
             console.say(f"... and {len(those) - SHOWN} more in {ledger.RESULTS}")
+    for sentence in lost(sweep):
+        console.say(sentence)
 
 
 def _print_search(found: Mapping[str, Any], keys: Sequence[str]) -> None:
