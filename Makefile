@@ -26,7 +26,7 @@ test: env  ## all tests
 check: env  ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy src scripts train.py
+	$(BIN)/mypy src scripts train.py benchmarks
 
 format: env
 	$(BIN)/ruff format .

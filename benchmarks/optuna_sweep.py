@@ -1,6 +1,7 @@
 """A search by Optuna as a command, against study.optimize over a bare loop and against the basic launcher.
 
 python benchmarks/optuna_sweep.py [--seeds 5]
+python benchmarks/optuna_sweep.py --quick    # that it works, in seconds: 8 trials of 2 epochs
 
 256 TPE trials in batches of 64 on moons, batch 32, 200 epochs. The basic launcher trains 16 of them, and its time is
 scaled. Then what asking and telling cost when nothing is trained, and hyperband against the same search without a
@@ -26,8 +27,10 @@ from neuronsweep.sweeps.space import Space
 from neuronsweep.sweeps.storage import open_storage
 
 ROOT = Path(__file__).resolve().parents[1]
-TRIALS, BATCH, EPOCHS = 256, 64, 200
-WORDS = ("sweep=optuna", "data=moons", "batch_size=32", f"epochs={EPOCHS}", "logger=none", "~hydra.callbacks.report")
+# Trials, how many of them at once and for the basic launcher, epochs.
+WHOLE = (256, 64, (2, 18), 200)
+QUICK = (8, 4, (1, 2), 2)
+WORDS = ("sweep=optuna", "data=moons", "batch_size=32", "logger=none", "~hydra.callbacks.report")
 
 # The same search as anybody would write it.
 PLAIN = """
@@ -74,7 +77,7 @@ def search(*words: str) -> tuple[float, Path, tempfile.TemporaryDirectory]:
     return time.perf_counter() - start, directory, keep
 
 
-def asked() -> float:
+def asked(trials: int, batch: int) -> float:
     """Seconds of a search that trains nothing, whose outcome is the learning rate: sampling and storage."""
     space = Space(
         (
@@ -91,9 +94,9 @@ def asked() -> float:
     with tempfile.TemporaryDirectory() as directory:
         start = time.perf_counter()
         search = study.begin(
-            open_storage(f"{directory}/{ledger.JOURNAL}"), "sweep", TRIALS, {}, False, ["minimize"], ()
+            open_storage(f"{directory}/{ledger.JOURNAL}"), "sweep", trials, {}, False, ["minimize"], ()
         )
-        while numbers := search.claim(BATCH):
+        while numbers := search.claim(batch):
             params = {number: search.suggest(number, sampling(number), space.suggest) for number in numbers}
             for number in numbers:
                 search.tell(number, study.Outcome(TrialState.COMPLETE, [params[number]["optimizer.lr"]]))
@@ -110,34 +113,40 @@ def found(directory: Path) -> tuple[float, int]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=5)
-    seeds = parser.parse_args().seeds
+    parser.add_argument("--quick", action="store_true", help="8 trials of 2 epochs, one seed, to see that it works")
+    given = parser.parse_args()
+    trials, batch, (few, more), epochs = QUICK if given.quick else WHOLE
+    seeds = 1 if given.quick else given.seeds
+    length = (f"epochs={epochs}", f"log_points={min(100, epochs)}")
     rows = []
 
-    ours, _, keep = search(f"hydra.sweeper.n_trials={TRIALS}", f"hydra.sweeper.batch={BATCH}")
+    whole = (*length, f"hydra.sweeper.n_trials={trials}", f"hydra.sweeper.batch={batch}")
+    ours, _, keep = search(*whole)
     keep.cleanup()
     with tempfile.TemporaryDirectory() as empty:
         start = time.perf_counter()
-        code = f"TRIALS, EPOCHS = {TRIALS}, {EPOCHS}\n{PLAIN}"
+        code = f"TRIALS, EPOCHS = {trials}, {epochs}\n{PLAIN}"
         subprocess.run([sys.executable, "-c", code], cwd=empty, check=True)
         plain = time.perf_counter() - start
-    few = [search("hydra/launcher=basic", f"hydra.sweeper.n_trials={n}")[0] for n in (2, 18)]
-    basic = few[0] + (few[1] - few[0]) / 16 * (TRIALS - 2)
-    rows.append(("256 trials | study.optimize, a bare loop each", ours, plain, f"{plain / ours:.1f}x", ">= 10x"))
-    rows.append(("256 trials | basic launcher, 16 scaled", ours, basic, f"{basic / ours:.0f}x", ">= 50x"))
-    asking = asked()
-    each = f"{asking / TRIALS * 1000:.1f} ms a trial"
+    by_basic = [search("hydra/launcher=basic", *length, f"hydra.sweeper.n_trials={n}")[0] for n in (few, more)]
+    basic = by_basic[0] + (by_basic[1] - by_basic[0]) / (more - few) * (trials - few)
+    rows.append((f"{trials} trials | study.optimize, a bare loop each", ours, plain, f"{plain / ours:.1f}x", ">= 10x"))
+    rows.append(
+        (f"{trials} trials | basic launcher, {more - few} scaled", ours, basic, f"{basic / ours:.0f}x", ">= 50x")
+    )
+    asking = asked(trials, batch)
+    each = f"{asking / trials * 1000:.1f} ms a trial"
     rows.append(("sampling and storage, nothing trained", asking, 0.0, each, "<= 10 ms"))
 
     shares, ratios = [], []
     for seed in range(seeds):
-        words = (f"hydra.sweeper.n_trials={TRIALS}", f"hydra.sweeper.batch={BATCH}", f"hydra.sweeper.seed={seed}")
         results = []
         for pruner in ("none", "hyperband"):
-            _, directory, keep = search(*words, f"hydra.sweeper.pruner={pruner}")
+            _, directory, keep = search(*whole, f"hydra.sweeper.seed={seed}", f"hydra.sweeper.pruner={pruner}")
             results.append(found(directory))
             keep.cleanup()
-        (best, epochs), (pruned_best, pruned_epochs) = results
-        shares.append(pruned_epochs / epochs)
+        (best, trained), (pruned_best, pruned_trained) = results
+        shares.append(pruned_trained / trained)
         ratios.append(pruned_best / best - 1)
     share, ratio = statistics.median(shares), statistics.median(ratios)
     rows.append((f"hyperband, median of {seeds} seeds: member-epochs", 0.0, 0.0, f"{share:.0%}", "<= 40%"))

@@ -1,6 +1,7 @@
 """How many workers may share one study in PostgreSQL: trials that take no time, by our own loop, from many processes.
 
 python benchmarks/postgres_workers.py [--workers 1 10 50 100 200] [--trials 2000] [--batch 8] [--storage URL]
+python benchmarks/postgres_workers.py --quick    # that it works, in seconds: 1 and 2 workers, 16 trials
 
 Every worker is a process with a connection of its own, as on another machine, but all of them and the server share the
 cores of this one. So it shows that nothing is lost or doubled, and what the server is asked; not how fast a server is.
@@ -18,7 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,7 +157,9 @@ def _trained(url: str, name: str, trials: int, batch: int, ready: Any) -> tuple[
     waits: list[float] = []
     values: dict[int, float] = {}
 
-    def train(jobs: Any, _: Any) -> None:
+    since = 0.0
+
+    def train(jobs: Mapping[int, Sequence[str]], pruning: Any) -> None:
         numbers.extend(jobs)
         values.update((number, (number * 7919 % 1009) / 1009) for number in jobs)
 
@@ -191,7 +194,12 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=8, help="trials a worker claims at once (hydra.sweeper.batch)")
     parser.add_argument("--storage", help="an Optuna URL; without one a server is started on this machine")
+    parser.add_argument("--quick", action="store_true", help="1 and 2 workers, 16 trials, to see that it works")
     given = parser.parse_args()
+    if given.quick:
+        given.workers, given.trials = [1, 2], 16
+    if not (given.storage or PROGRAMS):
+        parser.error("PostgreSQL is not installed: apt-get install postgresql, or give --storage")
     print("workers  trials/s  ms a trial: median, 95%  processor ms a trial  lost  doubled", flush=True)
 
     def measure(url: str) -> None:

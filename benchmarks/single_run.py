@@ -1,12 +1,14 @@
 """What Lightning costs: a run through fit() against a bare PyTorch loop of the same work, in turn in one process.
 
 python benchmarks/single_run.py
+python benchmarks/single_run.py --quick    # that it works, in seconds
 
 Both train 8 hidden ReLU units on moons for 1000 epochs with Adam, the same batches from the same initial weights.
 The run through fit() also computes the metrics of all splits at 100 log points, writes TensorBoard scalars and
 checkpoints and keeps the history; imports and fit.png are left out on both sides.
 """
 
+import argparse
 import statistics
 import tempfile
 import time
@@ -29,8 +31,6 @@ from neuronsweep.models.mlp import MLP
 from neuronsweep.sweeps import ledger
 from neuronsweep.training import fit
 
-REPEATS = 5
-
 
 def bare(cfg: DictConfig, dataset: Dataset) -> tuple[float, MLP]:
     """Seconds of a loop anybody would write, and its network."""
@@ -49,7 +49,7 @@ def lightning(cfg: DictConfig, dataset: Dataset) -> tuple[float, MLP]:
     """Seconds of the same work through fit(), and its network."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        ledger.start(directory, "lightning", "benchmark")
+        ledger.begin(directory, "lightning", "benchmark", {}, "")
         module = build_module(cfg, dataset)
         data = TensorDataModule(dataset, cfg.batch_size, cfg.epochs, cfg.log_points, cfg.seed)
         log_point = LogPoint(cfg.objective.metric, cfg.objective.mode)
@@ -61,16 +61,20 @@ def lightning(cfg: DictConfig, dataset: Dataset) -> tuple[float, MLP]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true", help="10 epochs, each once")
+    epochs, repeats = (10, 1) if parser.parse_args().quick else (1000, 5)
     torch.set_num_threads(1)
     register()
     conf = Path(__file__).resolve().parents[1] / "conf"
     rows = []
     for batch_size in ("full", "32"):
         with initialize_config_dir(str(conf), version_base="1.3"):
-            cfg = compose("train", ["data=moons", "epochs=1000", "optimizer.lr=0.05", f"batch_size={batch_size}"])
+            words = ["data=moons", f"epochs={epochs}", "optimizer.lr=0.05", f"batch_size={batch_size}"]
+            cfg = compose("train", [*words, f"log_points={min(100, epochs)}"])
         dataset = build_dataset(cfg.data)
         lightning(cfg, dataset)  # the first Trainer of a process imports more
-        pairs = [(bare(cfg, dataset), lightning(cfg, dataset)) for _ in range(REPEATS)]
+        pairs = [(bare(cfg, dataset), lightning(cfg, dataset)) for _ in range(repeats)]
         (_, plain), (_, trained) = pairs[0]
         same = all(torch.equal(a, b) for a, b in zip(plain.parameters(), trained.parameters(), strict=True))
         loop, run = (statistics.median(pair[side][0] for pair in pairs) for side in (0, 1))

@@ -70,10 +70,10 @@ def replay(run: Path, tolerance: float) -> bool:
         return True
     print(f"DIFFERS  {run}")
     rows = [(d.what, d.was, d.now, "" if d.largest == float("inf") else f"{d.largest:.2g}") for d in differences]
-    console.table("what", ["was", "is", "largest difference"], rows)
+    console.table("what", ["was", "is", "largest difference"], rows, needed=["was", "is"])
     around = surroundings(ledger.read_json(run / ledger.RECORD))
     if around:
-        console.table("environment", ["was", "is"], [(d.what, d.was, d.now) for d in around])
+        console.table("environment", ["was", "is"], [(d.what, d.was, d.now) for d in around], needed=["was", "is"])
     else:
         print("code and environment are the recorded ones")
     return False

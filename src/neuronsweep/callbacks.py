@@ -192,7 +192,9 @@ class Bar(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         epoch, row = self.log_point.history[-1]
-        losses = [f"{name} {value:.4g}" for name, value in row.items() if name.endswith("/loss")]
+        objective = self.log_point.metric
+        names = sorted((name for name in row if name.endswith("/loss") or name == objective), key=objective.__ne__)
+        losses = [f"{name} {console.number(row[name])}" for name in names]
         self.bar.advance_to(epoch, "  ".join(losses))
 
     def teardown(self, trainer: Trainer, pl_module: Any, stage: str) -> None:

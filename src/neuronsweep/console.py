@@ -1,36 +1,55 @@
-"""What a run shows on the terminal: the network, a live bar, the metrics."""
+"""What a run shows on the terminal: the network, a live bar, the metrics.
+
+A file or a pipe gets lines as long as they are. A terminal gets what fits into its width: nothing is cut, but columns
+and values are left out, the least important first.
+"""
 
 import json
+import math
 import shlex
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 CONSOLE = Console()
+# Between columns, and between values of a line.
+GAP = "  "
+# Of a live bar: the shortest bar, the time that remains, and the gaps around both.
+BESIDE_VALUES = 4 + 7 + 3
+# A terminal that is narrower shows no time that remains: one value needs the room.
+NARROW = 60
+
+
+def width() -> float:
+    """Columns of the terminal; inf where the output is none, whatever COLUMNS or FORCE_COLOR say."""
+    return shutil.get_terminal_size().columns if CONSOLE.file.isatty() else math.inf
 
 
 class Bar:
     """A live bar from 0 to ``total`` with the latest values beside it; silent where the output is no terminal."""
 
     def __init__(self, what: str, total: int):
+        self.count = cell_len(f"{total}/{total} {what}")
         columns = (
             TextColumn("{task.completed}/{task.total} " + what),
             BarColumn(),
             TextColumn("{task.fields[values]}", markup=False),
-            TimeRemainingColumn(),
+            *([TimeRemainingColumn()] if width() >= NARROW else []),
         )
         self.progress = Progress(*columns, console=CONSOLE, disable=not CONSOLE.is_terminal, transient=True)
         self.task = self.progress.add_task("", total=total, values="")
         self.progress.start()
 
     def advance_to(self, done: int, values: str) -> None:
-        self.progress.update(self.task, completed=done, values=values)
+        """Move the bar and show values, the most important first, with two blanks between them: as many as fit."""
+        lines = _lines(values.split(GAP), width() - self.count - BESIDE_VALUES)
+        self.progress.update(self.task, completed=done, values=lines[0])
 
     def close(self) -> None:
         self.progress.stop()
@@ -43,7 +62,7 @@ def parameters(network: Any) -> None:
     table("parameter", ["shape", "count"], [*rows, ("total", "", str(total))])
 
 
-def metrics(values: Mapping[str, float], splits: Iterable[str], directory: Path) -> None:
+def metrics(values: Mapping[str, float], splits: Iterable[str], directory: Path, objective: str) -> None:
     """Print a run's final metrics, one row a split, then what the fit is, and where all of it is kept."""
     rows: dict[str, dict[str, float]] = {split: {} for split in splits}
     fit: dict[str, float] = {}
@@ -54,8 +73,10 @@ def metrics(values: Mapping[str, float], splits: Iterable[str], directory: Path)
         else:
             fit[name] = value
     columns = list(dict.fromkeys(metric for row in rows.values() for metric in row))
-    table("metrics", columns, [(split, *(number(row.get(c)) for c in columns)) for split, row in rows.items()])
-    say("  ".join(f"{name} {number(value)}" for name, value in fit.items()))
+    cells = [(split, *(number(row.get(c)) for c in columns)) for split, row in rows.items()]
+    table("metrics", columns, cells, needed=[objective.partition("/")[2]])
+    for line in _lines([f"{name} {number(value)}" for name, value in fit.items()], width()):
+        say(line)
     say(f"run directory: {directory_name(directory)}")
 
 
@@ -64,17 +85,42 @@ def say(text: str) -> None:
     CONSOLE.print(Text(text), soft_wrap=True)
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> None:
-    """Print rows under a header; every text is shown as it is."""
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    grid.add_column(Text(title))
-    for column in columns:
-        grid.add_column(Text(column), justify="right", no_wrap=True)
-    for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
-    # as wide as it is: a terminal breaks long lines, and a file keeps them
-    wide = Measurement.get(CONSOLE, CONSOLE.options.update(max_width=10_000), grid).maximum
-    CONSOLE.print(grid, width=wide, crop=False, no_wrap=True, overflow="ignore")
+def table(title: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]], needed: Sequence[str] = ()) -> None:
+    """Print rows under a header, numbers to the right; every text is shown as it is.
+
+    In a terminal that is too narrow for all columns the first one and those that are ``needed`` come first, then the
+    others from left to right as long as they fit; which ones are left out is said.
+    """
+    header = (title, *columns)
+    widths = [max(map(cell_len, column)) for column in zip(header, *rows, strict=True)]
+    order = sorted(range(len(header)), key=lambda i: i > 0 and header[i] not in needed)
+    shown, least, taken = set[int](), 1 + sum(name in needed for name in columns), -len(GAP)
+    for i in order:
+        taken += len(GAP) + widths[i]
+        if len(shown) >= least and taken > width():
+            break
+        shown.add(i)
+    for style, cells in [("bold", header), *(("", row) for row in rows)]:
+        padded = [_padded(cells[i], widths[i], right=i > 0) for i in sorted(shown)]
+        CONSOLE.print(Text(GAP.join(padded).rstrip(), style), soft_wrap=True)
+    if left_out := [name for i, name in enumerate(header) if i not in shown]:
+        say(f"columns for which this terminal is too narrow: {', '.join(left_out)}")
+
+
+def _padded(text: str, width: int, right: bool) -> str:
+    blanks = " " * (width - cell_len(text))
+    return blanks + text if right else text + blanks
+
+
+def _lines(values: Sequence[str], width: float) -> list[str]:
+    """Values side by side in lines of a width, none of them broken."""
+    lines: list[str] = []
+    for value in values:
+        if lines and cell_len(lines[-1] + GAP + value) <= width:
+            lines[-1] += GAP + value
+        else:
+            lines.append(value)
+    return lines
 
 
 def number(value: float | None) -> str:

@@ -140,7 +140,7 @@ def train_run(
             print(f"\nstopped; go on with: {console.resume_command(directory)}")
         raise KeyboardInterrupt("told") from None
     if first and show:
-        console.metrics(metrics, dataset.splits, directory)
+        console.metrics(metrics, dataset.splits, directory, cfg.objective.metric)
     return objective
 
 

@@ -55,6 +55,13 @@ def test_a_picture_is_a_small_png_of_640_by_420(name):
     assert len(png) < 25_000
 
 
+@pytest.mark.parametrize("dataset", [DATASETS["spirals3"], DATASETS["polynomial"], curves.sine(noise=1e7)])
+def test_the_label_of_the_y_axis_is_whole(dataset):
+    shown = pixels(fit_png(MLP(dataset.inputs, dataset.outputs), dataset, "fit"))
+    assert (shown[:, 0] == 255).all()
+    assert (shown[:, 1:60] < 128).any()
+
+
 @pytest.mark.parametrize("name", ["sine", "moons", "polynomial"])
 def test_the_same_fit_gives_the_same_bytes_and_another_fit_another_picture(name):
     dataset = DATASETS[name]

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from neuronsweep.data import curves, planes
+from neuronsweep.figures import multiples
 from neuronsweep.figures.charts import charts, label, seeds
-from neuronsweep.figures.multiples import Panel, png, share_a_scale, small_multiples
+from neuronsweep.figures.multiples import Panel, alike, extent_of, png, small_multiples
 from neuronsweep.figures.style import ORANGE, SKY, VERMILION
 from neuronsweep.models.mlp import MLP
 
@@ -21,6 +22,9 @@ DATASETS = {
     "moons": planes.moons(),
     "three arms": planes.spirals(),
 }
+
+NAMED = {"sine": curves.sine(), "line": curves.line(), "moons": planes.moons(), "spirals": planes.spirals()}
+HUGE = curves.sine(noise=1e7)
 
 
 def panels(name: str, count: int = 5, networks: int = 3) -> list[Panel]:
@@ -60,10 +64,71 @@ def test_a_network_alone_is_a_prediction_and_not_a_median():
     assert small_multiples(panels("sine", 1, networks=1)) != small_multiples(panels("sine", 1, networks=2))
 
 
-def test_data_of_one_size_share_a_scale():
-    assert share_a_scale([curves.sine(), curves.sine(low=-1, high=3.5)])
-    assert not share_a_scale([curves.line(), curves.quadratic()])
-    assert share_a_scale([planes.moons(), planes.spirals()])
+def test_scales_of_one_size_are_alike():
+    x, y = ([extent_of(dataset)[i : i + 2] for dataset in (curves.line(), curves.quadratic())] for i in (0, 2))
+    assert alike(x)
+    assert not alike(y)
+    assert alike([(0, 1), (0.05, 1.05)])
+    assert not alike([(0, 1), (0, 1.2)])
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figure of a call of small_multiples: drawn(panels, columns)."""
+    kept = []
+    monkeypatch.setattr(multiples, "png", lambda figure: kept.append(figure) or b"")
+
+    def drawn(places, columns=4):
+        small_multiples(places, columns)
+        kept[-1].canvas.draw()
+        return kept[-1]
+
+    return drawn
+
+
+def labelled(figure, axis: str) -> list[bool]:
+    return [any(t.label1.get_visible() for t in getattr(axes, f"{axis}axis").get_major_ticks()) for axes in figure.axes]
+
+
+def test_panels_share_the_labels_of_an_axis_only_where_they_share_its_scale(drawn):
+    sine, line, moons, spirals = (Panel(n, d, [MLP(d.inputs, d.outputs)], 0) for n, d in NAMED.items())
+    figure = drawn([sine, sine, line, line], 2)
+    assert labelled(figure, "x") == [True] * 4
+    assert labelled(figure, "y") == [True, False] * 2
+    figure = drawn([sine, line, sine, line], 2)
+    assert labelled(figure, "x") == [False, False, True, True]
+    assert labelled(figure, "y") == [True] * 4
+    assert labelled(drawn([moons, spirals], 2), "y") == [True, True]
+    other = planes.moons(seed=3)
+    figure = drawn([moons, Panel("other draw", other, [MLP(2, 1)], 0)], 1)
+    assert labelled(figure, "x") == [False, True]
+    assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
+    assert labelled(drawn([sine, None, None, line], 2), "x") == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "columns"),
+    [(curves.sine(), 1), (curves.line(), 1), (planes.spirals(), 2), (planes.spirals(classes=9), 1), (HUGE, 2)],
+)
+def test_nothing_leaves_the_picture_or_covers_another_panel(drawn, dataset, columns):
+    networks = [MLP(dataset.inputs, dataset.outputs, seed=seed) for seed in range(20)]
+    panels = [Panel("20 seeds", dataset, networks, 0, (0.5,) if dataset.inputs == 1 else ())] * columns * 2
+    figure = drawn(panels, columns)
+    renderer = figure.canvas.get_renderer()
+    boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
+    legend = figure.legends[0].get_window_extent(renderer)
+    for box in (*boxes, legend):
+        assert min(box.x0, box.y0) >= 0
+        assert box.x1 <= figure.bbox.width
+        assert box.y1 <= figure.bbox.height
+    assert not any(a.overlaps(b) for i, a in enumerate([*boxes, legend]) for b in boxes[:i])
+
+
+def test_a_legend_names_what_any_panel_has():
+    panels = [Panel(name, d, [MLP(d.inputs, d.outputs)], 0) for name, d in NAMED.items()]
+    sine, line, moons, spirals = panels
+    assert {"val", "outer", "truth"} <= set(multiples.legend_entries([sine, line])[1])
+    assert multiples.legend_entries([moons, spirals])[1] == ["class 0", "class 1", "class 2", "boundary"]
 
 
 def test_a_network_that_leaves_the_picture_is_drawn_as_far_as_it_goes():

@@ -5,10 +5,12 @@ import math
 import pytest
 
 from neuronsweep.report.answer import sentences
+from neuronsweep.report.charts import _curves
 from neuronsweep.report.lines import axes_of, lines, metric_chart, optimum_chart
 from neuronsweep.report.pictures import metric_png
 from neuronsweep.report.places import heat_maps
 from neuronsweep.report.verdicts import against, compared
+from neuronsweep.sweeps import ledger
 from tests.report.made import made, row
 
 HIDDEN = "model.hidden"
@@ -162,3 +164,38 @@ def test_the_least_possible_is_said_to_be_that_of_those_that_have_one():
         "least possible with relu",
         "best linear model",
     ]
+
+
+def test_a_configuration_all_of_whose_seeds_failed_is_named():
+    rows = [*seeds([0.1, 0.2], h=2), *seeds([0.3, 0.4], h=8), *(row(0.0, "FAILED", h=32, seed=seed) for seed in (0, 1))]
+    told = sentences(made(rows, HIDDEN))
+    assert told[0].startswith("On the sine, model.hidden=2 is best of 3 configurations (model.hidden 2, 8, 32): ")
+    assert "Worse than any result, for all of their runs failed: model.hidden=32 (2 runs)." in told
+    running = made([*rows, row(0.0, "RUNNING", h=32, seed=2)], HIDDEN, jobs=9)
+    assert not any(sentence.startswith("Worse than any") for sentence in sentences(running))
+    begun = sentences(made(rows, HIDDEN, jobs=9))
+    assert "Worse than any result, for all of their runs so far failed: model.hidden=32 (2 runs)." in begun
+
+
+def curves_of(sweep, monkeypatch, epochs):
+    history = [(epoch, {"val/loss": 1.0 / epoch}) for epoch in range(1, epochs + 1)]
+    monkeypatch.setattr(ledger, "read_history", lambda directory: history)
+    return _curves(sweep)
+
+
+def test_every_curve_is_seen_and_named(monkeypatch):
+    rows = [{**row(1.0 + h, h=h, seed=0), "directory": "0000"} for h in range(13)]
+    few, many = (curves_of(made(those, HIDDEN), monkeypatch, 5) for those in (rows[:12], rows))
+    assert [len(chart["data"]) for chart in (few, many)] == [12, 12]
+    assert not any("showlegend" in curve for curve in many["data"])
+    assert (many["data"][0]["name"], many["data"][-1]["name"]) == ("0", "12")
+    assert "of the best run of each configuration" in few["text"]
+    assert "of the best run of 12 of 13 configurations" in many["text"]
+
+
+def test_a_curve_of_one_point_is_a_point(monkeypatch):
+    sweep = made([{**row(1.0, h=h, seed=0), "directory": "0000"} for h in (2, 8)], HIDDEN)
+    assert {curve["mode"] for curve in curves_of(sweep, monkeypatch, 1)["data"]} == {"lines+markers"}
+    assert {curve["mode"] for curve in curves_of(sweep, monkeypatch, 2)["data"]} == {"lines"}
+    bound = made([{**row(1.0, h=2, seed=0), "train/loss": 0.5, "optimum/linear": 0.9}], HIDDEN)
+    assert optimum_chart(bound)["data"][-1]["mode"] == "lines+markers"

@@ -25,6 +25,7 @@ from neuronsweep.figures.style import (
     Style,
     Update,
     dress,
+    keep_inside,
     legend_above,
     not_finite,
     notice,
@@ -64,6 +65,7 @@ def curve(figure: "Figure", dataset: Dataset) -> Update:
     height = high - low
     low, high = low - BEYOND * height, high + BEYOND * height
     dress(axes, "x", "y", (left, right, low, high))
+    keep_inside(axes)
     note = notice(axes)
     legend_above(figure, axes, 1 if style is FEW_STYLE else 2)
 

@@ -28,6 +28,7 @@ from neuronsweep.figures.style import (
     canvas,
     class_logits,
     dress,
+    keep_inside,
     not_finite,
     notice,
     pixels,
@@ -135,6 +136,7 @@ def against_targets(figure: "Figure", predict: Predict, dataset: Dataset) -> Non
         axes.scatter(pairs[:, 0], pairs[:, 1], color=BLUE, **(FEW_STYLE if len(y_N) <= FEW else MANY_STYLE))
     what = "class" if dataset.classes else "y"
     dress(axes, f"{what} (val)", f"predicted {what}", limits + limits)
+    keep_inside(axes)
     notice(axes).set(text=not_finite(out_NK), animated=False, visible=not np.isfinite(out_NK).all())
 
 

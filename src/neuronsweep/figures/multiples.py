@@ -15,6 +15,7 @@ from neuronsweep.figures.style import (
     BLUE,
     CLASS_COLOURS,
     CLASS_MARKERS,
+    DPI,
     FEW,
     FONT,
     GREY,
@@ -25,6 +26,7 @@ from neuronsweep.figures.style import (
     Array,
     Style,
     blank,
+    canvas,
     class_logits,
     dress,
     grid,
@@ -42,17 +44,21 @@ if TYPE_CHECKING:
 
 # Inches of a panel, of the margins around all of them and of the gaps between.
 PANEL, MARGIN, GAP = (2.5, 1.95), (0.66, 0.12, 0.42, 0.46), (0.16, 0.56)
-# Inches of an entry of the legend, and of a line of it.
-ENTRY, LINE = 1.05, 0.2
-TICKS = 0.34  # what a gap grows by where a panel has a scale of its own
+LINE = 0.2  # inches of a line of the legend, and of an x axis's labels
+EDGE = 0.06  # inches that stay free beside the labels of a y axis
+ALIKE = 0.1  # how far the ends of scales that are drawn as one may be apart, as a share of their length
 LARGE = 100_000  # bytes of a PNG
+POINTS = 601  # of a curve
 CELLS = 120  # of decision regions, from left to right
 # How much of the data's height a curve's panel shows above and below.
 BEYOND = 0.35
+LEGEND_STYLE: Style = {"fontsize": FONT - 1, "frameon": False, "handletextpad": 0.5, "columnspacing": 1.4}
 THIN: Style = {"color": VERMILION, "linewidth": 0.7, "alpha": 0.35}
 
 # Left, bottom, width and height as shares of a figure.
 Place = tuple[float, float, float, float]
+# Left, right, bottom and top of what a panel shows.
+Extent = tuple[float, float, float, float]
 Network = Callable[[Tensor], Tensor]
 
 
@@ -76,61 +82,125 @@ class Panel:
 def small_multiples(places: Sequence[Panel | None], columns: int = 4) -> bytes:
     """Draw panels row by row and return a PNG; a place with None stays empty.
 
-    The panels' data sets have the same number of inputs, one or two.
+    The panels' data sets have the same number of inputs, one or two. Where the panels of a column show nearly the same
+    x, they share the labels of the lowest one; so do those of a row the y.
     """
     columns = min(columns, len(places))
     rows = ceil(len(places) / columns)
-    panels = [panel for panel in places if panel]
-    alike = share_a_scale([panel.dataset for panel in panels])
-    handles, labels = legend_entries(panels)
-    # a narrow figure has its legend in several lines
-    in_line = min(len(labels), int((MARGIN[0] + columns * PANEL[0]) / ENTRY))
-    lines = ceil(len(labels) / in_line)
-    figure, rectangles = panel_grid(rows, columns, GAP[0] if alike else GAP[0] + TICKS, LINE * (lines - 1))
-    for i, panel in enumerate(places):
-        if not panel:
-            continue
-        axes = figure.add_axes(rectangles[i])
-        (curve_panel if panel.dataset.inputs == 1 else region_panel)(axes, panel)
+    panels = {i: panel for i, panel in enumerate(places) if panel}
+    handles, labels = legend_entries(list(panels.values()))
+    extents = {i: extent_of(panel.dataset) for i, panel in panels.items()}
+    own_x = _share(extents, [range(column, len(places), columns) for column in range(columns)], 0)
+    own_y = _share(extents, [range(row * columns, (row + 1) * columns) for row in range(rows)], 2)
+    figure, drawn = blank((columns * PANEL[0] / 0.8, rows * PANEL[1] / 0.8)), {}
+    for i, panel in panels.items():
+        drawn[i] = axes = figure.add_axes((0.1, 0.1, 0.8 / columns, 0.8 / rows), label=str(i))
+        (curve_panel if panel.dataset.inputs == 1 else region_panel)(axes, panel, extents[i])
         axes.set_title(panel.name, fontsize=FONT - 1, pad=4, parse_math=False)
-        if i % columns and places[i - 1]:
+        if i % columns and i - 1 in panels:
             axes.set_ylabel("")
-            axes.tick_params(labelleft=not alike)
-        if i + columns < len(places) and places[i + columns]:
+            axes.tick_params(labelleft=i in own_y)
+        if i + columns in panels:
             axes.set_xlabel("")
-            axes.tick_params(labelbottom=False)
-    style: Style = {"fontsize": FONT - 1, "frameon": False, "handletextpad": 0.5, "columnspacing": 1.4}
-    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 1.0), ncols=in_line, **style)
+            axes.tick_params(labelbottom=i in own_x)
+    # how much room the y axes need depends on their numbers
+    wide = {i: _left_of(axes) + EDGE for i, axes in drawn.items()}
+    left = max([MARGIN[0], *(inches for i, inches in wide.items() if i % columns == 0)])
+    gap = max([GAP[0], *(inches for i, inches in wide.items() if i % columns and i - 1 in panels)])
+    in_line = _entries_in_line(handles, labels, _width(columns, left, gap))
+    more = LINE * (ceil(len(labels) / in_line) - 1)
+    size, rectangles = panel_grid(rows, columns, left, (gap, GAP[1] + (LINE if own_x else 0)), more)
+    figure.set_size_inches(*size)
+    for i, axes in drawn.items():
+        axes.set_position(rectangles[i])
+    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 1.0), ncols=in_line, **LEGEND_STYLE)
     return png(figure)
 
 
-def share_a_scale(datasets: Sequence[Dataset]) -> bool:
-    """Whether the y of these data sets is so much alike that one scale is enough, as it is for all planes."""
-    if datasets[0].inputs > 1:
+def extent_of(dataset: Dataset) -> Extent:
+    """What a panel shows of a data set: its samples, those of a curve with the truth between them and a margin."""
+    if dataset.inputs > 1:
+        x_ND = samples_of(dataset, "train")[0]
+        return (*span(x_ND[:, 0], 0.1), *span(x_ND[:, 1], 0.1))
+    samples = [samples_of(dataset, name) for name in dataset.splits]
+    left, right = span(np.concatenate([x for x, _ in samples]), 0.03)
+    truth = truth_at(dataset, np.linspace(left, right, POINTS)[:, None])
+    low, high = span(np.concatenate([y for _, y in samples] + ([] if truth is None else [truth])), 0.0)
+    return left, right, low - BEYOND * (high - low), high + BEYOND * (high - low)
+
+
+def _share(extents: dict[int, Extent], groups: Sequence[Sequence[int]], axis: int) -> set[int]:
+    """Give one scale to all panels of a group where theirs are alike; the panels that keep scales of their own.
+
+    ``axis`` is where an extent has the lower end: 0 for x, 2 for y.
+    """
+    own: set[int] = set()
+    for group in groups:
+        members = [i for i in group if i in extents]
+        ends = [extents[i][axis : axis + 2] for i in members]
+        if not alike(ends):
+            own |= set(members)
+            continue
+        for i in members:
+            extent = list(extents[i])
+            extent[axis : axis + 2] = min(low for low, _ in ends), max(high for _, high in ends)
+            left, right, low, high = extent
+            extents[i] = left, right, low, high
+    return own
+
+
+def alike(ends: Sequence[Sequence[float]]) -> bool:
+    """Whether scales from low to high are so much alike that one is enough."""
+    if not ends:
         return True
-    spans = [span(np.concatenate([samples_of(dataset, name)[1] for name in dataset.splits]), 0) for dataset in datasets]
-    (low, high), tolerance = spans[0], 0.1 * (spans[0][1] - spans[0][0])
-    return all(abs(a - low) < tolerance and abs(b - high) < tolerance for a, b in spans)
+    low, high = ends[0]
+    return all(max(abs(a - low), abs(b - high)) < ALIKE * (high - low) for a, b in ends)
 
 
-def panel_grid(rows: int, columns: int, gap: float, more: float = 0) -> tuple["Figure", list[Place]]:
-    """A figure and the places of its panels, from the upper left one, as shares of it; ``more`` inches above."""
-    left, right, bottom, top = MARGIN
+def _left_of(axes: "Axes") -> float:
+    """Inches that the labels of a y axis reach to the left of it."""
+    renderer = canvas(blank()).get_renderer()
+    box = axes.yaxis.get_tightbbox(renderer)
+    return (axes.get_window_extent(renderer).x0 - box.x0) / DPI if box else 0.0
+
+
+def _entries_in_line(handles: Sequence[Any], labels: Sequence[str], width: float) -> int:
+    """How many entries of a legend a line of so many inches has."""
+    for count in range(len(labels), 1, -1):
+        figure = blank((width, 1.0))
+        legend = figure.legend(handles, labels, loc="upper center", ncols=count, **LEGEND_STYLE)
+        if legend.get_window_extent(canvas(figure).get_renderer()).width <= width * DPI:
+            return count
+    return 1
+
+
+def _width(columns: int, left: float, gap: float) -> float:
+    return left + MARGIN[1] + columns * PANEL[0] + (columns - 1) * gap
+
+
+def panel_grid(
+    rows: int, columns: int, left: float, gap: tuple[float, float], more: float = 0
+) -> tuple[tuple[float, float], list[Place]]:
+    """The size of a figure in inches and the places of its panels, from the upper left one, as shares of it.
+
+    ``left`` inches are free beside the panels, ``gap`` between them, ``more`` above.
+    """
+    _, _, bottom, top = MARGIN
     # two lines of a title, above each row
     top += 0.22 + more
-    width = left + right + columns * PANEL[0] + (columns - 1) * gap
-    height = bottom + top + rows * PANEL[1] + (rows - 1) * GAP[1]
+    width = _width(columns, left, gap[0])
+    height = bottom + top + rows * PANEL[1] + (rows - 1) * gap[1]
     places = [
         (
-            (left + column * (PANEL[0] + gap)) / width,
-            (bottom + (rows - 1 - row) * (PANEL[1] + GAP[1])) / height,
+            (left + column * (PANEL[0] + gap[0])) / width,
+            (bottom + (rows - 1 - row) * (PANEL[1] + gap[1])) / height,
             PANEL[0] / width,
             PANEL[1] / height,
         )
         for row in range(rows)
         for column in range(columns)
     ]
-    return blank((width, height)), places
+    return (width, height), places
 
 
 def png(figure: "Figure") -> bytes:
@@ -149,13 +219,12 @@ def png(figure: "Figure") -> bytes:
     return buffer.getvalue()
 
 
-def curve_panel(axes: "Axes", panel: Panel) -> None:
-    """Data, truth and the curves of all networks, limits those of data and truth."""
+def curve_panel(axes: "Axes", panel: Panel, extent: Extent) -> None:
+    """Data, truth and the curves of all networks."""
     dataset = panel.dataset
     x_train, y_train = samples_of(dataset, "train")
-    samples = [samples_of(dataset, name) for name in dataset.splits]
-    left, right = span(np.concatenate([x for x, _ in samples]), 0.03)
-    x = np.linspace(left, right, 601)
+    left, right, low, high = extent
+    x = np.linspace(left, right, POINTS)
     truth = truth_at(dataset, x[:, None])
     axes.axvspan(*(dataset.training_range or (x_train.min(), x_train.max())), color=SKY, alpha=0.16, linewidth=0)
     many = len(x_train) > FEW
@@ -166,9 +235,6 @@ def curve_panel(axes: "Axes", panel: Panel) -> None:
     if len(dataset.splits["val"].x) <= FEW:
         hollow: Style = {"s": 20, "color": "none", "edgecolors": GREY, "linewidths": 1.1, "zorder": 4}
         axes.scatter(*samples_of(dataset, "val"), marker="D", **hollow)
-    ys = [samples_y for _, samples_y in samples] + ([] if truth is None else [truth])
-    low, high = span(np.concatenate(ys), 0.0)
-    low, high = low - BEYOND * (high - low), high + BEYOND * (high - low)
     height = high - low
     curves = [
         np.clip(predictor(network)(x[:, None])[:, 0], low - 9 * height, high + 9 * height) for network in panel.networks
@@ -183,17 +249,16 @@ def curve_panel(axes: "Axes", panel: Panel) -> None:
         at = np.asarray(panel.kinks)
         y = predictor(panel.networks[panel.shown])(at[:, None])[:, 0]
         axes.plot(at, y, "o", color="white", markeredgecolor=VERMILION, markersize=5, markeredgewidth=1.3, zorder=5)
-    dress(axes, "x", "y", (left, right, low, high))
+    dress(axes, "x", "y", extent)
 
 
-def region_panel(axes: "Axes", panel: Panel) -> None:
+def region_panel(axes: "Axes", panel: Panel, extent: Extent) -> None:
     """The regions of the shown network, the training points, and the boundaries of all networks."""
     from matplotlib.colors import to_rgb
 
     dataset = panel.dataset
     axes.set_facecolor(NOTHING)
     x_ND, label_N = samples_of(dataset, "train")
-    extent = (*span(x_ND[:, 0], 0.1), *span(x_ND[:, 1], 0.1))
     rows = round(CELLS * PANEL[1] / PANEL[0])
     grid_ND = grid(middles(*extent[:2], CELLS), middles(*extent[2:], rows))
     colour_C3 = np.array([to_rgb(CLASS_COLOURS[c % len(CLASS_COLOURS)]) for c in range(dataset.classes)])
@@ -224,15 +289,15 @@ def legend_entries(panels: Sequence[Panel]) -> tuple[list[Any], list[str]]:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    dataset = panels[0].dataset
+    datasets = [panel.dataset for panel in panels]
     many = any(len(panel.networks) > 1 for panel in panels)
-    if dataset.inputs == 1:
+    if datasets[0].inputs == 1:
         entries: dict[str, Any] = {"training range": Patch(color=SKY, alpha=0.3), "train": _dot(BLUE, "o")}
-        if "outer" in dataset.splits:
+        if any("outer" in dataset.splits for dataset in datasets):
             entries["outer"] = _dot(ORANGE, "s")
-        if len(dataset.splits["val"].x) <= FEW:
+        if any(len(dataset.splits["val"].x) <= FEW for dataset in datasets):
             entries["val"] = _dot("none", "D", markeredgecolor=GREY, markeredgewidth=1.1)
-        if dataset.truth is not None:
+        if any(dataset.truth is not None for dataset in datasets):
             entries["truth"] = Line2D([], [], color="black", linestyle="--", linewidth=1.1)
         entries["median seed" if many else "prediction"] = Line2D([], [], color=VERMILION, linewidth=2)
         if many:
@@ -240,7 +305,8 @@ def legend_entries(panels: Sequence[Panel]) -> tuple[list[Any], list[str]]:
         if any(panel.kinks for panel in panels):
             entries["kink"] = _dot("white", "o", markeredgecolor=VERMILION, markeredgewidth=1.3)
     else:
-        entries = {f"class {c}": _dot(CLASS_COLOURS[c], CLASS_MARKERS[c]) for c in range(dataset.classes)}
+        classes, palette = max(dataset.classes for dataset in datasets), len(CLASS_COLOURS)
+        entries = {f"class {c}": _dot(CLASS_COLOURS[c % palette], CLASS_MARKERS[c % palette]) for c in range(classes)}
         entries["boundary, median seed" if many else "boundary"] = Line2D([], [], color="black", linewidth=1.8)
         if many:
             entries["other seeds"] = Line2D([], [], color="black", linewidth=0.6, alpha=0.5)

@@ -29,6 +29,7 @@ from neuronsweep.figures.style import (
     class_logits,
     dress,
     grid,
+    keep_inside,
     middles,
     not_finite,
     notice,
@@ -69,6 +70,7 @@ def heat_maps(figure: "Figure", predict: Predict, dataset: Dataset) -> None:
             axes.plot(x_ND[:, 0], x_ND[:, 1], ",", color="white", alpha=0.6)
         axes.set_title(name, fontsize=FONT, pad=5)
         dress(axes, "x1", "x2" if axes is left else "", extent)
+    keep_inside(left)
     notice(right).set(text=not_finite(y), animated=False, visible=not np.isfinite(y).all())
     right.tick_params(labelleft=False)
     bar = figure.colorbar(ScalarMappable(**colours), cax=figure.add_axes((0.87, BOTTOM, 0.022, height)), format="%.3g")
@@ -99,6 +101,7 @@ def regions(figure: "Figure", dataset: Dataset) -> Update:
         points.append(axes.scatter(x, y, s=18, edgecolors="white", linewidths=0.6, **style, **live))
         handles.append(Line2D([], [], linestyle="none", markersize=6, markeredgewidth=0, label=f"class {c}", **style))
     dress(axes, "x1", "x2", extent)
+    keep_inside(axes)
     boundary = Line2D([], [], color="black", linewidth=1.3, label="boundary")
     where: Style = {"loc": "upper left", "bbox_to_anchor": (0.805, TOP), **LEGEND}
     legends = [figure.legend(handles=entries, **where) for entries in (handles, [*handles, boundary])]

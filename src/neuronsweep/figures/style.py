@@ -32,8 +32,8 @@ Style = dict[str, Any]
 
 # Inches at dots per inch: 640 x 420 pixels. Places in the picture are shares of these.
 SIZE, DPI = (6.4, 4.2), 100
-LEFT, RIGHT, BOTTOM, TOP, LEGEND_LINE = 0.1, 0.975, 0.115, 0.925, 0.075
-FONT = 10  # points
+LEFT, RIGHT, BOTTOM, TOP, LEGEND_LINE = 0.1125, 0.975, 0.115, 0.925, 0.075
+FONT, SMALLEST = 10, 5  # points
 LEGEND: Style = {"fontsize": 9, "frameon": False, "handletextpad": 0.4, "columnspacing": 1.2, "borderaxespad": 0}
 
 # Okabe and Ito, Color Universal Design (2008): colours that colour-blind readers can tell apart.
@@ -171,3 +171,13 @@ def dress(axes: "Axes", x: str, y: str, extent: tuple[float, float, float, float
     axes.set_ylabel(y, fontsize=FONT, labelpad=2)
     axes.tick_params(labelsize=FONT - 1)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def keep_inside(axes: "Axes") -> None:
+    """Shrink the numbers of a y axis until its label is inside the picture; for axes that are where they stay."""
+    renderer = canvas(axes.get_figure(root=True)).get_renderer()  # type: ignore[arg-type]
+    for size in range(FONT - 1, SMALLEST - 1, -1):
+        axes.tick_params(axis="y", labelsize=size)
+        box = axes.yaxis.get_tightbbox(renderer)
+        if box is None or box.x0 >= 0:
+            return

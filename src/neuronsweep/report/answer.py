@@ -7,7 +7,7 @@ from neuronsweep.report.configurations import Configuration, Row
 from neuronsweep.report.lines import axes_of
 from neuronsweep.report.read import Sweep
 from neuronsweep.report.search import Search
-from neuronsweep.report.values import in_order, is_number, listed, named, number
+from neuronsweep.report.values import in_order, is_number, listed, named, number, short
 from neuronsweep.report.verdicts import ONE_SEED, apart, fixed_by_data
 from neuronsweep.sweeps import ledger, lock
 
@@ -32,6 +32,7 @@ def sentences(sweep: Sweep, search: Search | None = None) -> list[str]:
         found += [said] if (said := apart(sweep, those)) else []
     place = 1 if len(sweep.by_data) == 1 else len(found)
     found[place:place] = _grid(sweep)
+    found += lost(sweep)
     # of several data sets once
     found = [one for i, one in enumerate(found) if one != ONE_SEED or one not in found[:i]]
     if len(sweep.by_data) > SETS:
@@ -39,6 +40,16 @@ def sentences(sweep: Sweep, search: Search | None = None) -> list[str]:
     if len(sweep.complete()) < sweep.jobs:
         found.append(f"Of {sweep.jobs} runs {states(sweep)}.")
     return found
+
+
+def lost(sweep: Sweep) -> list[str]:
+    """Which configurations have no result because all of their runs failed, in a sentence."""
+    names = [
+        " ".join(f"{key}={short(value)}" for key, value in values.items()) + (f" ({n} runs)" if n > 1 else "")
+        for values, n in sweep.lost
+    ]
+    so_far = " so far" if len(sweep.rows) < sweep.jobs else ""
+    return [f"Worse than any result, for all of their runs{so_far} failed: {named(names)}."] if names else []
 
 
 def _best(sweep: Sweep, where: str, those: Sequence[Configuration]) -> str:
@@ -57,7 +68,9 @@ def _best(sweep: Sweep, where: str, those: Sequence[Configuration]) -> str:
     if len(those) == 1:
         return f"On {where}, {best.named(fixed)} is the only configuration that has a result ({asked}): {told}."
     alike = [c.named(fixed) for c in those if (c.failing, c.mean) == (best.failing, best.mean)]
-    of = f"best of {len(those)} configurations ({asked}): {told}"
+    # none of the lost ones has a data set that is known where there are several
+    count = len(those) + (len(sweep.lost) if len(sweep.by_data) == 1 else 0)
+    of = f"best of {count} configurations ({asked}): {told}"
     if len(alike) == 1:
         return f"On {where}, {alike[0]} is {of}."
     return f"On {where}, {named(alike)} have the same result, the {of}."

@@ -2,15 +2,15 @@
 
 from neuronsweep.report.lines import metric_chart, optimum_chart
 from neuronsweep.report.places import parallel_coordinates
-from neuronsweep.report.plot import COLOURS, CURVES, DASHES, POINTS, Chart, value_axis
+from neuronsweep.report.plot import COLOURS, DASHES, POINTS, Chart, line_mode, value_axis
 from neuronsweep.report.read import Sweep
 from neuronsweep.report.search import Search
 from neuronsweep.report.search_charts import search_charts
-from neuronsweep.report.values import short, thinned
+from neuronsweep.report.values import short, spread_out, thinned
 from neuronsweep.sweeps import ledger
 
 POINTS_OF_A_CURVE = 100
-# Curves that a legend names.
+# Curves that a legend has room to name: no others are drawn.
 NAMED = 12
 
 
@@ -65,7 +65,7 @@ def _curves(sweep: Sweep) -> Chart | None:
     """The objective at log points of some runs: the best of every configuration first."""
     best = [configuration.best for configuration in sweep.configurations]
     data: list[Chart] = []
-    shown = thinned(best, CURVES)
+    shown = spread_out(best, NAMED)
     for i, row in enumerate(shown):
         history = ledger.read_history(sweep.path(row))
         name = sweep.metric if history and sweep.metric in history[0][1] else "val/loss"
@@ -75,9 +75,8 @@ def _curves(sweep: Sweep) -> Chart | None:
             {
                 "x": [epoch for epoch, _ in points],
                 "y": [value for _, value in points],
-                "mode": "lines",
+                "mode": line_mode(points),
                 "name": " ".join(short(str(row[key])) for key in sweep.keys) or f"#{row['run']}",
-                "showlegend": i < NAMED,
                 "line": {"color": COLOURS[i % len(COLOURS)], "dash": DASHES[i // len(COLOURS) % 4], "width": 1.5},
                 "hovertemplate": "epoch %{x}: %{y:.4g}",
             }
@@ -85,8 +84,7 @@ def _curves(sweep: Sweep) -> Chart | None:
     if not data:
         return None
     values = [value for curve in data for value in curve["y"]]
-    nth = -(-len(best) // len(shown))
-    which = "each configuration" if nth == 1 else f"one configuration in {nth}"
+    which = "each configuration" if len(shown) == len(best) else f"{len(shown)} of {len(best)} configurations"
     order = "best first" if len(sweep.by_data) == 1 else "one data set after the other"
     return {
         "title": "Learning curves",

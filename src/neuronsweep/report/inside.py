@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from neuronsweep.report.configurations import Configuration
-from neuronsweep.report.plot import COLOURS, DARK_TO_LIGHT, DASHES, Chart, value_axis
+from neuronsweep.report.plot import COLOURS, DARK_TO_LIGHT, DASHES, Chart, line_mode, value_axis
 from neuronsweep.report.read import Sweep
 from neuronsweep.report.values import spread_out
 from neuronsweep.sweeps import ledger
@@ -101,7 +101,7 @@ def _over_epochs(one: Inside, kind: str) -> Chart:
         {
             "x": one.epochs,
             "y": values,
-            "mode": "lines",
+            "mode": line_mode(values),
             "name": f"layer {_number(layer)}",
             "line": {"color": DARK_TO_LIGHT[round(i * (len(DARK_TO_LIGHT) - 1) / max(1, len(layers) - 1))]},
             "hovertemplate": "epoch %{x}: %{y:.3g}",

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from neuronsweep.report.configurations import Configuration, Row, best_in_places, configurations
-from neuronsweep.report.plot import COLOURS, DASHES, Chart, key_axis, value_axis
+from neuronsweep.report.plot import COLOURS, DASHES, Chart, key_axis, line_mode, value_axis
 from neuronsweep.report.read import Sweep
 from neuronsweep.report.values import floor, in_order, is_number, is_scale, listed, named, short, spread_out
 
@@ -99,7 +99,7 @@ def optimum_chart(sweep: Sweep) -> Chart | None:
             {
                 "x": list(found),
                 "y": list(found.values()),
-                "mode": "lines+markers" if metric == LEAST else "lines",
+                "mode": "lines+markers" if metric == LEAST else line_mode(found),
                 "name": names[metric],
                 "line": {"color": "#888888", "dash": dash, "width": 3 if metric == LEAST else 1.5},
                 "marker": {"symbol": "square", "size": 7},

@@ -1,7 +1,7 @@
 """What all interactive charts share: colours, axes, and where a chart's title and text are."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Any
 
 from neuronsweep.report.values import in_order, is_scale, scale
@@ -17,8 +17,8 @@ COLOURS = ("#2f8fd0", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#9
 DARK_TO_LIGHT = ("#46528b", "#365d8d", "#2b758e", "#228c8d", "#1fa287", "#37b878", "#67cc5c", "#a2da37")
 SCALE = [[i / (len(DARK_TO_LIGHT) - 1), colour] for i, colour in enumerate(DARK_TO_LIGHT)]
 DASHES = ("solid", "dash", "dot", "dashdot")
-# What a page shows of larger sweeps.
-CURVES, POINTS = 60, 2000
+# Points that a chart shows of larger sweeps.
+POINTS = 2000
 
 
 def value_axis(title: str, values: Sequence[float]) -> Chart:
@@ -35,6 +35,11 @@ def value_axis(title: str, values: Sequence[float]) -> Chart:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [digit * 10.0**power for power in powers for digit in (1, 2, 5) if low < digit * 10.0**power < high]
     return axis | {"tickvals": ticks, "ticktext": [f"{tick:.3g}" for tick in ticks]}
+
+
+def line_mode(points: Sized) -> str:
+    """How plotly.js draws a curve: one point alone is no line, and would not be seen."""
+    return "lines" if len(points) > 1 else "lines+markers"
 
 
 def on_scale(values: Sequence[float]) -> tuple[list[float], Chart]:

@@ -63,6 +63,18 @@ class Sweep:
         """All of them, one data set after the other."""
         return [configuration for those in self.by_data.values() for configuration in those]
 
+    @cached_property
+    def lost(self) -> list[tuple[dict[str, str], int]]:
+        """The configurations all of whose runs FAILED, in the order of the runs, and how many runs those are."""
+        states: dict[tuple[str, ...], list[str]] = {}
+        for row in self.rows:
+            states.setdefault(tuple(str(row[key]) for key in self.keys), []).append(row["state"])
+        return [
+            (dict(zip(self.keys, values, strict=True)), len(those))
+            for values, those in states.items()
+            if self.keys and set(those) == {ledger.FAILED}
+        ]
+
     @property
     def metrics(self) -> list[str]:
         names = dict.fromkeys(name for row in self.rows for name in row)

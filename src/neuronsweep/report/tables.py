@@ -11,6 +11,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from neuronsweep import console
+from neuronsweep.report.answer import lost
 from neuronsweep.report.read import Sweep, read
 from neuronsweep.sweeps import ledger
 
@@ -43,9 +44,11 @@ def _print_ranking(sweep: Sweep) -> None:
                 spread = console.number(statistics.stdev(results)) if several else ""
                 cells += [spread, configuration.seeds, console.number(results[0]), f"#{configuration.best['run']}"]
             lines.append((str(rank), *cells))
-        console.table("rank", columns, lines)
+        console.table("rank", columns, lines, needed=[sweep.metric])
         if len(those) > SHOWN:
             console.say(f"... and {len(those) - SHOWN} more in {ledger.RESULTS}")
+    for sentence in lost(sweep):
+        console.say(sentence)
 
 
 def _print_search(found: Mapping[str, Any], keys: Sequence[str]) -> None:
@@ -61,7 +64,7 @@ def _print_search(found: Mapping[str, Any], keys: Sequence[str]) -> None:
         )
         for entry in entries
     ]
-    console.table("front" if several else "trial", [*keys, *objectives], lines)
+    console.table("front" if several else "trial", [*keys, *objectives], lines, needed=objectives)
     states = ", ".join(f"{count} {state}" for state, count in found["states"].items())
     again = f"; {found['duplicates']} told again" if found["duplicates"] else ""
     console.say(f"{found['n_trials']} trials: {states}{again}")

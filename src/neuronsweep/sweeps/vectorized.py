@@ -58,7 +58,7 @@ class Progress:
         pairs = zip(self.epochs, self.reached, strict=True)
         done = sum(min(epochs, reached) for population, reached in pairs for epochs in population)
         text = f"{self.ended}/{self.members} runs  epoch {max(self.reached)}"
-        self.bar.advance_to(done, f"{text}  best {self.metric} {console.number(self.best)}")
+        self.bar.advance_to(done, f"best {self.metric} {console.number(self.best)}  {text}")
 
 
 class Sweep:
