@@ -23,15 +23,12 @@ INLINE vreal activate(const int act, vreal z, vreal *slope) {
         if (slope)
             *slope = choose(z > zero, one, exponential(z));
         return choose(z > zero, z, exponential_minus_one(z));
-    case GELU:
-        if (slope) {
-            vreal error, gauss;
-            error_function_and_gaussian(z * splat((real)0.70710678118654752440), &error, &gauss);
-            y = splat((real)0.5) * (one + error);
-            *slope = y + z * (gauss * splat((real)0.39894228040143267794));
-            return z * y;
-        }
-        return z * (splat((real)0.5) * (one + error_function(z * splat((real)0.70710678118654752440))));
+    case GELU: {
+        vreal below, density = normal_distribution(z, &below);
+        if (slope)
+            *slope = below + z * density;
+        return z * below;
+    }
     case SILU:
         s = sigmoid(z);
         if (slope)
