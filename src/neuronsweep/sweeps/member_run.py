@@ -1,4 +1,4 @@
-"""The run directory of a population member: everything a Lightning run has, written by the process that trains it."""
+"""The run directory of a member: everything a Lightning run has, written by the process that trains it."""
 
 import io
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from neuronsweep.analysis import analyse
 from neuronsweep.errors import Diverged
 from neuronsweep.models.checkpoint import model_bytes, module_arguments
 from neuronsweep.models.mlp import MLP
-from neuronsweep.population.engine import Result
-from neuronsweep.population.member import Member
+from neuronsweep.engine.member import Member
+from neuronsweep.engine.train import Result
 from neuronsweep.sweeps import ledger
 
 
@@ -47,7 +47,7 @@ class MemberRun:
             (hydra / f"{name}.yaml").write_text(yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False))
         digest, patch = self.member.dataset.digest, record.git_state()[1]
         asked = record.record(self.overrides, self.config, digest)
-        ledger.begin(self.directory, "population", self.fingerprint(), asked, patch)
+        ledger.begin(self.directory, "native", self.fingerprint(), asked, patch)
 
     def fingerprint(self) -> str:
         return record.fingerprint(self.config, self.member.dataset.digest)
