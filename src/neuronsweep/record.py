@@ -20,7 +20,7 @@ from neuronsweep.errors import mask
 PACKAGES = ("neuronsweep", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tensorboard", "numpy")
 
 # Keys that change how a run is kept or shown, never a number of it.
-BOOKKEEPING = ("logger", "population", "trainer.checkpoint_seconds", "time_limit", "fail_fast")
+BOOKKEEPING = ("logger", "engine", "trainer.checkpoint_seconds", "time_limit", "fail_fast")
 
 # Packages whose versions or sources a record has anyway.
 KNOWN = ("neuronsweep.", "torch.", "lightning.")

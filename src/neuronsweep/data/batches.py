@@ -1,6 +1,6 @@
 """Which samples a training step sees: a function of (seed, epoch) alone.
 
-So a resumed run, a population member and a DDP rank all see the batches they should.
+So a resumed run, a member and a DDP rank all see the batches they should.
 """
 
 from collections.abc import Iterator, Sequence

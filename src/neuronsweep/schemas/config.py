@@ -16,14 +16,12 @@ class Module:
 
 
 @dataclass
-class Population:
-    """How the runs of a sweep are trained together; changes no number of any of them."""
+class Engine:
+    """How the runs of a sweep are trained side by side; changes no number of any of them."""
 
-    max_members: int = key(512, whole(1))
-    # GB that the engine may take for one population
-    max_memory_gb: float = key(2.0, POSITIVE)
-    # processes; null: one a core, or one a GPU
-    workers: int | None = key(None, whole(1))
+    # null: one a core
+    threads: int | None = key(None, whole(1))
+    # how often a run that takes long writes what it goes on from
     snapshot_seconds: float = key(5.0, NOT_NEGATIVE)
 
 
@@ -46,7 +44,7 @@ class Config:
     trainer: Any = MISSING
     logger: Any = MISSING
     objective: Objective = field(default_factory=Objective)
-    population: Population = field(default_factory=Population)
+    engine: Engine = field(default_factory=Engine)
     seed: int = key(0, SEED)
     epochs: int = key(2000, whole(1))
     batch_size: Any = key("full", BATCH_SIZE)

@@ -1,4 +1,4 @@
-"""Sweeps on several machines: chunks of jobs, each chunk a command of its own that trains them as populations.
+"""Sweeps on several machines: chunks of jobs, each chunk a command of its own that trains them.
 
 A chunk is a file in the sweep directory, so whatever starts commands on machines that see this directory (Slurm, Ray,
 a pool of processes) can train it; nothing of Hydra's travels, and the results are the run directories.
@@ -100,7 +100,7 @@ class Chunks:
         context, config, task: what Hydra gives a launcher.
         pool: what trains the chunks.
         chunks: how many there are; of a smaller sweep one a job.
-        cpus: worker processes of a chunk.
+        cpus: threads of a chunk.
     """
 
     def __init__(
@@ -140,10 +140,10 @@ class Chunks:
         ledger.write_json(file, {str(number): overrides for number, overrides in jobs.items()})
         hydra = self.config.hydra
         words = [word for word in hydra.overrides.hydra if not word.startswith(OF_THE_SWEEP)]
-        words += [word for word in hydra.overrides.task if word.startswith("population.")]
+        words += [word for word in hydra.overrides.task if word.startswith("engine.")]
         words += [
-            f"population.workers={self.cpus}",
-            "hydra/launcher=vectorized",
+            f"engine.threads={self.cpus}",
+            "hydra/launcher=native",
             "hydra/sweeper=chunk",
             f"hydra.sweeper.file={quoted(str(file))}",
             f"hydra.sweep.dir={quoted(str(self.sweep))}",

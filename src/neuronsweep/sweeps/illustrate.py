@@ -40,7 +40,7 @@ def unillustrated(directories: Sequence[Path]) -> list[Path]:
             status = ledger.status(directory)
             if status["state"] == ledger.COMPLETE:
                 return True
-            if status["state"] == ledger.RUNNING or status["engine"] != "population" or _has_events(directory):
+            if status["state"] == ledger.RUNNING or status["engine"] != "native" or _has_events(directory):
                 return False
             return ledger.read_json(directory / ledger.RECORD)["config"]["logger"]["_target_"] == TENSORBOARD
         except UserError:

@@ -22,7 +22,7 @@ from neuronsweep.sweeps.resume import difference, prepare
 # Words that say how this command goes on, not what the sweep is.
 OF_THIS_COMMAND = ("hydra.sweep.dir=", "hydra.sweeper.retry_failed=", "hydra.sweeper.accept_changes=")
 # Launchers that train a run in processes of its own where it wants several devices.
-OF_SEVERAL_DEVICES = ("vectorized", "process")
+OF_SEVERAL_DEVICES = ("native", "process")
 
 
 def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Sequence[Sequence[str]], swept: Sequence[str]) -> None:
@@ -118,7 +118,6 @@ def end_sweep(sweep: Path, failed: Sequence[int]) -> None:
     """Mark a sweep whose runs have all been tried: COMPLETE where they all are, else FAILED."""
     description = ledger.read_json(sweep / ledger.SWEEP)
     ledger.write_json(sweep / ledger.SWEEP, {**description, "state": ledger.FAILED if failed else ledger.COMPLETE})
-    ledger.forget_populations(sweep)
 
 
 def stopped(sweep: Path) -> None:

@@ -26,7 +26,6 @@ EVENTS = "events.out.tfevents."
 CHECKPOINT = "resume.ckpt"
 # Weights at earlier log points of a member; gone when their pictures are drawn.
 MOMENTS = "moments.ckpt"
-POPULATION = ".population-"
 # End of the names of files that are being written; those of a killed process are left behind.
 TEMPORARY = ".tmp"
 
@@ -251,17 +250,6 @@ def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, An
 def run_directory(sweep: Path, number: int) -> Path:
     """Directory of a sweep's run; the same name as hydra.sweep.subdir gives it."""
     return sweep / f"{number:04d}"
-
-
-def population_snapshot(sweep: Path, members: str) -> Path:
-    """The file that a killed population goes on from; ``members`` names them."""
-    return sweep / f"{POPULATION}{hashlib.sha256(members.encode()).hexdigest()[:16]}"
-
-
-def forget_populations(sweep: Path) -> None:
-    """Remove what populations go on from: of a sweep that has ended, or of other runs than those to come."""
-    for path in sweep.glob(f"{POPULATION}*"):
-        path.unlink(missing_ok=True)
 
 
 def _write_status(directory: Path, value: dict[str, Any]) -> None:

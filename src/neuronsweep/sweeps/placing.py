@@ -1,4 +1,4 @@
-"""Where the trials of a search are trained: in populations here, by another launcher, or by workers of their own."""
+"""Where the trials of a search are trained: natively here, by another launcher, or by workers of their own."""
 
 import copy
 import multiprocessing
@@ -25,6 +25,7 @@ from neuronsweep.sweeps.repair import AsBefore, discard_damaged
 from neuronsweep.sweeps.search import Search
 from neuronsweep.sweeps.storage import open_storage, place
 from neuronsweep.sweeps.study import Study
+from neuronsweep.sweeps.train_members import cores
 
 # Workers are started again when some died; not more often than this without one trial trained.
 FRUITLESS = 3
@@ -43,7 +44,7 @@ def train(search: Search, study: Study) -> None:
 
 
 def _launch(search: Search) -> Launch:
-    return in_populations(search) if search.vectorized else by_launcher(search)
+    return natively(search) if search.native else by_launcher(search)
 
 
 def _repair(search: Search, study: Study) -> None:
@@ -51,7 +52,7 @@ def _repair(search: Search, study: Study) -> None:
     if damaged:
         jobs = {trial.number: search.overrides(trial.params) for trial in damaged}
         prune_on = search.goals.prune_on
-        _launch(search)(jobs, AsBefore(prune_on[0], damaged) if prune_on and search.vectorized else None)
+        _launch(search)(jobs, AsBefore(prune_on[0], damaged) if prune_on and search.native else None)
 
 
 def asker(search: Search, study: Study, launch: Launch, **options: Any) -> Asker:
@@ -74,7 +75,7 @@ def asker(search: Search, study: Study, launch: Launch, **options: Any) -> Asker
 
     def prune(numbers: Sequence[int]) -> Prunes | None:
         # runs of other launchers open the study themselves
-        ours = search.vectorized or search.options.workers > 1
+        ours = search.native or search.options.workers > 1
         return pruning.of_study(study, search.options, numbers) if ours and search.goals.prune_on else None
 
     return Asker(
@@ -92,10 +93,10 @@ def asker(search: Search, study: Study, launch: Launch, **options: Any) -> Asker
     )
 
 
-def in_populations(search: Search) -> Launch:
-    """Trains the jobs of a batch together, in this process and its children."""
+def natively(search: Search) -> Launch:
+    """Trains the jobs of a batch in native code, in threads of this process."""
     from neuronsweep.sweeps.processes import Processes
-    from neuronsweep.sweeps.vectorized import Sweep
+    from neuronsweep.sweeps.native import NativeLauncher
 
     def one_by_one(overrides: Sequence[str], number: int) -> JobReturn:
         basic = BasicLauncher()
@@ -103,7 +104,7 @@ def in_populations(search: Search) -> Launch:
         return basic.launch([overrides], number)[0]
 
     given = search.context, search.config, search.task
-    together = Sweep(*given, one_by_one, Processes(*given).launch, quiet=True)
+    together = NativeLauncher(*given, one_by_one, Processes(*given).launch, quiet=True)
 
     def launch(jobs: Mapping[int, Sequence[str]], pruning: Prunes | None) -> None:
         together.launch(jobs, pruning)
@@ -136,7 +137,7 @@ class Worker:
     def __init__(self, search: Search):
         self.context, self.task, self.arguments = search.context, search.task, search.arguments
         self.config = copy.deepcopy(search.config)
-        self.config.population.workers = 1
+        self.config.engine.threads = max(1, cores() // search.options.workers)
         self.where = place(search.options.storage, search.directory)
 
     def __call__(self) -> None:
@@ -150,7 +151,7 @@ class Worker:
             search = Search(self.context, self.config, self.task, self.arguments)
             study = Study(open_storage(self.where), search.options.study_name, search.total)
             with Heart(study.optuna):
-                asker(search, study, in_populations(search), stop=orphaned, blame=True).run()
+                asker(search, study, natively(search), stop=orphaned, blame=True).run()
         except KeyboardInterrupt:  # the employer says how the search goes on
             sys.exit(130)
         except (UserError, Unwritable) as error:

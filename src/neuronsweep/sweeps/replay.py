@@ -14,8 +14,8 @@ from omegaconf import OmegaConf
 from neuronsweep import record
 from neuronsweep.data.build import build_dataset
 from neuronsweep.errors import Diverged
-from neuronsweep.population.engine import train
-from neuronsweep.population.plan import member
+from neuronsweep.engine.member import member
+from neuronsweep.engine.train import Training
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.member_run import MemberRun
 
@@ -35,17 +35,18 @@ class Difference:
 def train_again(directory: Path, into: Path) -> None:
     """Train the run of a directory anew in an empty one, from its record alone and by the engine that trained it.
 
-    A member of a population is trained alone, which gives the same bits. Raises Diverged as the run itself would.
+    A member is trained by itself, as it always is. Raises Diverged as the run itself would.
     """
     status, asked = ledger.status(directory), ledger.read_json(directory / ledger.RECORD)
     config = {**asked["config"], "time_limit": None}
     dataset = build_dataset(config["data"])
     torch.set_num_threads(config["threads"])
-    if status["engine"] == "population":
+    if status["engine"] == "native":
         run = MemberRun(0, into, asked["overrides"], config, config, {}, member(config, dataset))
         run.begin()
-        device = "cuda" if config["trainer"]["accelerator"] == "gpu" else "cpu"
-        run.end(train([run.member], device=device)[0], 0.0)
+        training = Training(run.member)
+        training.advance()
+        run.end(training.result(), 0.0)
     elif config["trainer"]["devices"] > 1:  # its processes are copies of a command
         again = record.record(asked["overrides"], config, dataset.digest)
         ledger.begin(into, "lightning", record.fingerprint(config, dataset.digest), again, "")

@@ -75,7 +75,6 @@ def prepare(sweep: Path, configs: Iterable[tuple[int, Mapping[str, Any]]], retry
     if not accept:
         raise UserError(f"{sweep} cannot go on: {told}; to train them again: resume.py {sweep} --accept-changes")
     console.say(f"trained again: {told}")
-    ledger.forget_populations(sweep)
     for number in changed:
         ledger.discard(ledger.run_directory(sweep, number))
 

@@ -19,7 +19,7 @@ from neuronsweep.sweeps.launch import check_job, stopped
 # Trials asked for at once where they are trained together, alone, and by each of several workers.
 TOGETHER, ALONE, EACH = 32, 1, 8
 # Launchers whose runs report to a pruner while they train.
-PRUNING_LAUNCHERS = ("vectorized", "basic", "process")
+PRUNING_LAUNCHERS = ("native", "basic", "process")
 
 
 def sweep(context: HydraContext, config: DictConfig, task: TaskFunction, arguments: Sequence[str]) -> None:
@@ -70,8 +70,8 @@ class Search:
         self.batch: int = self.options.batch or together
 
     @property
-    def vectorized(self) -> bool:
-        return self.launcher == "vectorized"
+    def native(self) -> bool:
+        return self.launcher == "native"
 
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
         """The overrides of the run with these parameters."""
@@ -83,10 +83,10 @@ class Search:
 
     def check(self) -> None:
         """Raise UserError for what can be seen to go wrong before the first trial."""
-        if self.options.workers > 1 and not self.vectorized:
+        if self.options.workers > 1 and not self.native:
             raise UserError(
                 f"hydra.sweeper.workers={self.options.workers} is not allowed with hydra/launcher={self.launcher}: "
-                "workers are processes of hydra/launcher=vectorized"
+                "workers are processes of hydra/launcher=native"
             )
         if self.goals.prune_on and self.launcher not in PRUNING_LAUNCHERS:
             raise UserError(

@@ -1,4 +1,4 @@
-"""hydra/launcher=vectorized: the runs of a sweep trained together; what cannot be is run one by one."""
+"""hydra/launcher=native: the runs of a sweep trained in native code; what that does not know is run one by one."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,14 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 
 ConfigStore.instance().store(
-    group="hydra/launcher", name="vectorized", node={"_target_": f"{__name__}.VectorizedLauncher"}
+    group="hydra/launcher", name="native", node={"_target_": f"{__name__}.NativeLauncher"}
 )
 
 
-class VectorizedLauncher(BasicLauncher):
+class NativeLauncher(BasicLauncher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         from neuronsweep.sweeps.processes import Processes
-        from neuronsweep.sweeps.vectorized import Sweep
+        from neuronsweep.sweeps import native
 
         def one_by_one(overrides: Sequence[str], number: int) -> JobReturn:
             return BasicLauncher.launch(self, [overrides], number)[0]
@@ -25,5 +25,5 @@ class VectorizedLauncher(BasicLauncher):
         assert self.config is not None
         assert self.task_function is not None
         given = self.hydra_context, self.config, self.task_function
-        sweep = Sweep(*given, one_by_one, Processes(*given).launch)
+        sweep = native.NativeLauncher(*given, one_by_one, Processes(*given).launch)
         return sweep.launch({initial_job_idx + i: overrides for i, overrides in enumerate(job_overrides)})
