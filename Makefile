@@ -1,6 +1,7 @@
 # One command per habit; every target makes the environment first when it is missing or out of date.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: env sweep reproduce gallery test check format bench soak clean
 
@@ -8,7 +9,11 @@ env: .venv/.made
 
 .venv/.made: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear .venv
-	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PIP) --editable '.[dev]'
+# the native engine; where no compiler makes it, that of the ziglang wheel; where no network brings that, without it
+	@line=$$($(BIN)/python -m neuronsweep.engine.library) && echo "$$line" || { \
+		$(PIP) --retries 1 --editable '.[dev,compiler]' 2> /dev/null; \
+		$(BIN)/python -m neuronsweep.engine.library || true; }
 	touch $@
 
 sweep: env  ## the headline sweep: what do 2, 8, 32 neurons with relu or tanh learn of a sine

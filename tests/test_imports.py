@@ -52,7 +52,13 @@ def test_arrows_point_one_way(path):
 
 @pytest.mark.parametrize(
     "module",
-    ["neuronsweep.config", "neuronsweep.cli", "neuronsweep.sweeps.launch", "neuronsweep.report.tables"],
+    [
+        "neuronsweep.config",
+        "neuronsweep.cli",
+        "neuronsweep.sweeps.launch",
+        "neuronsweep.report.tables",
+        "neuronsweep.engine.library",
+    ],
 )
 def test_what_every_command_imports_does_not_import_torch(module):
     code = f"import sys, {module}; sys.exit(any(m in sys.modules for m in ('torch', 'lightning', 'matplotlib')))"

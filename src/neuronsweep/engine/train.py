@@ -49,6 +49,7 @@ class Samples:
 
     def __init__(self, dataset: Dataset, dtype: torch.dtype):
         self.library = library(64 if dtype == torch.float64 else 32)
+        layout.declare(self.library)
         kind = np.float64 if dtype == torch.float64 else np.float32
         tile = self.library.tile_samples()
         self.arrays: list[np.ndarray] = []
