@@ -41,7 +41,7 @@ def bare_loop(one: Member) -> None:
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     points = set(log_epochs(one.epochs, one.log_points))
     for epoch in range(1, one.epochs + 1):
-        for x, y, _ in batches(DATA.splits["train"], one.batch_size, one.seed, epoch):
+        for x, y, *_ in batches(DATA.splits["train"], one.batch_size, one.seed, epoch):
             optimizer.zero_grad()
             F.binary_cross_entropy_with_logits(network(x)[:, 0], y.float()).backward()
             optimizer.step()

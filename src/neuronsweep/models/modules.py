@@ -93,8 +93,8 @@ class NetworkModule(LightningModule):
         parameters = list(self.parameters())
         clip, clip_value = self.hparams["gradient_clip_val"], self.hparams["gradient_clip_value"]
         for epoch in range(block.first, block.last + 1):
-            self.network.seed_dropout(self.hparams["seed"], epoch, self.global_rank)
-            for x, y, share in data.batches(epoch):
+            for x, y, share, positions in data.batches(epoch):
+                self.network.set_dropout(self.hparams["seed"], epoch, positions)
 
                 def closure(x: Tensor = x, y: Tensor = y, share: float = share) -> Tensor:
                     optimizer.zero_grad()
