@@ -21,7 +21,11 @@ OPTIMIZERS: dict[str, dict[str, tuple]] = {
     "RMSprop": {"momentum": (0.0, 0.9), "centered": (False, True), "alpha": (0.9, 0.99)},
     "Adagrad": {"lr_decay": (0.0, 0.01), "initial_accumulator_value": (0.0, 0.1)},
     "NAdam": {"momentum_decay": (0.004, 0.1), "decoupled_weight_decay": (False, True), "weight_decay": (0.0, 0.01)},
-    "RAdam": {"decoupled_weight_decay": (False, True), "weight_decay": (0.0, 0.01), "betas": ([0.9, 0.999], [0.5, 0.9])},
+    "RAdam": {
+        "decoupled_weight_decay": (False, True),
+        "weight_decay": (0.0, 0.01),
+        "betas": ([0.9, 0.999], [0.5, 0.9]),
+    },
 }
 SCHEDULERS: tuple[dict[str, Any] | None, ...] = (
     None,

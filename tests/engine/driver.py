@@ -67,7 +67,17 @@ def _member(training: Training) -> bytes:
 def compile_driver(compiler: Sequence[str], flags: Sequence[str], bits: int, program: Path) -> None:
     """Build the driver; raises AssertionError with what the compiler says."""
     own = [flag for flag in build.FLAGS if not flag.startswith("-O")]
-    words = [*compiler, *own, *flags, f"-DREAL_BITS={bits}", f"-I{build.NATIVE}", str(SOURCE), "-o", str(program), "-lm"]
+    words = [
+        *compiler,
+        *own,
+        *flags,
+        f"-DREAL_BITS={bits}",
+        f"-I{build.NATIVE}",
+        str(SOURCE),
+        "-o",
+        str(program),
+        "-lm",
+    ]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, f"{' '.join(words)}\n{done.stderr}"
 

@@ -6,9 +6,7 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 
-ConfigStore.instance().store(
-    group="hydra/launcher", name="native", node={"_target_": f"{__name__}.NativeLauncher"}
-)
+ConfigStore.instance().store(group="hydra/launcher", name="native", node={"_target_": f"{__name__}.NativeLauncher"})
 
 
 class NativeLauncher(BasicLauncher):

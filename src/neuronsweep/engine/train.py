@@ -239,7 +239,7 @@ class Training:
         )
 
     def _initialise(self) -> list[tuple[str, tuple[int, ...]]]:
-        """Put torch's initial weights into the arrays; returns the names and shapes of the state dict in their order."""
+        """Put torch's initial weights into the arrays; returns names and shapes in the arrays' order."""
         data = self.member.dataset
         network = MLP(data.inputs, data.outputs, **self.member.network, seed=self.member.seed)
         shapes = []
@@ -251,6 +251,7 @@ class Training:
                     continue
                 self.arrays[array][at : at + tensor.numel()] = tensor.detach().reshape(-1).numpy()
                 at += tensor.numel()
+        self._names = list(network.state_dict())  # each norm's parameters before its buffers
         return shapes
 
     def _state_dict(self, params: np.ndarray, buffers: np.ndarray) -> dict[str, Tensor]:
@@ -263,7 +264,7 @@ class Training:
             size = math.prod(shape)
             tensors[name] = torch.from_numpy(numbers[at : at + size].reshape(shape))
             at += size
-        return tensors
+        return {name: tensors[name] for name in self._names}
 
     def _diagnoses(self) -> list[str]:
         """Names of the diagnoses in a row of the history; empty where a layer has none."""

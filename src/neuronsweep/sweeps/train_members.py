@@ -229,7 +229,9 @@ class Crew:
                         one
                         for one in due
                         if one.number not in ended
-                        and (one.number in stopped or one.training.over and one.reported == one.training.count("logged"))
+                        and (
+                            one.number in stopped or one.training.over and one.reported == one.training.count("logged")
+                        )
                     ]
                     finish = [self._end_of(one, pruned=not one.training.over) for one in over]
                     ended |= {end.number: end for end in pool.map(lambda call: call(), finish)}
