@@ -1,11 +1,14 @@
 """Drives the native engine without Python: writes members for digest_driver.c, builds it, reads what it prints."""
 
+import os
+import shutil
 import struct
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 from drawn import exact
 
 from neuronsweep.engine import build
@@ -14,6 +17,15 @@ from neuronsweep.engine.train import Training
 SOURCE = Path(__file__).with_name("digest_driver.c")
 WHOLE = ("bias", "norm", "skip", "optimizer", "schedule", "metric", "maximize", "keep_best", "diagnostics", "patience")
 REAL = ("min_delta", "dropout", "loss_number", "clip_norm", "clip_value", "rate")
+
+
+def needed(*programs: str) -> str:
+    """The first of these programs that is installed. Skips the test where none is; in CI one has to be."""
+    found = next((program for program in programs if shutil.which(program)), None)
+    if not found and os.environ.get("CI") != "true":
+        pytest.skip(f"{' or '.join(programs)} is not installed")
+    assert found, programs
+    return found
 
 
 def start_without_torch(training: Training) -> None:
