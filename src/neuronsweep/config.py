@@ -1,7 +1,7 @@
 """Checks of a config before anything is trained or written. Imports neither torch nor lightning."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from neuronsweep.errors import UserError
 from neuronsweep.metric_names import LOGGED, final_metrics
 from neuronsweep.schemas import SCHEMAS
 from neuronsweep.schemas.config import Config
+from neuronsweep.schemas.loss import check_loss
 from neuronsweep.schemas.model import activations, widths
 from neuronsweep.schemas.optimizer import LBFGS
 from neuronsweep.schemas.scheduler import OneCycle, Plateau
@@ -215,27 +216,6 @@ def _check_one_cycle(cfg: DictConfig) -> None:
 def task_of(cfg: DictConfig) -> str | None:
     """The task of a config's data, ``regression`` or ``classification``; None of a user's own, before it is built."""
     return getattr(OmegaConf.get_type(cfg.data), "task", None)
-
-
-def check_loss(loss: Mapping[str, Any], task: str, classes: int) -> None:
-    """Raise UserError for a loss that does not fit data of this task with so many classes.
-
-    Args:
-        loss: the config's ``loss`` as plain values.
-    """
-    schema = SCHEMAS["loss"].get(loss["name"])
-    fitting = [name for name, one in SCHEMAS["loss"].items() if task in one.tasks]  # type: ignore[attr-defined]
-    if schema is None or loss["name"] not in fitting:
-        raise UserError(
-            f"loss={loss['name']} is not allowed: with this data, of {task}, it is one of "
-            f"{', '.join(fitting)}{nearest(loss['name'], fitting)}"
-        )
-    weights = loss.get("class_weights")
-    if weights is not None and len(weights) != classes:
-        raise UserError(
-            f"loss.class_weights={shown(weights)} is not allowed: this data has {classes} classes, "
-            "each with a weight of its own"
-        )
 
 
 def _check_objective(cfg: DictConfig) -> None:
