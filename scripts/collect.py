@@ -8,13 +8,17 @@ from pathlib import Path
 from neuronsweep.cli import Parser, command
 from neuronsweep.sweeps.collect import collect
 from neuronsweep.sweeps.results import Results
+from neuronsweep.targets import TRUSTED, trust
 
 
 def main() -> None:
     parser = Parser(description="Copy the ended runs of sweep directories into one, proved, and nothing overwritten.")
     parser.add_argument("sweep", type=Path, metavar="SWEEP_DIR")
     parser.add_argument("sources", type=Path, nargs="+", metavar="SOURCE_DIR")
+    parser.add_argument("--trust", action="store_true", help=TRUSTED)
     arguments = parser.parse_args()
+    if arguments.trust:
+        trust()
     copied, kept = collect(arguments.sources, arguments.sweep)
     results = Results(arguments.sweep)
     results.write()

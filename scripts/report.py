@@ -7,12 +7,16 @@ from pathlib import Path
 
 from neuronsweep.cli import Parser, command
 from neuronsweep.report.build import build
+from neuronsweep.targets import TRUSTED, trust
 
 
 def main() -> None:
     parser = Parser(description="(Re)build report.html, report.md and results.csv of sweeps.")
     parser.add_argument("directories", nargs="+", type=Path, metavar="SWEEP_DIR")
+    parser.add_argument("--trust", action="store_true", help=TRUSTED)
     arguments = parser.parse_args()
+    if arguments.trust:
+        trust()
     for directory in arguments.directories:
         print(build(directory))
     if len(arguments.directories) == 2:

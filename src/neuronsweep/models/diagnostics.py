@@ -76,7 +76,7 @@ def diagnose(
         for i, names in enumerate(layers):
             change = norm([parameters[name] - before[name] for name in names]).item()
             found[f"update/layers.{i}"] = share(change, norm([parameters[name] for name in names]).item())
-        name = next(name for name, function in ACTIVATIONS.items() if function is act)
+        name = next((name for name, function in ACTIVATIONS.items() if function is act), "")  # or a module's own
         for i, h_NH in enumerate(seen):
             which = stopped(name, h_NH)
             if which:
