@@ -17,7 +17,8 @@ METRICS, HISTORY, MODEL, FIGURE = "metrics.json", "history.csv", "model.ckpt", "
 SWEEP, RESULTS = "sweep.json", "results.csv"
 JOURNAL, SEARCH = "optuna.journal", "optimization_results.yaml"
 PAGE, TEXT = "report.html", "report.md"
-GALLERY_PNG, METRIC_PNG, SEARCH_PNG = "report-fits.png", "report-metric.png", "report-search.png"
+GALLERY, METRIC, SEARCH_PICTURE = "report-fits.png", "report-metric.png", "report-search.png"
+REPORTS = (PAGE, TEXT, GALLERY, METRIC, SEARCH_PICTURE)
 LOCK = ".lock"
 # How the names of TensorBoard's files begin.
 EVENTS = "events.out.tfevents."
@@ -40,7 +41,7 @@ TEMPORARY = ".tmp"
 # What a run came to. A run whose status.json and record.json are both gone has none of them.
 CAME_TO = (METRICS, HISTORY, MODEL, FIGURE, CHECKPOINT, MOMENTS, PATCH)
 OF_A_RUN = (STATUS, *CAME_TO, OUTPUT, RETURNED, RECORD)
-OF_A_SWEEP = (SWEEP, RESULTS, JOURNAL, SEARCH, PAGE, TEXT, GALLERY_PNG, METRIC_PNG, SEARCH_PNG)
+OF_A_SWEEP = (SWEEP, RESULTS, JOURNAL, SEARCH, *REPORTS)
 # Names that say what they are of: seconds, host, process and count; the members of a population; the first job.
 NUMBERED = re.compile(
     rf"{re.escape(EVENTS)}\d+\..+\.\d+\.\d+"
