@@ -1,14 +1,14 @@
 """Nothing of somebody else's is removed, replaced or written into, whatever begins anew beside it."""
 
 import ast
+import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
 from neuronsweep.errors import UserError
-from neuronsweep.sweeps import contents, ledger
+from neuronsweep.sweeps import contents, ledger, lock
 from tests.commands import ROOT
 
 QUICK = ("data=line", "epochs=4", "log_points=2", "logger=tensorboard")
@@ -158,13 +158,12 @@ def test_what_is_collected_is_what_runs_wrote(command, tmp_path, elsewhere):
 
 
 FOREIGN = ["notes.txt", ledger.METRICS, ledger.MODEL, f"{ledger.EVENTS}1.host.1.0", ledger.RECORD, ledger.STATUS]
-FOREIGN += [ledger.SWEEP, ledger.LOCK if hasattr(ledger, "LOCK") else contents.LOCK, ".git/", ".hydra/", "link"]
+FOREIGN += [ledger.SWEEP, ledger.RESULTS, ".git/", ".hydra/", "0000/", "link"]
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-@pytest.mark.parametrize("mode", ["single", "sweep", "search"])
-def test_a_directory_that_holds_other_things_is_not_begun_in(composed, tmp_path, elsewhere, name, mode):
-    """What each command asks first, before it writes anything."""
+@pytest.mark.parametrize("check", [ledger.check_place, ledger.check_sweep_place])
+def test_a_directory_that_holds_other_things_is_not_begun_in(tmp_path, elsewhere, name, check):
     place = tmp_path / "place"
     place.mkdir()
     if name.endswith("/"):
@@ -173,12 +172,101 @@ def test_a_directory_that_holds_other_things_is_not_begun_in(composed, tmp_path,
         (place / name).symlink_to(elsewhere)
     else:
         (place / name).write_text('{"mine": 1}')
-    before = sorted(path.name for path in place.rglob("*"))
-    check = ledger.check_place if mode == "single" else ledger.check_sweep_place
-    if name == contents.LOCK:  # found when it is taken
-        from neuronsweep.sweeps import lock
-
-        check = lock.take
-    with pytest.raises(UserError, match=r"place.*(which no (run|sweep) of neuronsweep wrote|somebody else's|no run wrote)"):
+    with pytest.raises(UserError, match=rf"place.* holds {name.strip('/')}, which no (run|sweep) of neuronsweep wrote"):
         check(place)
-    assert sorted(path.name for path in place.rglob("*")) == before
+
+
+def test_commands_ask_first(command, tmp_path):
+    (tmp_path / "place").mkdir()
+    (tmp_path / "place" / "notes.txt").write_text("notes")
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "locked" / contents.LOCK).write_text("mine")
+    for words in (["hydra.run.dir={}"], ["-m", "hydra.sweep.dir={}"], ["-m", "sweep=optuna", "hydra.sweep.dir={}"]):
+        for place, said in (("place", "it holds notes.txt"), ("locked", "is somebody else's")):
+            before = [(path, path.read_text()) for path in (tmp_path / place).iterdir()]
+            done = command("train.py", *(word.format(place) for word in words), *QUICK)
+            assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, ""), done.stderr
+            assert said in done.stderr
+            assert [(path, path.read_text()) for path in (tmp_path / place).iterdir()] == before
+
+
+def test_what_a_killed_command_leaves_is_begun_in(composed, tmp_path):
+    from neuronsweep.config import plain
+
+    hydra = tmp_path / contents.HYDRA
+    hydra.mkdir()
+    (hydra / "config.yaml").write_text(json.dumps(plain(composed())))
+    (hydra / "overrides.yaml").write_text("[]")
+    (tmp_path / contents.LOCK).write_text('{"host"')
+    (tmp_path / f".{ledger.RECORD}.abc{ledger.TEMPORARY}").write_text("{")
+    ledger.check_place(tmp_path)
+    (hydra / "config.yaml").write_text("db: mysql")  # of another program of Hydra's
+    with pytest.raises(UserError, match=r"it holds \.hydra"):
+        ledger.check_place(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "directory"])
+@pytest.mark.parametrize("name", [*contents.OF_A_RUN, contents.LOCK, contents.HYDRA, f"{contents.HYDRA}/config.yaml"])
+def test_what_has_a_name_of_a_run_and_another_kind_stays_and_is_told(tmp_path, elsewhere, name, kind):
+    run = tmp_path / "run"
+    run.mkdir()
+    path = run / name
+    path.parent.mkdir(exist_ok=True)
+    if kind == "directory":
+        if name == contents.HYDRA:
+            return
+        path.mkdir()
+        (path / "thesis.txt").write_text("years of work")
+    else:
+        path.symlink_to(elsewhere / ("thesis.txt" if kind == "link" else "nothing"))
+    assert not contents.remove(path)
+    for begin in (ledger.check_place, ledger.discard, ledger.begin_anew, _begin):
+        with pytest.raises(UserError, match=f"{name} is a (link|directory), which no run wrote"):
+            begin(run)
+    assert path.is_symlink() or (path / "thesis.txt").read_text() == "years of work"
+    assert (elsewhere / "thesis.txt").read_text() == "years of work"
+    assert not (elsewhere / "nothing").exists()
+
+
+def _begin(run: Path) -> None:
+    ledger.begin(run, "lightning", "abc", {}, "")
+
+
+@pytest.mark.parametrize("name", [ledger.METRICS, ledger.MODEL, f"{ledger.EVENTS}1.host.1.0"])
+def test_results_that_no_run_wrote_are_not_overwritten_in_a_sweep_either(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    (tmp_path / "notes.txt").write_text("mine")  # in nobody's way
+    with pytest.raises(UserError, match=f"holds {name}, which no run"):
+        _begin(tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_lock_that_is_a_link_is_neither_followed_nor_removed(tmp_path, elsewhere):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / contents.LOCK).symlink_to(elsewhere / "thesis.txt")
+    assert lock.owner(tmp_path / "run") is None
+    with pytest.raises(UserError, match=r"\.lock"):
+        lock.take(tmp_path / "run")
+    assert (elsewhere / "thesis.txt").read_text() == "years of work"
+
+
+# Who removes what: a temporary file of its own that never was in its place, a directory of the system's for such.
+REMOVES = {
+    "sweeps/contents.py": 2,
+    "sweeps/ledger.py": 3,
+    "sweeps/pools.py": 1,
+    # the engine that trains populations, which is being replaced
+    "sweeps/vectorized.py": 1,
+    "sweeps/worker_process.py": 1,
+}
+
+
+def test_one_function_removes():
+    found: dict[str, int] = {}
+    package = ROOT / "src" / "neuronsweep"
+    for path in [*package.rglob("*.py"), *(ROOT / "scripts").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr in ("unlink", "rmtree", "rmdir", "removedirs"):
+                name = str(path.relative_to(package if path.is_relative_to(package) else ROOT))
+                found[name] = found.get(name, 0) + 1
+    assert {name: count for name, count in found.items() if count > REMOVES.get(name, 0)} == {}

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from neuronsweep.errors import Unwritable, UserError
 from neuronsweep.sweeps import ledger
 
-
 # As much of a record as makes it one.
-NODES = dict.fromkeys(("data", "model", "optimizer", "scheduler", "trainer", "logger", "module"), {})
+NODES = {key: {} for key in ("data", "model", "optimizer", "scheduler", "trainer", "logger", "module")}
 BEGUN = {"command": "train", "overrides": [], "config": NODES, "environment": {}}
 BEGUN |= {"data_digest": "abc", "source_digest": "abc"}
 

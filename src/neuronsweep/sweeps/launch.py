@@ -176,7 +176,7 @@ def begin_single(config: DictConfig) -> None:
     directory = Path(config.hydra.run.dir)
     if (directory / ledger.SWEEP).exists():
         raise UserError(f"{directory} is not allowed as output directory: it holds a sweep")
-    of_sweep = (directory.resolve().parent / ledger.SWEEP).exists()
+    of_sweep = (directory.absolute().parent / ledger.SWEEP).exists()  # a run moved elsewhere has a link in its sweep
     ledger.check_place(directory, of_sweep)
     from neuronsweep.data.build import build_dataset, check_batches  # late: the checks before need no torch
 

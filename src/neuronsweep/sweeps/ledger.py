@@ -153,7 +153,8 @@ def check_place(directory: Path, of_sweep: bool = False) -> None:
     if is_run(directory):
         return
     results = [name for name in (*contents.CAME_TO, STATUS, RECORD) if (directory / name).exists()]
-    events = sorted(path.name for path in directory.glob(f"{EVENTS}*")) if directory.is_dir() else []
+    # others' events that are not named as a run's are not in its way
+    events = sorted(path.name for path in directory.glob(f"{EVENTS}*") if contents.is_ours(path))
     found = [*results, *events] if of_sweep else list(contents.others(directory))
     if found:
         raise UserError(
