@@ -13,6 +13,7 @@ from pathlib import Path
 from neuronsweep.cli import Parser, command
 from neuronsweep.errors import UserError
 from neuronsweep.sweeps import ledger
+from neuronsweep.targets import TRUSTED, trust
 
 
 def main() -> None:
@@ -21,15 +22,20 @@ def main() -> None:
     points = parser.add_mutually_exclusive_group(required=True)
     points.add_argument("--x", nargs="+", metavar="NUMBER", help="inputs; with two inputs a sample: x1 x2 x1 x2 ...")
     points.add_argument("--csv", type=Path, metavar="FILE", help="a file with a column for each input: x, or x1 and x2")
+    parser.add_argument("--trust", action="store_true", help=TRUSTED)
     arguments = parser.parse_args()
+    if arguments.trust:
+        trust()
     state = ledger.proved(arguments.directory)["state"]
     if state != ledger.COMPLETE:
         raise UserError(f"{arguments.directory} cannot predict: its run is {state}, not {ledger.COMPLETE}")
 
-    from neuronsweep.models.checkpoint import load_network  # late: the errors above need no torch
+    ledger.read_record(arguments.directory)
 
-    network = load_network(arguments.directory / ledger.MODEL)
-    width = network.inputs
+    from neuronsweep.models.recorded import load_recorded  # late: the errors above need no torch
+
+    recorded = load_recorded(arguments.directory)
+    network, width = recorded.module, recorded.inputs
     names = ["x"] if width == 1 else [f"x{i + 1}" for i in range(width)]
     rows = from_words(arguments.x, width) if arguments.x else from_file(arguments.csv, names)
     task = "classification" if "train/acc" in ledger.read_json(arguments.directory / ledger.METRICS) else "regression"

@@ -140,7 +140,7 @@ class Pictures(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         epoch, row = self.log_point.history[-1]
         if epoch in self.epochs:
-            events.show(self.writer, epoch, self.painter.png(pl_module.network, figures.title_then(self.config, row)))
+            events.show(self.writer, epoch, self.painter.png(pl_module.predictor, figures.title_then(self.config, row)))
 
 
 class Checkpoint(lightning_callbacks.Checkpoint):

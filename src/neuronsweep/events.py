@@ -22,7 +22,7 @@ LAYOUT, SPLITS = "train, val, outer", ("train", "val", "outer")
 LIST = " (list)"
 
 
-def begin(writer: Any, config: Mapping[str, Any], network: MLP, names: Iterable[str]) -> None:
+def begin(writer: Any, config: Mapping[str, Any], network: MLP | None, names: Iterable[str]) -> None:
     """Write the hyperparameters of a run that starts, the layout of its scalars and the graph of its network.
 
     Args:
@@ -32,7 +32,8 @@ def begin(writer: Any, config: Mapping[str, Any], network: MLP, names: Iterable[
     """
     writer.file_writer.add_summary(_session_start(config))
     writer.file_writer.add_summary(_layout(names))
-    writer.file_writer.add_event(Event(graph_def=graph(network)))
+    if network is not None:
+        writer.file_writer.add_event(Event(graph_def=graph(network)))
 
 
 def show(writer: Any, epoch: int, png: bytes) -> None:

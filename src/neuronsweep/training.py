@@ -30,7 +30,7 @@ from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError
 from neuronsweep.metric_names import at_log_points
 from neuronsweep.models.checkpoint import model_bytes, readable
 from neuronsweep.models.modules import NetworkModule
-from neuronsweep.sweeps import ledger, pruning
+from neuronsweep.sweeps import contents, ledger, pruning
 from neuronsweep.sweeps.bound import die_with_parent
 
 # Lightning's advice and the products it names are no news to a user of a sweep.
@@ -100,13 +100,14 @@ def train_run(
         logger = build_logger(cfg, directory, checkpoint)
         if first and show:
             console.say(f"if this stops: {console.resume_command(directory)}")
-            console.parameters(module.network)
+            console.parameters(module.predictor)
         callbacks: list[Callback] = [SameConfig(record.fingerprint(plain(cfg), dataset.digest)), log_point, keeper]
         if pruner:
             callbacks.append(pruner)
         if first and isinstance(logger, TensorBoardLogger):
             names = at_log_points(dataset.splits, dataset.task)
-            events.begin(logger.experiment, record.flatten(plain(cfg)), module.network, names)
+            plain_network = module.network if module.predictor is module.network else None
+            events.begin(logger.experiment, record.flatten(plain(cfg)), plain_network, names)
             if epochs := picture_epochs(data.log_epochs, cfg.logger.pictures)[:-1]:
                 callbacks.append(Pictures(plain(cfg), dataset, epochs, logger.experiment, log_point))
         if first and show:
@@ -177,6 +178,8 @@ def final_metrics(module: NetworkModule, data: TensorDataModule) -> dict[str, fl
     for name, value in metrics.items():
         if not math.isfinite(value):
             raise Diverged(f"{name} is {value} at the end of training")
+    if module.predictor is not module.network:  # nothing is known of what a subclass makes of its network
+        return {**metrics, "params": sum(p.numel() for p in module.parameters() if p.requires_grad)}
     return {**metrics, **analyse(module.network, data.dataset, module.hparams["loss"])}
 
 
@@ -204,7 +207,7 @@ def _complete(
 ) -> None:
     epoch = log_point.history[-1][0]
     title = figures.title(plain(cfg), cfg.objective.metric, metrics[cfg.objective.metric])
-    png = figures.fit_png(module.network, data.dataset, title)
+    png = figures.fit_png(module.predictor, data.dataset, title)
     if isinstance(logger, TensorBoardLogger):
         events.finish(logger.experiment, metrics, epoch, png)
         logger.experiment.close()
@@ -219,7 +222,7 @@ def _prune(directory: Path, log_point: LogPoint, logger: Logger | None, seconds:
     _end_events(logger, ledger.PRUNED)
     ledger.write_history(directory, log_point.history)
     ledger.end(directory, ledger.PRUNED, seconds)
-    (directory / ledger.CHECKPOINT).unlink(missing_ok=True)
+    contents.remove(directory / ledger.CHECKPOINT)
 
 
 def _end_events(logger: Logger | None, state: str) -> None:
@@ -237,6 +240,6 @@ def _checkpoint(directory: Path) -> Path | None:
         return None
     if not readable(path):
         console.say(f"{path} is damaged: the run begins anew")
-        path.unlink()
+        contents.remove(path)
         return None
     return path

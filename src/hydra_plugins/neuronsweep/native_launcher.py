@@ -6,15 +6,13 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 
-ConfigStore.instance().store(
-    group="hydra/launcher", name="native", node={"_target_": f"{__name__}.NativeLauncher"}
-)
+ConfigStore.instance().store(group="hydra/launcher", name="native", node={"_target_": f"{__name__}.NativeLauncher"})
 
 
 class NativeLauncher(BasicLauncher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        from neuronsweep.sweeps.processes import Processes
         from neuronsweep.sweeps import native
+        from neuronsweep.sweeps.processes import Processes
 
         def one_by_one(overrides: Sequence[str], number: int) -> JobReturn:
             return BasicLauncher.launch(self, [overrides], number)[0]

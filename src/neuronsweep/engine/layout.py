@@ -114,5 +114,3 @@ def declare(library: ctypes.CDLL) -> None:
     library.advance.argtypes = (spec, state, POINTER(c_int32), c_double, c_int32)
     library.finish.argtypes = (spec, c_void_p, c_void_p, POINTER(c_double))
     library.predict.argtypes = (spec, c_void_p, c_void_p, c_int32, c_void_p)
-
-

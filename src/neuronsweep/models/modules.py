@@ -6,7 +6,7 @@ from typing import Any
 import torch
 import torchmetrics.functional as metrics
 from lightning.pytorch import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -61,6 +61,12 @@ class NetworkModule(LightningModule):
     def forward(self, x_ND: Tensor) -> Tensor:
         return self.network(x_ND)
 
+    @property
+    def predictor(self) -> nn.Module:
+        """What maps x to predictions: the MLP, or the module itself where a subclass makes more of its network."""
+        plain = type(self).forward is NetworkModule.forward and type(self.network) is MLP
+        return self.network if plain else self
+
     def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
         """What training makes small, of a batch or a whole split."""
         return self.loss_function(prediction, y)
@@ -93,7 +99,8 @@ class NetworkModule(LightningModule):
         parameters = list(self.parameters())
         clip, clip_value = self.hparams["gradient_clip_val"], self.hparams["gradient_clip_value"]
         for epoch in range(block.first, block.last + 1):
-            self.network.seed_dropout(self.hparams["seed"], epoch, self.global_rank)
+            if isinstance(self.network, MLP):  # not a subclass's own
+                self.network.seed_dropout(self.hparams["seed"], epoch, self.global_rank)
             for x, y, share in data.batches(epoch):
 
                 def closure(x: Tensor = x, y: Tensor = y, share: float = share) -> Tensor:

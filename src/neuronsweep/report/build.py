@@ -13,9 +13,8 @@ from neuronsweep.report import markdown
 from neuronsweep.report.read import read
 from neuronsweep.report.search import search_of
 from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps.contents import PAGE, TEXT
 from neuronsweep.sweeps.results import Results
-
-PAGE, TEXT = "report.html", "report.md"
 
 
 def build(directory: Path) -> Path:

@@ -40,7 +40,7 @@ def _trained_on(directory: Path, those: Sequence[Configuration]) -> tuple[str, d
     digests: dict[str, str] = {}
     for seed, row in (pair for configuration in those for pair in configuration.by_seed.items()):
         if seed not in digests:
-            record = ledger.read_json(directory / row["directory"] / ledger.RECORD)
+            record = ledger.read_record(directory / row["directory"])
             generator, digests[seed] = target(record), record["data_digest"]
     return generator, digests
 

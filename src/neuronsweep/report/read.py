@@ -118,13 +118,13 @@ def read(directory: Path) -> Sweep:
     asked = results.asked() or rows
     values = {key: different(str(job[key]) for job in asked) for key in description["swept"]}
     keys = [key for key in values if key != "seed" and len(values[key]) > 1]
-    records = (directory / row["directory"] / ledger.RECORD for row in rows if row["state"] != ledger.DAMAGED)
-    first = next((path for path in records if path.exists()), None)
+    runs = (directory / row["directory"] for row in rows if row["state"] != ledger.DAMAGED)
+    first = next((run for run in runs if (run / ledger.RECORD).exists()), None)
     # a search compares its trials itself, whatever their data
     varied = [key for key in keys if key in ("data", "experiment") or key.startswith("data.")]
     data_keys = [] if "search" in description else varied
     found = by_data(directory, configurations(counted, keys, metric, mode), data_keys)
-    record = ledger.read_json(first) if first else {}
+    record = ledger.read_record(first) if first else {}
     return Sweep(
         directory=directory,
         description=description,

@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from neuronsweep import console
+from neuronsweep import console, targets
 from neuronsweep.cli import explain
 from neuronsweep.config import check
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, WorkerError, stop
@@ -34,6 +34,7 @@ class Bookkeeper(Callback):
         # Hydra turns exceptions of callbacks into warnings, so this one ends the process itself
         try:
             check(config)
+            targets.grant(config)
             check_machine(config.trainer.accelerator, config.trainer.devices)
             if not lock.further_process():
                 begin_single(config)

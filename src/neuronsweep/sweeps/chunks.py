@@ -22,12 +22,11 @@ from omegaconf import DictConfig
 
 from neuronsweep import cli, console
 from neuronsweep.errors import Diverged, UserError, WorkerError
-from neuronsweep.sweeps import bound, ledger
+from neuronsweep.sweeps import bound, contents, ledger
 from neuronsweep.sweeps.compose import Composer, quoted
+from neuronsweep.sweeps.contents import CHUNK
 from neuronsweep.sweeps.processes import OF_THE_SWEEP, RANKS
 
-# Begin of the names of a chunk's files: its jobs, its output, and what of its jobs has no run directory to say so.
-CHUNK = ".chunk-"
 LINES_SHOWN = 30
 # How long a chunk that was asked to stop may take to write its snapshots; its workers take less.
 SECONDS_TO_STOP = 15.0
@@ -131,7 +130,7 @@ class Chunks:
                 returns[number] = self._return(number, jobs[number], chunks[index], error)
                 self.callbacks.on_job_end(config=cfg, job_return=returns[number])
             for path in (chunks[index].file, chunks[index].errors, *([] if error else [chunks[index].output])):
-                path.unlink(missing_ok=True)
+                contents.remove(path)
         return [returns[number] for number in jobs]
 
     def _chunk(self, jobs: Mapping[int, list[str]]) -> Chunk:

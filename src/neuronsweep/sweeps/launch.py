@@ -10,7 +10,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from neuronsweep import console, record
+from neuronsweep import console, record, targets
 from neuronsweep.cli import explain
 from neuronsweep.config import check, run_config
 from neuronsweep.errors import Unwritable, UserError, stop, unwritable
@@ -21,6 +21,8 @@ from neuronsweep.sweeps.resume import difference, prepare
 
 # Words that say how this command goes on, not what the sweep is.
 OF_THIS_COMMAND = ("hydra.sweep.dir=", "hydra.sweeper.retry_failed=", "hydra.sweeper.accept_changes=")
+# Keys of sweep.json that have words of the command line.
+RECORDED_WORDS = ("overrides", "hydra_overrides", "config_words")
 # Launchers that train a run in processes of its own where it wants several devices.
 OF_SEVERAL_DEVICES = ("native", "process")
 
@@ -35,6 +37,7 @@ def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Sequence[Sequenc
     directory = Path(config.hydra.sweep.dir)
     if (directory / ledger.STATUS).exists():
         raise UserError(f"{directory} is not allowed as output directory: it holds a single run")
+    ledger.check_sweep_place(directory)
     make_directory(directory)
     lock.take(directory)
     before = _jobs(directory)
@@ -63,6 +66,7 @@ def check_jobs(compose: Composer, jobs: Sequence[Sequence[str]], launcher: str) 
 def check_job(cfg: DictConfig, launcher: str) -> None:
     """Raise UserError for a job whose config is not allowed or wants another machine."""
     check(cfg)
+    targets.grant(cfg)
     check_machine(cfg.trainer.accelerator, cfg.trainer.devices)
     if cfg.trainer.devices > 1 and launcher not in OF_SEVERAL_DEVICES:
         raise UserError(
@@ -87,6 +91,7 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
         "sweeper": choices["hydra/sweeper"],
         **record.origin(config.threads, config.trainer.accelerator),
     }
+    targets.grant_words([word for key in RECORDED_WORDS for word in description[key]])
     ledger.write_json(directory / ledger.SWEEP, description)
 
 
@@ -170,18 +175,21 @@ def begin_single(config: DictConfig) -> None:
     directory = Path(config.hydra.run.dir)
     if (directory / ledger.SWEEP).exists():
         raise UserError(f"{directory} is not allowed as output directory: it holds a sweep")
+    of_sweep = (directory.absolute().parent / ledger.SWEEP).exists()  # a run moved elsewhere has a link in its sweep
+    ledger.check_place(directory, of_sweep)
     from neuronsweep.data.build import build_dataset, check_dataset  # late: the checks before need no torch
 
     dataset = build_dataset(config.data)
     check_dataset(config, dataset)
     make_directory(directory)
     lock.take(directory)
-    if not (directory / ledger.STATUS).exists():
+    if (directory / ledger.STATUS).exists():
+        state = ledger.proved(directory)["state"]
+        if state != ledger.RUNNING:
+            raise UserError(f"{directory} is not allowed as output directory: it holds a run that is {state}")
+    elif not (directory / ledger.RECORD).exists() or of_sweep:  # a sweep has compared its runs itself
         return
-    state = ledger.proved(directory)["state"]
-    if state != ledger.RUNNING:
-        raise UserError(f"{directory} is not allowed as output directory: it holds a run that is {state}")
-    begun = ledger.read_json(directory / ledger.RECORD)
+    begun = ledger.read_record(directory)
     differences = record.differences(begun, run_config(config), dataset.digest)
     if differences:
         raise UserError(f"{directory} is not allowed as output directory: it holds another run: {differences[0]}")

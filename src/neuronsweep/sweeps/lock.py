@@ -12,9 +12,12 @@ from pathlib import Path
 
 from neuronsweep.errors import UserError
 from neuronsweep.record import command
+from neuronsweep.sweeps import contents
+from neuronsweep.sweeps.contents import LOCK
 from neuronsweep.sweeps.liveness import identity, runs_here
 
-LOCK = ".lock"
+# How what an owner writes of itself begins.
+BEGIN = b'{"host"'
 # An owner on another machine, whose lock this one may not see, is believed to live for so long after its last beat.
 SECONDS_BELIEVED = 60.0
 SECONDS_BETWEEN_BEATS = 5.0
@@ -47,6 +50,9 @@ def take(directory: Path) -> None:
     handle = _open(directory)
     try:
         owner = _owner(handle)
+        begin = os.pread(handle, len(BEGIN), 0)
+        if begin and begin != BEGIN:  # half of what an owner wrote begins as all of it
+            raise UserError(f"{directory / LOCK} is somebody else's, and no lock of neuronsweep: move it away")
         if owner and owner["host"] != socket.gethostname() and _age(owner) < SECONDS_BELIEVED:
             raise Owned(_told(directory, owner) + f"; if that is no more, in {SECONDS_BELIEVED:.0f} s this is free")
     except BaseException:
@@ -72,8 +78,8 @@ def beat() -> None:
 def owner(directory: Path) -> str | None:
     """Who owns a directory now, in words, or None; nothing is changed."""
     try:
-        handle = os.open(directory / LOCK, os.O_RDONLY)
-    except FileNotFoundError:
+        handle = os.open(directory / LOCK, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:  # there is none, or a link, which is no lock of ours
         return None
     try:
         found = _owner(handle)
@@ -92,7 +98,7 @@ def _open(directory: Path) -> int:
     patience = time.monotonic() + SECONDS_OF_ORPHANS
     while True:
         try:
-            handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError as error:
             raise UserError(f"{directory} is not allowed as output directory: {LOCK}: {error.strerror}") from None
         if _lock(handle, fcntl.LOCK_EX):
@@ -148,7 +154,7 @@ def _release() -> None:
         return
     for directory in _held:
         with contextlib.suppress(OSError):
-            (directory / LOCK).unlink()
+            contents.remove(directory / LOCK)
 
 
 def _age(found: dict) -> float:

@@ -95,8 +95,8 @@ def asker(search: Search, study: Study, launch: Launch, **options: Any) -> Asker
 
 def natively(search: Search) -> Launch:
     """Trains the jobs of a batch in native code, in threads of this process."""
-    from neuronsweep.sweeps.processes import Processes
     from neuronsweep.sweeps.native import NativeLauncher
+    from neuronsweep.sweeps.processes import Processes
 
     def one_by_one(overrides: Sequence[str], number: int) -> JobReturn:
         basic = BasicLauncher()

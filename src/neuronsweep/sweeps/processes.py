@@ -14,16 +14,13 @@ from omegaconf import DictConfig
 
 from neuronsweep import cli
 from neuronsweep.errors import Diverged, TookTooLong, UserError, WorkerError
-from neuronsweep.sweeps import ledger, lock, pruning
+from neuronsweep.sweeps import contents, ledger, lock, pruning
 from neuronsweep.sweeps.compose import Composer, quoted
+from neuronsweep.sweeps.contents import OUTPUT, RETURNED
 from neuronsweep.sweeps.supervise import Command, Exit, supervise
 
-# The output of a job, in its run directory.
-OUTPUT = "output.log"
 # How many lines of it are shown of a job that died without a word.
 LINES_SHOWN = 30
-# What a task function returned that trains no run of ours.
-RETURNED = "returned.json"
 # A job ends itself when its time_limit is over; this is how much later it is ended, start of Python included.
 SECONDS_OF_GRACE = 30.0
 # Where a process of a distributed program keeps who it is: a job must not take itself for one of another program.
@@ -86,7 +83,7 @@ class Processes:
                 return False
             tries[number] += 1
             if self._state(number) == ledger.FAILED:
-                (self._directory(number) / ledger.STATUS).unlink()
+                contents.remove(self._directory(number) / ledger.STATUS)
             return True
 
         commands = [self._command(number, jobs[number]) for number in numbers]

@@ -13,9 +13,9 @@ from omegaconf import OmegaConf
 
 from neuronsweep import record
 from neuronsweep.data.build import build_dataset
-from neuronsweep.errors import Diverged
 from neuronsweep.engine.member import member
 from neuronsweep.engine.train import Training
+from neuronsweep.errors import Diverged
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.member_run import MemberRun
 
@@ -37,7 +37,7 @@ def train_again(directory: Path, into: Path) -> None:
 
     A member is trained by itself, as it always is. Raises Diverged as the run itself would.
     """
-    status, asked = ledger.status(directory), ledger.read_json(directory / ledger.RECORD)
+    status, asked = ledger.status(directory), ledger.read_record(directory)
     config = {**asked["config"], "time_limit": None}
     dataset = build_dataset(config["data"])
     torch.set_num_threads(config["threads"])
@@ -96,14 +96,14 @@ def surroundings(asked: Mapping[str, Any]) -> list[Difference]:
 
 def _config(directory: Path) -> Iterator[Difference]:
     """Whether the config that is recorded is the one that the run was begun with, as far as the source still is."""
-    asked, begun = ledger.read_json(directory / ledger.RECORD), ledger.status(directory)["fingerprint"]
+    asked, begun = ledger.read_record(directory), ledger.status(directory)["fingerprint"]
     now = record.fingerprint(asked["config"], asked["data_digest"])
     if asked["source_digest"] == record.source_digest() and begun != now:
         yield Difference("config (fingerprint)", begun[:12], now[:12])
 
 
 def _digest(directory: Path, again: Path) -> Iterator[Difference]:
-    digests = [ledger.read_json(run / ledger.RECORD)["data_digest"] for run in (directory, again)]
+    digests = [ledger.read_record(run)["data_digest"] for run in (directory, again)]
     if digests[0] != digests[1]:
         yield Difference("data digest", digests[0][:12], digests[1][:12])
 

@@ -23,7 +23,7 @@ from neuronsweep.data.dataset import Dataset
 from neuronsweep.engine.train import Samples, Training
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, WorkerError
 from neuronsweep.models.checkpoint import readable
-from neuronsweep.sweeps import ledger, lock
+from neuronsweep.sweeps import contents, ledger, lock
 from neuronsweep.sweeps.member_run import MemberRun
 from neuronsweep.sweeps.pruning import Prunes
 
@@ -128,6 +128,11 @@ class Trainee:
         """Seconds of training, those of earlier tries included."""
         return self.earlier + self.trained
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether it is trained to its end and all of its log points are reported."""
+        return self.training.over and self.reported == self.training.count("logged")
+
     def where(self) -> Advanced:
         """How far it is."""
         row = self.training.history[-1][1] if self.training.count("logged") else {}
@@ -158,7 +163,7 @@ class Trainee:
             self.training.load(torch.load(path, weights_only=True))
         except ValueError:
             console.say(f"{path} is damaged: the run begins anew")
-            path.unlink()
+            contents.remove(path)
 
 
 class Crew:
@@ -226,10 +231,7 @@ class Crew:
                     for one in rows.values():
                         one.reported += 1
                     over = [
-                        one
-                        for one in due
-                        if one.number not in ended
-                        and (one.number in stopped or one.training.over and one.reported == one.training.count("logged"))
+                        one for one in due if one.number not in ended and (one.number in stopped or one.is_finished)
                     ]
                     finish = [self._end_of(one, pruned=not one.training.over) for one in over]
                     ended |= {end.number: end for end in pool.map(lambda call: call(), finish)}
