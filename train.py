@@ -4,6 +4,10 @@ python train.py model.hidden=32 model.act=tanh
 python train.py -m model.hidden=2,8,32 model.act=relu,tanh
 """
 
+import neuronsweep.starting  # noqa: F401
+
+# isort: split
+
 import hydra
 from omegaconf import DictConfig
 

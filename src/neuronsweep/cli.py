@@ -1,15 +1,19 @@
 """How a command ends: one line on stderr for what the user can mend, a traceback only for what nobody expected."""
 
 import argparse
+import atexit
 import difflib
+import gc
+import io
 import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 from urllib.parse import unquote
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -21,6 +25,7 @@ from omegaconf.errors import (
     ValidationError,
 )
 
+from neuronsweep import stopping
 from neuronsweep.config import known_keys, nearest
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, stop, unwritable
 from neuronsweep.schemas import SCHEMAS
@@ -45,21 +50,74 @@ def trains_runs(task: Task) -> Task:
 
 @contextmanager
 def command() -> Iterator[None]:
-    """Run a command: exit status 2 with one line for an error of the user's, 1 for a failed run, 130 when stopped.
+    """Run a command and end the process: exit status 2 with one line for an error of the user's, 1 for a failed run.
 
-    With HYDRA_FULL_ERROR=1 in the environment every error shows its traceback.
+    One that was stopped ends with 130 (Ctrl-C), 143 (SIGTERM) or 141 (nobody reads its output any more). With
+    HYDRA_FULL_ERROR=1 in the environment every error shows its traceback.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, where it would print six lines and exit
     if not TRACEBACK_WANTED:
         os.environ[SET_HERE] = "1"
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  it is closed
+    stopping.listen()
     _hide_password(sys.argv)
+    status = 0
+    try:
+        with _one_line(), stopping.heeded():
+            yield
+            _flush(sys.stdout)
+    except KeyboardInterrupt as stopped:
+        stopping.listen_no_more()
+        if not stopped.args and stopping.asked() != signal.SIGPIPE:  # nobody has said yet how to go on
+            print("\nstopped", file=sys.stderr)
+        status = stopping.status()
+    except SystemExit as end:
+        status = _status(end)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    _leave(status)
+
+
+def _status(end: SystemExit) -> int:
+    """The exit status that Python makes of a SystemExit; a message is printed."""
+    if end.code is None or isinstance(end.code, int):
+        return end.code or 0
+    print(end.code, file=sys.stderr)
+    return 1
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process as Python does, but without tearing down what is imported: of torch that takes a second."""
+    stopping.listen_no_more()
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for the threads that are no daemons
+        atexit._run_exitfuncs()
+        for file in gc.get_objects():  # files that somebody's logger has left open
+            if type(file) in (io.TextIOWrapper, io.BufferedWriter):
+                with suppress(OSError, ValueError):
+                    _flush(file)
+        _flush(sys.stderr)
+        _flush(sys.stdout)
+    except BrokenPipeError:
+        status = status or 128 + signal.SIGPIPE
+    except OSError as error:  # a full disk under the output
+        with suppress(OSError):
+            print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr, flush=True)
+        status = status or 1
+    os._exit(status)
+
+
+def _flush(file: TextIO | io.TextIOWrapper | io.BufferedWriter | None) -> None:
+    if file and not file.closed:
+        file.flush()
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Make one line on stderr and an exit status of what the user can mend."""
     try:
         yield
-    except KeyboardInterrupt as stopped:
-        if not stopped.args:  # nobody has said yet how to go on
-            print("\nstopped before anything was trained", file=sys.stderr)
-        raise SystemExit(130) from None
     except Unwritable as error:
         stop(str(error), status=1)
     except (UserError, Diverged, TookTooLong, HydraException, OmegaConfBaseException) as error:
@@ -92,6 +150,7 @@ def command() -> Iterator[None]:
 
 def become(words: Sequence[str]) -> NoReturn:
     """Go on as another Python command, in the environment that this one was started in."""
+    sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, *words])
 
 

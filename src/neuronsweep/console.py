@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import signal
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,26 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-CONSOLE = Console()
+from neuronsweep import stopping
+from neuronsweep.errors import Unwritable
+
+
+class Terminal(Console):
+    """rich's console; when nobody reads any more what it prints, the command is asked to stop."""
+
+    def on_broken_pipe(self) -> None:
+        if not stopping.reader_is_gone():
+            super().on_broken_pipe()
+        stopping.ask(signal.SIGPIPE)
+
+    def _check_buffer(self) -> None:
+        try:
+            super()._check_buffer()
+        except OSError as error:  # a file on a full disk: no fault of the run that is told of
+            raise Unwritable(f"the output cannot be written: {error.strerror}") from None
+
+
+CONSOLE = Terminal()
 
 
 class Bar:
@@ -62,6 +83,14 @@ def metrics(values: Mapping[str, float], splits: Iterable[str], directory: Path)
 def say(text: str) -> None:
     """Print one line as it is."""
     CONSOLE.print(Text(text), soft_wrap=True)
+
+
+def say_last(text: str) -> None:
+    """Print how a command that was asked to stop goes on; on stderr where nobody reads its output any more."""
+    if stopping.asked() == signal.SIGPIPE:
+        print(text.strip(), file=sys.stderr, flush=True)
+    else:
+        say(text)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> None:

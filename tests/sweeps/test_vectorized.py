@@ -210,7 +210,7 @@ def test_no_worker_outlives_its_sweep_and_a_snapshot_is_left(tmp_path, how):
     assert len(workers) == 2
     process.send_signal(how)
     process.communicate(timeout=10)
-    assert process.returncode == (-9 if how is signal.SIGKILL else 130)
+    assert process.returncode == (-9 if how is signal.SIGKILL else 128 + how)
     wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), 10)
     assert len(snapshots()) == 2
     states = [json.loads(path.read_text())["state"] for path in (tmp_path / "sweep").glob("*/status.json")]

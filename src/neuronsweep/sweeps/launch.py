@@ -46,7 +46,6 @@ def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Sequence[Sequenc
     configs = ((number, run_config(compose(jobs[number]))) for number in begun)
     prepare(directory, configs, sweeper.retry_failed, sweeper.accept_changes)
     describe(directory, config, {"swept": list(swept), "jobs": [list(job) for job in jobs]})
-    console.say(f"if this stops: {console.resume_command(directory)}")
 
 
 def check_jobs(compose: Composer, jobs: Sequence[Sequence[str]], launcher: str) -> None:
@@ -126,7 +125,8 @@ def stopped(sweep: Path) -> None:
     results = Results(sweep)
     rows = results.rows()
     done = sum(row["state"] in (ledger.COMPLETE, ledger.PRUNED) for row in rows)
-    console.say(f"\nstopped with {done} of {results.jobs} runs complete; go on with: {console.resume_command(sweep)}")
+    again = console.resume_command(sweep)
+    console.say_last(f"\nstopped with {done} of {results.jobs} runs complete; go on with: {again}")
     results.write(rows)
 
 

@@ -4,7 +4,6 @@ It has one thread, so that a member's bits do not depend on how many workers the
 """
 
 import os
-import signal
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 import torch
 
+from neuronsweep import stopping
 from neuronsweep.errors import Diverged, Unwritable, WorkerError
 from neuronsweep.population.engine import Interrupted, Metrics, Result, refused, train
 from neuronsweep.sweeps import ledger
@@ -97,9 +97,7 @@ def work(
         stop: an event; whoever is interrupted by it leaves a snapshot.
         parent: its process id.
     """
-    # Ctrl-C reaches all processes of the terminal: the parent decides, and tells the workers by ``stop``
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    stopping.leave_to_parent()  # which tells the workers by ``stop``
     torch.set_num_threads(1)
 
     def should_stop() -> bool:
