@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from neuronsweep.cli import command, trains_runs
 from neuronsweep.config import register
+from neuronsweep.typed import check_options
 
 register()
 
@@ -27,4 +28,5 @@ def main(cfg: DictConfig) -> float | None:
 
 if __name__ == "__main__":
     with command():
+        check_options()
         main()

@@ -25,8 +25,8 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from neuronsweep import stopping
-from neuronsweep.config import known_keys, nearest
+from neuronsweep import stopping, typed
+from neuronsweep.config import known_keys
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, stop, unwritable
 from neuronsweep.schemas import SCHEMAS
 from neuronsweep.sweeps.options import Search
@@ -59,6 +59,8 @@ def command() -> Iterator[None]:
     if not TRACEBACK_WANTED:
         os.environ[SET_HERE] = "1"
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  it is closed
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without some letter fails nobody's run
+        sys.stdout.reconfigure(errors="backslashreplace")
     stopping.listen()
     _hide_password(sys.argv)
     status = 0
@@ -195,11 +197,14 @@ def explain(error: Exception) -> str:
     while isinstance(cause.__cause__, HydraException | OmegaConfBaseException):
         cause = cause.__cause__
     if isinstance(cause, MissingConfigException) and cause.missing_cfg_file and cause.options is not None:
-        group, _, choice = cause.missing_cfg_file.rpartition("/")
         choices = [option for option in cause.options if not option.startswith("schema_")]
-        return f"{group}={choice} is not allowed: {group} is one of {', '.join(choices)}{nearest(choice, choices)}"
+        return typed.file_of_group(cause.missing_cfg_file, choices)
+    if isinstance(cause, MissingConfigException) and str(cause).startswith("Cannot find primary config"):
+        return f"--config-name={cause.missing_cfg_file} is not allowed: neither conf nor a --config-dir has such a file"
     if isinstance(cause, OverrideParseException):
-        return f"{cause.override} cannot be read as KEY=VALUE: {_first_line(cause)}"
+        return typed.unreadable(str(cause.override))
+    if said := typed.uncomposed(error):
+        return said
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.full_key:
         return unknown_key(cause.full_key)
     if isinstance(cause, ValidationError) and cause.full_key:

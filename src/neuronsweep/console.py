@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from neuronsweep import stopping
@@ -40,10 +40,11 @@ class Bar:
     """A live bar from 0 to ``total`` with the latest values beside it; silent where the output is no terminal."""
 
     def __init__(self, what: str, total: int):
+        cut = Column(no_wrap=True, overflow="crop")  # a narrow terminal may have no ellipsis
         columns = (
-            TextColumn("{task.completed}/{task.total} " + what),
+            TextColumn("{task.completed}/{task.total} " + what, table_column=cut),
             BarColumn(),
-            TextColumn("{task.fields[values]}", markup=False),
+            TextColumn("{task.fields[values]}", markup=False, table_column=cut.copy()),
             TimeRemainingColumn(),
         )
         self.progress = Progress(*columns, console=CONSOLE, disable=not CONSOLE.is_terminal, transient=True)

@@ -156,7 +156,15 @@ def check_machine(accelerator: str, devices: int) -> None:
 
 
 def make_directory(directory: Path) -> None:
-    """Make an output directory. Raises UserError where it cannot be written."""
+    """Make an output directory. Raises UserError where it cannot be written, and where libraries cannot name it."""
+    try:
+        str(directory.resolve()).encode()
+    except UnicodeEncodeError:
+        name = str(directory.resolve()).encode(errors="backslashreplace").decode()
+        raise UserError(
+            f"{name} is not allowed as output directory: its name is not UTF-8, or the locale is none of UTF-8 "
+            "(LC_ALL=C.UTF-8)"
+        ) from None
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
