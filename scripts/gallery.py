@@ -4,6 +4,10 @@ python scripts/gallery.py
 python scripts/gallery.py --only sine optimum --output outputs/gallery.md
 """
 
+import neuronsweep.starting  # noqa: F401
+
+# isort: split
+
 import shlex
 import textwrap
 from collections.abc import Sequence

@@ -4,9 +4,12 @@ python scripts/predict.py RUN_DIR --x 2.5 10
 python scripts/predict.py RUN_DIR --csv points.csv
 """
 
+import neuronsweep.starting  # noqa: F401
+
+# isort: split
+
 import csv
 import math
-import os
 import sys
 from pathlib import Path
 
@@ -40,12 +43,7 @@ def main() -> None:
     rows = from_words(arguments.x, width) if arguments.x else from_file(arguments.csv, names)
     task = "classification" if "train/acc" in ledger.read_json(arguments.directory / ledger.METRICS) else "regression"
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    try:
-        for line in predictions(network, names, rows, task):
-            writer.writerow(line)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    writer.writerows(predictions(network, names, rows, task))
 
 
 def predictions(network, names: list[str], rows: list[list[float]], task: str):

@@ -4,6 +4,10 @@ python scripts/replay.py RUN_DIR [RUN_DIR ...] [--tolerance 1e-6]
 python scripts/replay.py SWEEP_DIR --sample 5
 """
 
+import neuronsweep.starting  # noqa: F401
+
+# isort: split
+
 import math
 import random
 import tempfile

@@ -3,6 +3,10 @@
 python scripts/report.py SWEEP_DIR [SWEEP_DIR ...]
 """
 
+import neuronsweep.starting  # noqa: F401
+
+# isort: split
+
 from pathlib import Path
 
 from neuronsweep.cli import Parser, command

@@ -6,6 +6,10 @@ python scripts/reproduce.py --only sine_relu_2 moons_mlp8_relu --seeds 0:50
 python scripts/reproduce.py --output docs/reproduce.md
 """
 
+import neuronsweep.starting  # noqa: F401
+
+# isort: split
+
 import itertools
 import math
 import re

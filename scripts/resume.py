@@ -3,6 +3,10 @@
 python scripts/resume.py DIR [--retry-failed] [--accept-changes]
 """
 
+import neuronsweep.starting  # noqa: F401
+
+# isort: split
+
 from pathlib import Path
 
 from omegaconf import OmegaConf

@@ -120,15 +120,20 @@ def _added(cfg: DictConfig, prefix: str = "") -> str | None:
     return None
 
 
-def _constrained(cfg: DictConfig, prefix: str = "") -> Iterator[tuple[str, Any, Allowed]]:
+def _schema(cfg: DictConfig, group: str) -> type | None:
+    """The schema of a group's config; of a user's own file the one that it is like, None where there is none."""
     schema = OmegaConf.get_type(cfg)
-    own = not is_dataclass(schema)
-    if own:  # a user's own file: its values are those of the schema that it is like, if there is one
-        schema = _schema_like(cfg, SCHEMAS.get(prefix.rstrip("."), {}).values())
+    if is_dataclass(schema):
+        return schema
+    return _schema_like(cfg, SCHEMAS.get(group, {}).values())
+
+
+def _constrained(cfg: DictConfig, prefix: str = "") -> Iterator[tuple[str, Any, Allowed]]:
+    schema = _schema(cfg, prefix.rstrip("."))
     if schema is None:
         return
     for item in fields(schema):
-        if own and item.name not in cfg:
+        if item.name not in cfg and OmegaConf.get_type(cfg) is not schema:  # a user's own file leaves it out
             continue
         value = cfg[item.name]
         if isinstance(value, DictConfig) and "allowed" not in item.metadata:
@@ -148,10 +153,14 @@ def _schema_like(cfg: DictConfig, known: Iterable[type]) -> type | None:
 
 def _check_together(cfg: DictConfig) -> None:
     data, optimizer, trainer = cfg.data, cfg.optimizer, cfg.trainer
-    if "low" in data and not data.low < data.high:
-        raise UserError(f"data.low={data.low} is not allowed: data.low is a number < data.high, which is {data.high}")
-    if "classes" in data and data.classes > min(data.n, data.n_val):
-        raise UserError(f"data.classes={data.classes} is not allowed: train and val have a sample of every class")
+    schema = _schema(data, "data")  # what a user's own data may be is known to their function alone
+    drawn = {item.name: data.get(item.name, item.default) for item in fields(schema)} if schema else {}
+    if "low" in drawn and not drawn["low"] < drawn["high"]:
+        raise UserError(
+            f"data.low={drawn['low']} is not allowed: data.low is a number < data.high, which is {drawn['high']}"
+        )
+    if "classes" in drawn and drawn["classes"] > min(drawn["n"], drawn["n_val"]):
+        raise UserError(f"data.classes={drawn['classes']} is not allowed: train and val have a sample of every class")
     if optimizer.get("nesterov") and not (optimizer.momentum > 0 and optimizer.dampening == 0):
         raise UserError("optimizer.nesterov=true is not allowed: it needs optimizer.momentum > 0 and dampening 0")
     if cfg.model.norm == "batch" and cfg.batch_size == 1:

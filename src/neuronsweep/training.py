@@ -17,7 +17,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 
-from neuronsweep import console, events, figures, record
+from neuronsweep import console, events, figures, record, stopping
 from neuronsweep.analysis import analyse
 from neuronsweep.build import build_logger, build_module, build_trainer
 from neuronsweep.callbacks import Bar, Checkpoint, LogPoint, Pictures, Pruner, SameConfig
@@ -50,6 +50,7 @@ def fit(module: NetworkModule, data: TensorDataModule, trainer: Trainer, checkpo
         raise KeyboardInterrupt from None
 
 
+@stopping.heeded()
 def train(cfg: DictConfig) -> float | None:
     """Train the run that a Hydra job describes, in the job's output directory.
 
@@ -69,6 +70,7 @@ def train(cfg: DictConfig) -> float | None:
     return train_run(cfg, directory, overrides, show=False, asked=pruning.asked(hydra, hydra.job.num))
 
 
+@stopping.heeded()
 def train_run(
     cfg: DictConfig, directory: Path, overrides: list[str], show: bool = True, asked: pruning.Asked | None = None
 ) -> float | None:
@@ -125,7 +127,11 @@ def train_run(
             _complete(cfg, directory, module, data, log_point, metrics, logger, keeper.spent())
     except Unwritable:  # no fault of the run's: it goes on when there is room
         raise
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
+        if stopping.asked() or isinstance(error, KeyboardInterrupt):
+            if first and show:
+                console.say_last(f"\nstopped; go on with: {console.resume_command(directory)}")
+            raise KeyboardInterrupt("told") from None
         told = isinstance(error, Diverged | TookTooLong | UserError)
         if first:
             text = str(error) if told else traceback.format_exc()
@@ -136,10 +142,6 @@ def train_run(
         elif told:  # on all processes: the first one says it, and an exit status of 0 leaves it the time to
             raise SystemExit(0) from None
         raise
-    except KeyboardInterrupt:
-        if first and show:
-            print(f"\nstopped; go on with: {console.resume_command(directory)}")
-        raise KeyboardInterrupt("told") from None
     if first and show:
         console.metrics(metrics, dataset.splits, directory, cfg.objective.metric)
     return objective
@@ -152,13 +154,25 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         yield
         return
 
+    error = TookTooLong(f"it took longer than time_limit={seconds:g} seconds")
+    over = False
+
     def late(*_: object) -> None:
-        raise TookTooLong(f"it took longer than time_limit={seconds:g} seconds")
+        nonlocal over
+        over = True
+        raise error
 
     before = signal.signal(signal.SIGALRM, late)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
+    except Exception:
+        if over:  # whatever the library that was at work has made of it
+            raise error from None
+        raise
+    else:
+        if over:
+            raise error
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

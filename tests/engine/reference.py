@@ -1,4 +1,4 @@
-"""What the native engine is measured against: the member trained by a plain torch loop; and how results are compared."""
+"""What the native engine is measured against: a plain torch loop; and how results are compared."""
 
 import copy
 import math
@@ -11,9 +11,9 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from neuronsweep.data.batches import batches, log_epochs
 from neuronsweep.data.dataset import Split
-from neuronsweep.models.mlp import MLP
-from neuronsweep.engine.train import Result
 from neuronsweep.engine.member import Member
+from neuronsweep.engine.train import Result
+from neuronsweep.models.mlp import MLP
 
 ADAM = {"_target_": "torch.optim.Adam", "lr": 0.01}
 

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 from hydra.utils import instantiate
+from neuronsweep.population.engine import Result, train
+from neuronsweep.population.member import group_key
+from neuronsweep.population.plan import member, outside
 from omegaconf import DictConfig
 from reference import assert_same_bits
 
@@ -20,9 +23,6 @@ from neuronsweep.config import plain
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.models.mlp import ACTIVATIONS, MLP
-from neuronsweep.population.engine import Result, train
-from neuronsweep.population.member import group_key
-from neuronsweep.population.plan import member, outside
 from neuronsweep.training import final_metrics, fit
 from tests.test_experiments import BANDS, SEEDS
 

@@ -8,11 +8,10 @@ from itertools import product
 
 import pytest
 from hydra.utils import instantiate
+from neuronsweep.population.engine import Interrupted, Result, train
 from reference import assert_same_bits
 from test_against_lightning import CURVE, PLANE, as_run, changed, lightning, together
 from test_population_bits import some_member
-
-from neuronsweep.population.engine import Interrupted, Result, train
 
 WORDS = {
     "all samples": (*CURVE, "log_points=4", "epochs=60", "optimizer=sgd", "optimizer.lr=0.02"),

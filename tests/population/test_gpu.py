@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import torch
+from neuronsweep.population.engine import Interrupted, train
+from neuronsweep.population.member import Member
 from reference import ADAM
 
 from neuronsweep.data.planes import moons
-from neuronsweep.population.engine import Interrupted, train
-from neuronsweep.population.member import Member
 from neuronsweep.sweeps import ledger
 from tests.sweeps.test_processes import rows
 

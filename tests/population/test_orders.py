@@ -5,10 +5,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from neuronsweep.data.batches import order
 from neuronsweep.population import orders
 from neuronsweep.population.orders import Orders, hashed
+
+from neuronsweep.data.batches import order
 
 
 @settings(max_examples=60)

@@ -4,14 +4,14 @@ import dataclasses
 import random
 
 import pytest
+from neuronsweep.population.engine import member_bytes, train
+from neuronsweep.population.member import Member, group_key
+from neuronsweep.population.plan import WORTH_SPLITTING, Limits, member, outside, plan
 from reference import ADAM, assert_same_bits
 
 from neuronsweep.config import plain
 from neuronsweep.data.curves import sine
 from neuronsweep.data.planes import moons, spirals
-from neuronsweep.population.engine import member_bytes, train
-from neuronsweep.population.member import Member, group_key
-from neuronsweep.population.plan import WORTH_SPLITTING, Limits, member, outside, plan
 
 MOONS = moons(n=40, n_val=20)
 MEMBER = Member(MOONS, {"hidden": 4}, 0, ADAM, epochs=3, batch_size=16, log_points=2)

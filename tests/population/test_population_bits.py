@@ -8,12 +8,12 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from neuronsweep.population.engine import Interrupted, Population, train
+from neuronsweep.population.member import Member
 from reference import assert_same_bits
 
 from neuronsweep.data.curves import sine
 from neuronsweep.data.planes import moons, spirals
-from neuronsweep.population.engine import Interrupted, Population, train
-from neuronsweep.population.member import Member
 
 DATA = {
     "moons": [moons(n=72, n_val=40), moons(n=72, n_val=40, noise=0.3)],

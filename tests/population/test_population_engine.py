@@ -6,13 +6,13 @@ import sys
 
 import pytest
 import torch
+from neuronsweep.population.engine import Interrupted, Population, train
+from neuronsweep.population.member import Member
 from reference import ADAM, assert_same_bits, plain_loop
 
 from neuronsweep.data.batches import log_epochs
 from neuronsweep.data.curves import line, sine
 from neuronsweep.data.planes import moons
-from neuronsweep.population.engine import Interrupted, Population, train
-from neuronsweep.population.member import Member
 
 SINE = sine(n=90)
 MEMBER = Member(SINE, {"hidden": 4}, 0, ADAM, epochs=30, log_points=7)

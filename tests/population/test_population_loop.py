@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 import torch
+from neuronsweep.population.engine import train
+from neuronsweep.population.member import Member
 from reference import ADAM, assert_close
 
 from neuronsweep.data.curves import line, sine
 from neuronsweep.data.planes import moons, spirals
 from neuronsweep.models.mlp import ACTIVATIONS
-from neuronsweep.population.engine import train
-from neuronsweep.population.member import Member
 
 SINE = sine(n=90)
 OPTIMIZERS = {

@@ -6,11 +6,6 @@ import numpy as np
 import pytest
 import torch
 import torchmetrics.functional as tm
-from reference import ADAM, build
-
-from neuronsweep.data.curves import line, sine
-from neuronsweep.data.planes import moons, spirals
-from neuronsweep.models.mlp import ACTIVATIONS, MLP
 from neuronsweep.population import activations
 from neuronsweep.population.engine import Population, member_bytes
 from neuronsweep.population.layout import Layout
@@ -18,6 +13,11 @@ from neuronsweep.population.member import Member, group_key, unsupported
 from neuronsweep.population.metrics import evaluate
 from neuronsweep.population.optim import Optimizer
 from neuronsweep.population.schedule import Schedule, Stopping
+from reference import ADAM, build
+
+from neuronsweep.data.curves import line, sine
+from neuronsweep.data.planes import moons, spirals
+from neuronsweep.models.mlp import ACTIVATIONS, MLP
 
 LINE = line()
 

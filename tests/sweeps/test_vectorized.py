@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from neuronsweep.population.plan import member
+from neuronsweep.sweeps.worker_process import Ended, Population
+from neuronsweep.sweeps.workers import train_populations
 from omegaconf import OmegaConf
 
 from neuronsweep.config import plain
 from neuronsweep.data.planes import moons
 from neuronsweep.models.modules import ClassificationModule
-from neuronsweep.population.plan import member
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.member_run import MemberRun
-from neuronsweep.sweeps.worker_process import Ended, Population
-from neuronsweep.sweeps.workers import train_populations
 from tests.commands import NO_REPORT, ROOT
 
 GRID = ("model.hidden=2,8,32", "model.act=relu,tanh,silu", "model.depth=0,2", "epochs=12", "log_points=4")
@@ -210,7 +210,7 @@ def test_no_worker_outlives_its_sweep_and_a_snapshot_is_left(tmp_path, how):
     assert len(workers) == 2
     process.send_signal(how)
     process.communicate(timeout=10)
-    assert process.returncode == (-9 if how is signal.SIGKILL else 130)
+    assert process.returncode == (-9 if how is signal.SIGKILL else 128 + how)
     wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), 10)
     assert len(snapshots()) == 2
     states = [json.loads(path.read_text())["state"] for path in (tmp_path / "sweep").glob("*/status.json")]

@@ -199,7 +199,8 @@ class Training:
         loss = member.loss or {}
         train = len(member.dataset.splits["train"].x)
         weights = loss.get("class_weights") if member.dataset.classes else None
-        self._held = {
+        # ctypes does not keep what it points to
+        self._held: dict[str, np.ndarray] = {
             "widths": np.array(member.widths, np.int32),
             "acts": np.array([layout.ACTIVATIONS.index(act) for act in member.acts], np.int32),
             "log_epochs": np.array(self.log_epochs, np.int32),
@@ -239,7 +240,7 @@ class Training:
         )
 
     def _initialise(self) -> list[tuple[str, tuple[int, ...]]]:
-        """Put torch's initial weights into the arrays; returns the names and shapes of the state dict in their order."""
+        """Put torch's initial weights into the arrays; returns names and shapes of the state dict in its order."""
         data = self.member.dataset
         network = MLP(data.inputs, data.outputs, **self.member.network, seed=self.member.seed)
         shapes = []

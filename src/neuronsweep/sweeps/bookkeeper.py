@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from neuronsweep import console, targets
+from neuronsweep import console, stopping, targets
 from neuronsweep.cli import explain
 from neuronsweep.config import check
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, WorkerError, stop
@@ -33,18 +33,24 @@ class Bookkeeper(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         # Hydra turns exceptions of callbacks into warnings, so this one ends the process itself
         try:
-            check(config)
-            targets.grant(config)
-            check_machine(config.trainer.accelerator, config.trainer.devices)
-            if not lock.further_process():
-                begin_single(config)
+            with stopping.heeded():
+                check(config)
+                targets.grant(config)
+                check_machine(config.trainer.accelerator, config.trainer.devices)
+                if not lock.further_process():
+                    begin_single(config)
         except (UserError, OmegaConfBaseException) as error:
             stop(str(error) if isinstance(error, UserError) else explain(error))
         except Exception as error:  # what nobody expected must not become a run without checks
             traceback.print_exc()
             stop(f"the run was not begun: {error}", status=1)
 
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        stopping.look()
+
+    @stopping.heeded()
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        stopping.look()  # before a run is said to have failed
         if config.hydra.mode != RunMode.MULTIRUN:
             _end_single(job_return, Path(config.hydra.run.dir))
             return
@@ -72,17 +78,18 @@ class Bookkeeper(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         results = self._results(config)
-        rows = results.rows()
-        failed = results.failed(rows)
         try:
-            results.write(rows)
-            end_sweep(results.sweep, failed)
-            _illustrate(results)
+            with stopping.heeded():
+                rows = results.rows()
+                failed = results.failed(rows)
+                results.write(rows)
+                end_sweep(results.sweep, failed)
+                _illustrate(results)
         except Unwritable as error:
             no_room(error, results.sweep)
         except KeyboardInterrupt:
             again = console.resume_command(results.sweep)
-            console.say(f"\nstopped while pictures were drawn; all results are there; for the pictures: {again}")
+            console.say_last(f"\nstopped while pictures were drawn; all results are there; for the pictures: {again}")
             raise KeyboardInterrupt("told") from None
         except Exception as error:  # Hydra would make a warning of it, and a success of the sweep
             traceback.print_exc()

@@ -20,7 +20,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from neuronsweep import cli, console
+from neuronsweep import cli, console, stopping
 from neuronsweep.errors import Diverged, UserError, WorkerError
 from neuronsweep.sweeps import bound, contents, ledger
 from neuronsweep.sweeps.compose import Composer, quoted
@@ -162,6 +162,7 @@ class Chunks:
             job_return.return_value = self._value(number, cfg.objective.metric, chunk, died_of)
             job_return.status = JobStatus.COMPLETED
         except Exception as error:
+            stopping.look()
             job_return.return_value, job_return.status = error, JobStatus.FAILED
         return job_return
 

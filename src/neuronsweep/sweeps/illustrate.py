@@ -6,7 +6,6 @@ So a sweep of hundreds of runs has all its results on disk before the first pict
 import json
 import multiprocessing
 import os
-import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuronsweep import events, figures, record
+from neuronsweep import events, figures, record, stopping
 from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.errors import Unwritable, UserError
@@ -90,7 +89,7 @@ def illustrate(directories: Sequence[Path], workers: int) -> Iterator[int]:
 def _work(directories: Sequence[Path], connection: Connection, parent: int) -> None:
     import torch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stopping.leave_to_parent()
     torch.set_num_threads(1)
     illustrator = Illustrator()
     for directory in directories:

@@ -49,7 +49,6 @@ def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Sequence[Sequenc
     configs = ((number, run_config(compose(jobs[number]))) for number in begun)
     prepare(directory, configs, sweeper.retry_failed, sweeper.accept_changes)
     describe(directory, config, {"swept": list(swept), "jobs": [list(job) for job in jobs]})
-    console.say(f"if this stops: {console.resume_command(directory)}")
 
 
 def check_jobs(compose: Composer, jobs: Sequence[Sequence[str]], launcher: str) -> None:
@@ -130,7 +129,8 @@ def stopped(sweep: Path) -> None:
     results = Results(sweep)
     rows = results.rows()
     done = sum(row["state"] in (ledger.COMPLETE, ledger.PRUNED) for row in rows)
-    console.say(f"\nstopped with {done} of {results.jobs} runs complete; go on with: {console.resume_command(sweep)}")
+    again = console.resume_command(sweep)
+    console.say_last(f"\nstopped with {done} of {results.jobs} runs complete; go on with: {again}")
     results.write(rows)
 
 
@@ -160,7 +160,15 @@ def check_machine(accelerator: str, devices: int) -> None:
 
 
 def make_directory(directory: Path) -> None:
-    """Make an output directory. Raises UserError where it cannot be written."""
+    """Make an output directory. Raises UserError where it cannot be written, and where libraries cannot name it."""
+    try:
+        str(directory.resolve()).encode()
+    except UnicodeEncodeError:
+        name = str(directory.resolve()).encode(errors="backslashreplace").decode()
+        raise UserError(
+            f"{name} is not allowed as output directory: its name is not UTF-8, or the locale is none of UTF-8 "
+            "(LC_ALL=C.UTF-8)"
+        ) from None
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:

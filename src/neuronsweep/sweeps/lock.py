@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from neuronsweep import stopping
 from neuronsweep.errors import UserError
 from neuronsweep.record import command
 from neuronsweep.sweeps import contents
@@ -66,8 +67,12 @@ def take(directory: Path) -> None:
 
 
 def beat() -> None:
-    """Renew the heartbeat of what this process owns; costs nothing when called too often."""
+    """Renew the heartbeat of what this process owns; costs nothing when called too often.
+
+    Whoever waits or trains for long calls it, so it is also where a stop that was asked for is looked for.
+    """
     global _beat
+    stopping.look()
     if time.monotonic() - _beat < SECONDS_BETWEEN_BEATS or os.getpid() != _taker:  # a forked worker owns nothing
         return
     _beat = time.monotonic()

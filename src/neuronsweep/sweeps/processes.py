@@ -12,7 +12,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from neuronsweep import cli
+from neuronsweep import cli, stopping
 from neuronsweep.errors import Diverged, TookTooLong, UserError, WorkerError
 from neuronsweep.sweeps import contents, ledger, lock, pruning
 from neuronsweep.sweeps.compose import Composer, quoted
@@ -146,6 +146,7 @@ class Processes:
             job_return.return_value = self._value(number, overrides, found)
             job_return.status = JobStatus.COMPLETED
         except Exception as error:
+            stopping.look()
             job_return.return_value = error
             job_return.status = JobStatus.FAILED
         self.returns[number] = job_return

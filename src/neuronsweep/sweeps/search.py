@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from neuronsweep import record
 from neuronsweep.config import check_values, plain, run_config
 from neuronsweep.errors import Unwritable, UserError, mask, unwritable
+from neuronsweep.stopping import heeded
 from neuronsweep.sweeps import goals, ledger, space_words
 from neuronsweep.sweeps.compose import Composer
 from neuronsweep.sweeps.dimensions import as_typed
@@ -34,7 +35,8 @@ def sweep(context: HydraContext, config: DictConfig, task: TaskFunction, argumen
 
     study = begin_search.begin(search)
     try:
-        placing.train(search, study)
+        with heeded():
+            placing.train(search, study)
     except KeyboardInterrupt:
         stopped(search.directory)
         raise KeyboardInterrupt("told") from None
