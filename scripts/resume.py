@@ -81,8 +81,11 @@ def resume_single(directory: Path, retry_failed: bool, accept_changes: bool) -> 
 
 def resume_sweep(directory: Path, retry_failed: bool, accept_changes: bool) -> None:
     """Run the sweep's command again in its directory: what is complete there is read, not trained."""
-    sweep = ledger.description(directory)
     by_hand = f"run its command again with hydra.sweep.dir={directory}"
+    try:
+        sweep = ledger.description(directory)
+    except ledger.Damaged as damaged:
+        raise UserError(f"{damaged}; {by_hand}") from None
     if not {"overrides", "hydra_overrides", "config_words"} <= sweep.keys():
         raise UserError(f"{directory / ledger.SWEEP} is damaged: {by_hand}")
     words = [*sweep["overrides"], *sweep["hydra_overrides"]]

@@ -345,9 +345,9 @@ def test_what_is_no_directory_of_ours_is_one_line(command, tmp_path, sweep):
     (sweep / ledger.SWEEP).write_text("{}")
     damaged = command("scripts/resume.py", "sweep")
     assert (damaged.returncode, damaged.stderr.count("\n")) == (2, 1)
-    assert "sweep.json is damaged: run its command again with hydra.sweep.dir=sweep" in damaged.stderr
+    assert "sweep.json is damaged: it has no swept; run its command again with hydra.sweep.dir=sweep" in damaged.stderr
     (tmp_path / "single").mkdir()
     (tmp_path / "single" / ".lock").mkdir()
     locked = command("train.py", "hydra.run.dir=single")
     assert (locked.returncode, locked.stderr.count("\n")) == (2, 1)
-    assert "single is not allowed as output directory: .lock: Is a directory" in locked.stderr
+    assert "single/.lock is a directory, which no run wrote and none replaces: move it away" in locked.stderr

@@ -52,7 +52,7 @@ def take(directory: Path) -> None:
     try:
         owner = _owner(handle)
         begin = os.pread(handle, len(BEGIN), 0)
-        if begin and begin != BEGIN:  # half of what an owner wrote begins as all of it
+        if not BEGIN.startswith(begin):  # half of what an owner wrote begins as all of it
             raise UserError(f"{directory / LOCK} is somebody else's, and no lock of neuronsweep: move it away")
         if owner and owner["host"] != socket.gethostname() and _age(owner) < SECONDS_BELIEVED:
             raise Owned(_told(directory, owner) + f"; if that is no more, in {SECONDS_BELIEVED:.0f} s this is free")
