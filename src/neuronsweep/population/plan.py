@@ -14,12 +14,8 @@ from neuronsweep.data.dataset import Dataset
 from neuronsweep.population.engine import member_bytes
 from neuronsweep.population.layout import rows_per_member, shape_of
 from neuronsweep.population.member import Member, group_key, unsupported, variant
+from neuronsweep.schemas.config import MODULES
 
-MODULES = (
-    None,
-    "neuronsweep.models.modules.RegressionModule",
-    "neuronsweep.models.modules.ClassificationModule",
-)
 LOGGERS = (None, "lightning.pytorch.loggers.TensorBoardLogger")
 DTYPES = {"32-true": torch.float32, "64-true": torch.float64}
 
