@@ -362,7 +362,7 @@ def test_lbfgs_finds_the_least_squares_line(run):
 
 
 def test_plateau_and_objective_of_another_mode(run):
-    directory = run("run", "data=moons", "objective.metric=val/acc", "objective.mode=max", "scheduler=plateau")
+    directory = run("run", "data=moons", "objective.metric=val/acc", "scheduler=plateau")
     assert ledger.status(directory)["state"] == "COMPLETE"
 
 

@@ -10,9 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from neuronsweep.allowed import BOOL, Allowed
 from neuronsweep.errors import UserError
-from neuronsweep.metric_names import LOGGED, final_metrics
+from neuronsweep.metric_names import LOGGED, NOT_NAMED, at_the_end, is_logged, mode_of
 from neuronsweep.schemas import SCHEMAS
-from neuronsweep.schemas.config import Config
+from neuronsweep.schemas.config import MODULES, Config
 from neuronsweep.schemas.loss import check_loss
 from neuronsweep.schemas.model import activations, widths
 from neuronsweep.schemas.optimizer import LBFGS
@@ -24,6 +24,7 @@ def register() -> None:
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
     OmegaConf.register_new_resolver("job_dir", lambda number: f"{number:04d}", replace=True)
+    OmegaConf.register_new_resolver("mode_of", lambda metric: mode_of(metric) or NOT_NAMED, replace=True)
     for group, schemas in SCHEMAS.items():
         for name, node in schemas.items():
             store.store(group=group, name=f"schema_{name}", node=node)
@@ -34,8 +35,31 @@ def check(cfg: DictConfig) -> None:
     added = _added(cfg)
     if added:
         raise UserError(f"+{added} is not allowed: the config has no key {added}, and nothing would read it")
+    _check_metric(cfg)
     check_values(cfg)
     _check_together(cfg)
+
+
+def check_mode(key: str, metric: str, mode: str) -> None:
+    """Raise UserError for a mode that is not that of its metric, or not named where nobody knows that of the metric."""
+    if mode == NOT_NAMED:
+        raise UserError(f"{key} must be named with {metric}, of which nobody knows the better way: it is min or max")
+    if mode not in ("min", "max"):
+        raise UserError(f"{key}={mode} is not allowed: it is min or max{nearest(mode, ('min', 'max'))}")
+    known = mode_of(metric)
+    if known and mode != known:
+        better = "less" if known == "min" else "more"
+        raise UserError(f"{key}={mode} is not allowed with {metric}, of which {better} is better: its mode is {known}")
+
+
+def _check_metric(cfg: DictConfig) -> None:
+    metric, known = cfg.objective.metric, known_metrics(cfg)
+    if known and metric not in known:
+        raise UserError(
+            f"objective.metric={metric} is not allowed: with this data it is one of "
+            f"{', '.join(known)}{nearest(metric, known)}"
+        )
+    check_mode("objective.mode", metric, cfg.objective.mode)
 
 
 def check_values(cfg: DictConfig, prefix: str = "") -> None:
@@ -228,25 +252,29 @@ def task_of(cfg: DictConfig) -> str | None:
 
 
 def _check_objective(cfg: DictConfig) -> None:
-    metric, trainer = cfg.objective.metric, cfg.trainer
+    metric, trainer, scheduler = cfg.objective.metric, cfg.trainer, cfg.scheduler
+    plateau = scheduler.get("_target_") == Plateau._target_
+    if plateau and (mode := scheduler.get("mode", "min")) != cfg.objective.mode:  # torch's default is min
+        raise UserError(
+            f"scheduler.mode={mode} is not allowed with objective.metric={metric}, which it reads and of which the "
+            f"mode is {cfg.objective.mode}: scheduler.mode is ${{objective.mode}}"
+        )
     readers = {
         "trainer.keep=best": trainer.keep == "best",
         "trainer.early_stopping": trainer.early_stopping.patience is not None,
-        "scheduler=plateau": OmegaConf.get_type(cfg.scheduler) is Plateau,
+        "scheduler=plateau": plateau,
     }
     for reader, reads in readers.items():
-        if reads and metric.rpartition("/")[2] not in LOGGED:
+        if reads and not is_logged(metric):
             raise UserError(
                 f"objective.metric={metric} is not allowed with {reader}, which reads it at every log point: "
                 f"computed there are {' and '.join(LOGGED)}"
             )
-    task = task_of(cfg)
-    if not task:  # a user's own data: known when it is built
-        return
-    splits = OmegaConf.get_type(cfg.data).splits  # type: ignore[union-attr]
-    metrics = [f"{split}/{metric}" for split in splits for metric in final_metrics(task, cfg.loss.name)]
-    if cfg.objective.metric not in metrics:
-        raise UserError(
-            f"objective.metric={cfg.objective.metric} is not allowed: with this data it is one of "
-            f"{', '.join(metrics)}{nearest(cfg.objective.metric, metrics)}"
-        )
+
+
+def known_metrics(cfg: DictConfig) -> list[str]:
+    """All metrics that runs of a config may have at the end; none where its data or module may have others."""
+    schema = OmegaConf.get_type(cfg.data)
+    if cfg.module._target_ not in MODULES or not isinstance(schema, type) or not hasattr(schema, "task"):
+        return []
+    return at_the_end(schema.splits, schema.task, cfg.loss.name)

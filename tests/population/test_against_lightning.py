@@ -145,7 +145,7 @@ WORDS = {
     "five classes, all samples": (*QUICK, "data=spirals", "data.n=60", "data.n_val=40", "data.classes=5"),
     "plateau of an accuracy": (
         *(*PLANE, "log_points=40", "scheduler=plateau", "scheduler.patience=1", "scheduler.cooldown=1"),
-        *("objective.metric=val/acc", "objective.mode=max"),
+        "objective.metric=val/acc",
     ),
     "two inputs of a surface": (*QUICK, "data=polynomial", "data.side=8"),
     "the temperature": (*QUICK, "data=temperature", "model.act=tanh", "seed=3"),
@@ -162,7 +162,7 @@ def test_other_words(composed, words):
 @pytest.mark.parametrize("mode", ["min", "max"])
 def test_early_stopping_stops_at_the_same_epoch(composed, mode):
     words = ("log_points=40", "trainer.early_stopping.patience=3", "trainer.early_stopping.min_delta=0.02")
-    objective = () if mode == "min" else ("objective.metric=val/acc", "objective.mode=max")
+    objective = () if mode == "min" else ("objective.metric=val/acc",)
     cfgs = [composed(*PLANE, *words, *objective, f"optimizer.lr={lr}") for lr in (0.003, 0.01, 0.05)]
     dataset = instantiate(cfgs[0].data)
     lengths = set()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from neuronsweep.errors import UserError
+from neuronsweep.metric_names import mode_of
 from neuronsweep.report.configurations import Configuration, Row, configurations
 from neuronsweep.report.datasets import by_data, different, target
 from neuronsweep.report.values import short
@@ -109,7 +110,8 @@ def read(directory: Path) -> Sweep:
     results = Results(directory)
     description = results.description
     rows = results.rows()
-    metric, mode = description["objective"]["metric"], description["objective"]["mode"]
+    metric = description["objective"]["metric"]
+    mode = mode_of(metric) or description["objective"]["mode"]
     counted = rows
     if "search" in description:
         goals = recorded(description["search"])

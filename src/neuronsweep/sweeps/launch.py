@@ -80,7 +80,7 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
     description = {
         "config_words": _config_words(),
         "state": ledger.RUNNING,
-        "objective": OmegaConf.to_container(config.objective),
+        "objective": OmegaConf.to_container(config.objective, resolve=True),
         **record.without_secrets(jobs),
         "overrides": record.without_secrets(list(overrides.task)),
         "hydra_overrides": record.without_secrets(

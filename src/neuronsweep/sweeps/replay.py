@@ -1,5 +1,6 @@
 """Trains a recorded run again and compares every number with what its directory holds."""
 
+import json
 import math
 import subprocess
 import sys
@@ -90,16 +91,21 @@ def surroundings(asked: Mapping[str, Any]) -> list[Difference]:
     was |= {name: asked[name] for name in ("git_sha", "source_digest", "constraints_digest")}
     origin = record.origin(asked["config"]["threads"], asked["config"]["trainer"]["accelerator"])
     now |= {name: origin[name] for name in ("git_sha", "source_digest", "constraints_digest")}
+    for found, sources in ((was, asked.get("sources", {})), (now, record.sources(asked["config"]))):
+        found |= {f"source of {name}": digest[:12] for name, digest in sources.items()}
     keys = [key for key in {**was, **now} if was.get(key) != now.get(key)]
     return [Difference(key, str(was.get(key)), str(now.get(key))) for key in keys]
 
 
 def _config(directory: Path) -> Iterator[Difference]:
-    """Whether the config that is recorded is the one that the run was begun with, as far as the source still is."""
+    """Whether what is recorded is what the run was begun with."""
     asked, begun = ledger.read_record(directory), ledger.status(directory)["fingerprint"]
-    now = record.fingerprint(asked["config"], asked["data_digest"])
-    if asked["source_digest"] == record.source_digest() and begun != now:
-        yield Difference("config (fingerprint)", begun[:12], now[:12])
+    own = asked.get("sources")
+    if own is None or record.HIDDEN in json.dumps(asked["config"]):  # older, or not all of it: nobody can tell
+        return
+    recorded = record.fingerprint_of(asked["config"], asked["source_digest"], own, asked["data_digest"])
+    if begun != recorded:
+        yield Difference("record (fingerprint)", begun[:12], recorded[:12])
 
 
 def _digest(directory: Path, again: Path) -> Iterator[Difference]:

@@ -14,7 +14,7 @@ from neuronsweep.errors import Unwritable, UserError, mask, unwritable
 from neuronsweep.stopping import heeded
 from neuronsweep.sweeps import goals, ledger, space_words
 from neuronsweep.sweeps.compose import Composer
-from neuronsweep.sweeps.dimensions import as_typed
+from neuronsweep.sweeps.dimensions import Choice, as_typed
 from neuronsweep.sweeps.launch import check_job, stopped
 
 # Trials asked for at once where they are trained together, alone, and by each of several workers.
@@ -170,8 +170,17 @@ class Search:
             "objectives": list(map(list, self.goals.objectives)),
             "constraints": [constraint.text for constraint in self.goals.constraints],
             "config": kept,
-            "source": record.source_digest(),
+            "source": {"package": record.source_digest(), **record.sources(self._with_all_activations())},
         }
+
+    def _with_all_activations(self) -> dict[str, Any]:
+        """The config of its runs, with every activation that any of them may have."""
+        config = run_config(self.compose(self.fixed))
+        for dimension in self.space.dimensions:
+            group, _, key = dimension.key.partition(".")
+            if group == "model" and isinstance(dimension, Choice):
+                config["model"] |= {key: list(dimension.values)}
+        return config
 
     @property
     def study(self) -> list[str]:
