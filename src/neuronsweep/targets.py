@@ -59,12 +59,17 @@ def check_words(words: Sequence[str]) -> None:
         key, _, value = word.lstrip("+~").partition("=")
         own = key.startswith(("hydra.sweeper", "hydra.launcher", "hydra.sweep.", "hydra/sweeper", "hydra/launcher"))
         calls = key == "hydra.sweeper.space" and value != "null" and not _trusted(value)
-        if calls or "${" in value or (key.startswith("hydra") and not own and key != "hydra.mode"):
+        if calls or _resolves(value) or (key.startswith("hydra") and not own and key != "hydra.mode"):
             raise UserError(f"{word} is not run from a directory unasked; {TRUST}")
         targets = value.split(",") if key.endswith("_target_") else re.findall(r"_target_\s*:\s*([^,}\s]+)", value)
         for target in targets:
             if not _trusted(target.strip("'\" ")):
                 raise UserError(f"{word} is not one of {', '.join(name + '*' for name in TRUSTED)}; {TRUST}")
+
+
+def _resolves(value: str) -> bool:
+    """Whether a value has an interpolation that does more than read another key of the config, as in ${oc.env:NAME}."""
+    return "${" in re.sub(r"\$\{\.*[A-Za-z_][\w.]*\}", "", value)
 
 
 def _trusted(target: str) -> bool:

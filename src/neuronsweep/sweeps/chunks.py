@@ -25,6 +25,7 @@ from neuronsweep.errors import Diverged, UserError, WorkerError
 from neuronsweep.sweeps import bound, ledger
 from neuronsweep.sweeps.compose import Composer, quoted
 from neuronsweep.sweeps.processes import OF_THE_SWEEP, RANKS
+from neuronsweep.sweeps.words import config_words, typed
 
 # Begin of the names of a chunk's files: its jobs, its output, and what of its jobs has no run directory to say so.
 CHUNK = ".chunk-"
@@ -139,8 +140,8 @@ class Chunks:
         self.sweep.mkdir(parents=True, exist_ok=True)
         ledger.write_json(file, {str(number): overrides for number, overrides in jobs.items()})
         hydra = self.config.hydra
-        words = [word for word in hydra.overrides.hydra if not word.startswith(OF_THE_SWEEP)]
-        words += [word for word in hydra.overrides.task if word.startswith("population.")]
+        words = [word for word in typed(hydra.overrides.hydra) if not word.startswith(OF_THE_SWEEP)]
+        words += [word for word in typed(hydra.overrides.task) if word.startswith("population.")]
         words += [
             f"population.workers={self.cpus}",
             "hydra/launcher=vectorized",
@@ -150,7 +151,8 @@ class Chunks:
             # what is kept of the sweep is its own command's business
             *(f"~hydra.callbacks.{name}" for name in hydra.callbacks),
         ]
-        return Chunk((str(Path(sys.argv[0]).absolute()), "-m", *words), os.getcwd(), file)
+        script = str(Path(sys.argv[0]).absolute())
+        return Chunk((script, *config_words(self.config), "-m", *words), os.getcwd(), file)
 
     def _state(self, number: int) -> str | None:
         directory = ledger.run_directory(self.sweep, number)
