@@ -32,6 +32,7 @@ from neuronsweep.models.checkpoint import model_bytes, readable
 from neuronsweep.models.modules import NetworkModule
 from neuronsweep.sweeps import contents, ledger, pruning
 from neuronsweep.sweeps.bound import die_with_parent
+from neuronsweep.sweeps.words import typed
 
 # Lightning's advice and the products it names are no news to a user of a sweep.
 for name in ("lightning.pytorch", "lightning.fabric"):
@@ -57,7 +58,7 @@ def train(cfg: DictConfig) -> float | None:
     Returns its objective, None when it was PRUNED.
     """
     hydra = HydraConfig.get()
-    directory, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
+    directory, overrides = Path(hydra.runtime.output_dir), typed(hydra.overrides.task)
     if hydra.mode == RunMode.RUN:
         return train_run(cfg, directory, overrides, asked=pruning.asked_of_process())
     before = ledger.ended(directory, record.fingerprint(plain(cfg), build_dataset(cfg.data).digest))

@@ -36,7 +36,7 @@ class GridSweeper(BasicSweeper):
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader
         jobs, swept = expand(loader, [*self._parse_config(), *arguments])
-        begin_sweep(loader, self.config, jobs, swept)
+        jobs = [list(job) for job in begin_sweep(loader, self.config, jobs, swept)]
         assert self.launcher is not None
         directory = Path(self.config.hydra.sweep.dir)
         try:

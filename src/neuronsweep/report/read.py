@@ -1,6 +1,5 @@
 """A sweep directory as one plain object, which all tables, charts and pages are made of."""
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,9 +11,11 @@ from neuronsweep.metric_names import mode_of
 from neuronsweep.report.configurations import Configuration, Row, configurations
 from neuronsweep.report.datasets import by_data, different, target
 from neuronsweep.report.values import short
+from neuronsweep.schemas import SCHEMAS
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.goals import recorded
 from neuronsweep.sweeps.results import Results
+from neuronsweep.sweeps.words import needs_trust, train_command
 
 # Columns of results.csv that are neither a swept key nor a metric.
 FIXED = ("run", "state", "seconds", "directory")
@@ -98,9 +99,20 @@ class Sweep:
 
     def command(self, row: Row) -> str:
         """The command line that trains this run again by itself."""
+        jobs = self.description.get("jobs")
+        if jobs is not None:
+            return train_command(jobs[row["run"]], self.description)
         words = [f"{key}={row[key]}" for key in self.swept if row[key] != ""]
         fixed = [word for word in self.description["overrides"] if word.lstrip("+").split("=")[0] not in self.swept]
-        return shlex.join(["python", "train.py", *fixed, *words])
+        return train_command([*fixed, *words], self.description)
+
+    @cached_property
+    def trust(self) -> list[bool]:
+        """Of every row whether replay and predict ask for ``--trust``; all runs are read where they may differ."""
+        mixed = any(key in (*SCHEMAS, "experiment") or key.endswith("_target_") for key in self.swept)
+        if mixed:
+            return [needs_trust(self.path(row)) for row in self.rows]
+        return [bool(self.rows) and needs_trust(self.path(self.rows[0]))] * len(self.rows)
 
 
 def read(directory: Path) -> Sweep:

@@ -91,5 +91,5 @@ def _prepare(search: Search, begun: Study) -> None:
         for trial in begun.trials(TrialState.WAITING, TrialState.RUNNING)
         if trial.params and (ledger.run_directory(search.directory, trial.number) / ledger.STATUS).exists()
     ]
-    configs = ((trial.number, run_config(search.compose(search.overrides(trial.params)))) for trial in trials)
+    configs = ((trial.number, run_config(search.job(trial))) for trial in trials)
     resume.prepare(search.directory, configs, False, search.options.accept_changes)

@@ -17,9 +17,11 @@ from neuronsweep.cli import explain
 from neuronsweep.config import check
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, WorkerError, stop
 from neuronsweep.sweeps import ledger, lock
-from neuronsweep.sweeps.launch import begin_single, check_machine, end_sweep, no_room
+from neuronsweep.sweeps.launch import begin_single, check_hydra, check_machine, end_sweep, no_room
 from neuronsweep.sweeps.results import Results
 
+# Sweepers that check all jobs, rank them and can go on.
+SWEEPERS = ("grid", "optuna")
 # A sweep of up to so many runs tells of each as it ends; a larger one of failures only.
 TOLD = 20
 
@@ -35,6 +37,7 @@ class Bookkeeper(Callback):
         try:
             with stopping.heeded():
                 check(config)
+                check_hydra(config)
                 targets.grant(config)
                 check_machine(config.trainer.accelerator, config.trainer.devices)
                 if not lock.further_process():
@@ -44,6 +47,14 @@ class Bookkeeper(Callback):
         except Exception as error:  # what nobody expected must not become a run without checks
             traceback.print_exc()
             stop(f"the run was not begun: {error}", status=1)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        sweeper = config.hydra.runtime.choices["hydra/sweeper"]
+        if sweeper not in SWEEPERS:  # another one would begin nothing that this class can end
+            stop(
+                f"hydra/sweeper={sweeper} is not allowed: hydra/sweeper is {' or '.join(SWEEPERS)}, chosen by "
+                f"{' or '.join(f'sweep={name}' for name in SWEEPERS)}"
+            )
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         stopping.look()

@@ -26,6 +26,7 @@ from neuronsweep.sweeps import bound, contents, ledger
 from neuronsweep.sweeps.compose import Composer, quoted
 from neuronsweep.sweeps.contents import CHUNK
 from neuronsweep.sweeps.processes import OF_THE_SWEEP, RANKS
+from neuronsweep.sweeps.words import config_words, typed
 
 LINES_SHOWN = 30
 # How long a chunk that was asked to stop may take to write its snapshots; its workers take less.
@@ -138,8 +139,8 @@ class Chunks:
         self.sweep.mkdir(parents=True, exist_ok=True)
         ledger.write_json(file, {str(number): overrides for number, overrides in jobs.items()})
         hydra = self.config.hydra
-        words = [word for word in hydra.overrides.hydra if not word.startswith(OF_THE_SWEEP)]
-        words += [word for word in hydra.overrides.task if word.startswith("engine.")]
+        words = [word for word in typed(hydra.overrides.hydra) if not word.startswith(OF_THE_SWEEP)]
+        words += [word for word in typed(hydra.overrides.task) if word.startswith("engine.")]
         words += [
             f"engine.threads={self.cpus}",
             "hydra/launcher=native",
@@ -149,7 +150,8 @@ class Chunks:
             # what is kept of the sweep is its own command's business
             *(f"~hydra.callbacks.{name}" for name in hydra.callbacks),
         ]
-        return Chunk((str(Path(sys.argv[0]).absolute()), "-m", *words), os.getcwd(), file)
+        script = str(Path(sys.argv[0]).absolute())
+        return Chunk((script, *config_words(self.config), "-m", *words), os.getcwd(), file)
 
     def _state(self, number: int) -> str | None:
         directory = ledger.run_directory(self.sweep, number)

@@ -1,6 +1,5 @@
 """What a run or sweep does before it begins and when it ends: everything checked, its directory made and owned."""
 
-import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -18,53 +17,73 @@ from neuronsweep.sweeps import ledger, lock
 from neuronsweep.sweeps.compose import Composer
 from neuronsweep.sweeps.results import Results
 from neuronsweep.sweeps.resume import difference, prepare
+from neuronsweep.sweeps.words import anywhere, config_words, typed
 
 # Words that say how this command goes on, not what the sweep is.
 OF_THIS_COMMAND = ("hydra.sweep.dir=", "hydra.sweeper.retry_failed=", "hydra.sweeper.accept_changes=")
 # Keys of sweep.json that have words of the command line.
 RECORDED_WORDS = ("overrides", "hydra_overrides", "config_words")
+Jobs = Sequence[Sequence[str]]
+
+# Where the directory of a run lies in its sweep's.
+SUBDIR = "${job_dir:${hydra.job.num}}"
 # Launchers that train a run in processes of its own where it wants several devices.
 OF_SEVERAL_DEVICES = ("native", "process")
 
 
-def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Sequence[Sequence[str]], swept: Sequence[str]) -> None:
+def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Jobs, swept: Sequence[str]) -> Jobs:
     """Check every job, then make and own the sweep directory, or make what is in it ready to go on.
+
+    Returns the jobs: of a sweep that goes on those that it has, which were shuffled once.
 
     Raises UserError before anything is written, and for a directory that cannot go on.
     """
     compose = Composer(loader, config)
-    check_jobs(compose, jobs, config.hydra.runtime.choices["hydra/launcher"])
     directory = Path(config.hydra.sweep.dir)
+    check_jobs(compose, jobs, directory)
     if (directory / ledger.STATUS).exists():
         raise UserError(f"{directory} is not allowed as output directory: it holds a single run")
     ledger.check_sweep_place(directory)
     make_directory(directory)
     lock.take(directory)
-    before = _jobs(directory)
-    if before not in (None, [list(job) for job in jobs]):
-        told = difference(before, jobs)
-        raise UserError(f"{directory} is not allowed as output directory: it holds another sweep: {told}")
+    jobs = _recorded(directory, jobs, config)
     sweeper = config.hydra.sweeper
     begun = [number for number in range(len(jobs)) if ledger.run_directory(directory, number).exists()]
-    configs = ((number, run_config(compose(jobs[number]))) for number in begun)
+    configs = (
+        (number, run_config(compose.job(number, jobs[number], ledger.run_directory(directory, number))))
+        for number in begun
+    )
     prepare(directory, configs, sweeper.retry_failed, sweeper.accept_changes)
     describe(directory, config, {"swept": list(swept), "jobs": [list(job) for job in jobs]})
+    return jobs
 
 
-def check_jobs(compose: Composer, jobs: Sequence[Sequence[str]], launcher: str) -> None:
+def check_jobs(compose: Composer, jobs: Jobs, directory: Path) -> None:
     """Raise UserError for the first job whose config is not allowed or wants another machine; it is named."""
     for number, job in enumerate(jobs):
         try:
-            check_job(compose(job), launcher)
+            check_job(compose.job(number, job, ledger.run_directory(directory, number)), compose.config)
         except UserError as error:
             raise UserError(f"job {number} ({' '.join(job)}): {error}") from None
         except OmegaConfBaseException as error:  # an interpolation that leads nowhere
             raise UserError(f"job {number} ({' '.join(job)}): {explain(error)}") from None
 
 
-def check_job(cfg: DictConfig, launcher: str) -> None:
-    """Raise UserError for a job whose config is not allowed or wants another machine."""
+def check_job(cfg: DictConfig, config: DictConfig) -> None:
+    """Raise UserError for a job whose config is not allowed, or wants another machine or sweep than the command's."""
     check(cfg)
+    check_hydra(cfg)
+    launcher = config.hydra.runtime.choices["hydra/launcher"]
+    if (own := cfg.hydra.runtime.choices["hydra/launcher"]) != launcher:
+        raise UserError(
+            f"hydra/launcher={own} is not allowed in what a sweep varies: all its runs have one launcher, "
+            f"here {launcher}"
+        )
+    if cfg.hydra.sweep.dir != config.hydra.sweep.dir:
+        raise UserError(
+            f"hydra.sweep.dir={cfg.hydra.sweep.dir} is not allowed for one run of a sweep: all are in "
+            f"{config.hydra.sweep.dir}"
+        )
     targets.grant(cfg)
     check_machine(cfg.trainer.accelerator, cfg.trainer.devices)
     if cfg.trainer.devices > 1 and launcher not in OF_SEVERAL_DEVICES:
@@ -74,17 +93,32 @@ def check_job(cfg: DictConfig, launcher: str) -> None:
         )
 
 
+def check_hydra(cfg: DictConfig) -> None:
+    """Raise UserError for what Hydra could do with a run's directory and this project does not."""
+    if cfg.hydra.job.chdir:
+        raise UserError(
+            "hydra.job.chdir=true is not allowed: the runs of a sweep share a process, and files that the config names "
+            "would be others in each run; a file of a run's own is ${hydra:runtime.output_dir}/NAME"
+        )
+    subdir = OmegaConf.to_container(cfg.hydra.sweep, resolve=False)["subdir"]  # type: ignore[index, call-overload]
+    if subdir != SUBDIR:
+        raise UserError(
+            f"hydra.sweep.subdir={subdir} is not allowed: the runs of a sweep are in 0000, 0001, ..., and results.csv "
+            "says what each is"
+        )
+
+
 def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
     """Write sweep.json: what was asked for, and ``jobs``, what that means."""
     choices, overrides = config.hydra.runtime.choices, config.hydra.overrides
     description = {
-        "config_words": _config_words(),
+        "config_words": config_words(config),
         "state": ledger.RUNNING,
         "objective": OmegaConf.to_container(config.objective, resolve=True),
         **record.without_secrets(jobs),
-        "overrides": record.without_secrets(list(overrides.task)),
+        "overrides": record.without_secrets(typed(overrides.task)),
         "hydra_overrides": record.without_secrets(
-            [word for word in overrides.hydra if not word.startswith(OF_THIS_COMMAND)]
+            [anywhere(word) for word in typed(overrides.hydra) if not word.startswith(OF_THIS_COMMAND)]
         ),
         "launcher": choices["hydra/launcher"],
         "sweeper": choices["hydra/sweeper"],
@@ -94,14 +128,20 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
     ledger.write_json(directory / ledger.SWEEP, description)
 
 
-def _config_words() -> list[str]:
-    """Hydra's flags that say where the config is, as they were given."""
-    words, found = sys.argv[1:], []
-    for i, word in enumerate(words):
-        flag, equals, _ = word.partition("=")
-        if flag in ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"):
-            found += [word] if equals else words[i : i + 2]
-    return found
+def _recorded(directory: Path, jobs: Jobs, config: DictConfig) -> Jobs:
+    """The jobs of the sweep that the directory holds, these where it holds none.
+
+    They are these in the same order or, where the same words shuffle values, in that of the first time.
+    Raises UserError where it holds another sweep.
+    """
+    before = _jobs(directory)
+    if before is None or before == [list(job) for job in jobs]:
+        return jobs
+    shuffled = any("shuffle(" in word for word in typed(config.hydra.overrides.task))
+    if shuffled and sorted(before) == sorted(map(list, jobs)):
+        return before
+    told = difference(before, jobs)
+    raise UserError(f"{directory} is not allowed as output directory: it holds another sweep: {told}")
 
 
 def _jobs(directory: Path) -> list[list[str]] | None:

@@ -18,6 +18,7 @@ from neuronsweep.sweeps import contents, ledger, lock, pruning
 from neuronsweep.sweeps.compose import Composer, quoted
 from neuronsweep.sweeps.contents import OUTPUT, RETURNED
 from neuronsweep.sweeps.supervise import Command, Exit, supervise
+from neuronsweep.sweeps.words import config_words, typed
 
 # How many lines of it are shown of a job that died without a word.
 LINES_SHOWN = 30
@@ -94,11 +95,9 @@ class Processes:
         cfg = self._config(number, overrides)
         directory = self._directory(number)
         hydra = self.config.hydra
-        own = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
         # options first: to the words of a process Lightning adds overrides for the further ones
-        words = ["--config-name", hydra.job.config_name]
-        words += [word for path in own for word in ("--config-dir", path)]
-        words += [word for word in hydra.overrides.hydra if not word.startswith(OF_THE_SWEEP)]
+        words = ["--config-name", hydra.job.config_name, *config_words(self.config)]
+        words += [word for word in typed(hydra.overrides.hydra) if not word.startswith(OF_THE_SWEEP)]
         words += [*overrides, f"hydra.run.dir={quoted(str(directory.absolute()))}"]
         if not self.ours:
             words.append(f"+hydra.callbacks.returned._target_={KeepReturned.__module__}.{KeepReturned.__name__}")

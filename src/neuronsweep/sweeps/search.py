@@ -16,9 +16,12 @@ from neuronsweep.sweeps import goals, ledger, space_words
 from neuronsweep.sweeps.compose import Composer
 from neuronsweep.sweeps.dimensions import Choice, as_typed
 from neuronsweep.sweeps.launch import check_job, stopped
+from neuronsweep.sweeps.words import absolute
 
 # Trials asked for at once where they are trained together, alone, and by each of several workers.
 TOGETHER, ALONE, EACH = 32, 1, 8
+# Options without which a search asks for other trials.
+SAMPLING = ("sampler", "sampler_options", "seed", "pruner", "pruner_options", "prune_on")
 # Launchers whose runs report to a pruner while they train.
 PRUNING_LAUNCHERS = ("native", "basic", "process")
 
@@ -59,6 +62,8 @@ class Search:
     def __init__(self, context: HydraContext, config: DictConfig, task: TaskFunction, arguments: Sequence[str]):
         self.context, self.config, self.task, self.arguments = context, config, task, list(arguments)
         self.options = config.hydra.sweeper
+        if not OmegaConf.is_interpolation(self.options, "storage"):
+            self.options.storage = absolute(self.options.storage)
         check_values(self.options, "hydra.sweeper.")
         self.space, self.fixed = space_words.read(
             context.config_loader, plain(self.options.params), self.options.space, arguments
@@ -79,9 +84,18 @@ class Search:
         """The overrides of the run with these parameters."""
         return [*self.fixed, *self.space.overrides(params)]
 
+    def _probe(self, overrides: Sequence[str]) -> DictConfig:
+        """The config of a run with these overrides, whichever number it will have."""
+        return self.compose.job(0, overrides, ledger.run_directory(self.directory, 0))
+
+    def job(self, trial: Any) -> DictConfig:
+        """The config of the run of a trial."""
+        directory = ledger.run_directory(self.directory, trial.number)
+        return self.compose.job(trial.number, self.overrides(trial.params), directory)
+
     def check_overrides(self, overrides: Sequence[str]) -> None:
         """Raise UserError for overrides that no run can have."""
-        check_job(self.compose(overrides), self.launcher)
+        check_job(self._probe(overrides), self.config)
 
     def check(self) -> None:
         """Raise UserError for what can be seen to go wrong before the first trial."""
@@ -98,8 +112,8 @@ class Search:
         if self.options.retry_failed:
             raise UserError("--retry-failed is not for a search, which has learnt from its failures; raise n_trials")
         for probe in self.space.probes():
-            cfg = self.compose([*self.fixed, *probe])
-            check_job(cfg, self.launcher)
+            cfg = self._probe([*self.fixed, *probe])
+            check_job(cfg, self.config)
             goals.check(self.goals, cfg)
         for guess in self.guesses:
             self.space.check_guess(guess)
@@ -159,9 +173,15 @@ class Search:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What makes this search another one than the next, and its trials comparable."""
-        config = record.flatten(run_config(self.compose(self.fixed)))
+        cfg = self._probe(self.fixed)
+        written = record.flatten(run_config(cfg, resolve=False))
+        config = record.flatten(run_config(cfg))
+        # what follows another key, or the environment, is another search than one with the value that it has now
+        follows = {
+            key: f"{text} = {config[key]}" for key, text in written.items() if "${" in str(text) and key in config
+        }
         kept = {
-            key: value
+            key: follows.get(key, value)
             for key, value in record.without_secrets(config).items()
             if key not in self.space.keys and not record.is_bookkeeping(key)
         }
@@ -170,6 +190,7 @@ class Search:
             "objectives": list(map(list, self.goals.objectives)),
             "constraints": [constraint.text for constraint in self.goals.constraints],
             "config": kept,
+            "sampling": {key: plain(self.options)[key] for key in SAMPLING},
             "source": {"package": record.source_digest(), **record.sources(self._with_all_activations())},
         }
 
