@@ -38,7 +38,7 @@ def bare(cfg: DictConfig, dataset: Dataset) -> tuple[float, MLP]:
     optimizer = torch.optim.Adam(network.parameters(), lr=cfg.optimizer.lr)
     start = time.perf_counter()
     for epoch in range(1, cfg.epochs + 1):
-        for x, y, _ in batches(dataset.splits["train"], cfg.batch_size, cfg.seed, epoch):
+        for x, y, *_ in batches(dataset.splits["train"], cfg.batch_size, cfg.seed, epoch):
             optimizer.zero_grad()
             F.binary_cross_entropy_with_logits(network(x)[:, 0], y.to(x.dtype)).backward()
             optimizer.step()

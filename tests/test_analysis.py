@@ -218,15 +218,15 @@ def test_weights_that_overflow_do_no_harm():
 
 def test_the_network_is_left_as_it_was():
     network = MLP(1, 1, norm="batch", dropout=0.5).train()
-    network.seed_dropout(1, 2)
+    network.set_dropout(1, 2, range(len(SINE.splits["train"].x)))
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    state = network.dropout.generator.get_state()
+    drawn = network.dropouts[0].drawn
     act = network.acts
     first, second = analyse(network, SINE), analyse(network, SINE)
     assert first == second
     assert network.training
     assert network.acts is act
-    assert torch.equal(network.dropout.generator.get_state(), state)
+    assert network.dropouts[0].drawn == drawn
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert network.layers[0].weight.dtype == torch.float32
 

@@ -11,6 +11,8 @@ from tests.sweeps.test_search import trials
 
 DDP = ("trainer=ddp_cpu", "trainer.devices=2")
 RUN = ("logger=none", "data=moons", "batch_size=50", "epochs=20", "log_points=10", "trainer.precision=64-true")
+# dropout, whose masks belong to the batch and not to a process
+RUN += ("model.dropout=0.1",)
 # stopped early by all processes at the same log point, whose count the checkpoint has
 # a weighted loss, whose ranks have different shares of the weights and of the samples
 RUN += ("loss=cross_entropy", "loss.class_weights=[1,3]")

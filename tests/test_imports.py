@@ -58,6 +58,7 @@ def test_arrows_point_one_way(path):
         "neuronsweep.sweeps.launch",
         "neuronsweep.report.tables",
         "neuronsweep.engine.library",
+        "neuronsweep.engine.random",
     ],
 )
 def test_what_every_command_imports_does_not_import_torch(module):

@@ -149,7 +149,7 @@ def test_a_run_has_the_bits_of_a_loop_anybody_would_write(run):
     optimizer = torch.optim.Adam(network.parameters(), lr=0.05)
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.999)
     for epoch in range(1, 13):
-        for x, y, _ in batches(dataset.splits["train"], 32, 0, epoch):
+        for x, y, *_ in batches(dataset.splits["train"], 32, 0, epoch):
             optimizer.zero_grad()
             torch.nn.functional.binary_cross_entropy_with_logits(network(x)[:, 0], y.float()).backward()
             optimizer.step()
@@ -210,7 +210,7 @@ def test_losses_optimisers_and_schedules_are_torchs(run, float64_by_default, wor
     scheduler = schedule(stepper) if schedule else None
     train = Split(*splits["train"])
     for epoch in range(1, 13):
-        for x, y, _ in batches(train, 100, 0, epoch):
+        for x, y, *_ in batches(train, 100, 0, epoch):
             stepper.zero_grad()
             loss(network(x), y).backward()
             stepper.step()
@@ -241,7 +241,7 @@ def test_classes_weigh_what_the_config_says(run, data, class_weights):
         return F.cross_entropy(logits, y, torch.tensor(class_weights, dtype=torch.float64))
 
     for epoch in range(1, 13):
-        for x, y, _ in batches(splits["train"], 64, 0, epoch):
+        for x, y, *_ in batches(splits["train"], 64, 0, epoch):
             optimizer.zero_grad()
             loss(x, y).backward()
             optimizer.step()
@@ -264,7 +264,7 @@ def test_clipping_by_value_comes_before_the_norm(run, value, norm):
     network = MLP(1, 1).double()
     optimizer = torch.optim.SGD(network.parameters(), lr=1)
     for epoch in range(1, 13):
-        for x, y, _ in batches(sine().splits["train"], 100, 0, epoch):
+        for x, y, *_ in batches(sine().splits["train"], 100, 0, epoch):
             optimizer.zero_grad()
             F.mse_loss(network(x.double()), y.double()).backward()
             if value:

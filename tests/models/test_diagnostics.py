@@ -90,18 +90,18 @@ def test_gradients_vanish_in_deep_sigmoid_networks():
 
 def test_the_network_is_left_as_it_was():
     network = MLP(1, 1, norm="batch", dropout=0.5, depth=2)
-    network.seed_dropout(1)
+    network.set_dropout(1, 1, range(len(TRAIN.x)))
     F.mse_loss(network(TRAIN.x), TRAIN.y).backward()
     act, before = network.acts, {name: tensor.clone() for name, tensor in network.state_dict().items()}
     gradients = [parameter.grad.clone() for parameter in network.parameters()]
-    draws = network.dropout.generator.get_state()
+    drawn = network.dropouts[0].drawn
     with torch.no_grad():
         diagnose(network, F.mse_loss, TRAIN, state(network))
     assert network.training
     assert network.acts is act
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert all(torch.equal(p.grad, g) for p, g in zip(network.parameters(), gradients, strict=True))
-    assert torch.equal(network.dropout.generator.get_state(), draws)
+    assert network.dropouts[0].drawn == drawn
 
 
 def test_a_parameter_the_loss_does_not_read_has_no_gradient():

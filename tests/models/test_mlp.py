@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from neuronsweep.engine.random import kept
 from neuronsweep.models.mlp import ACTIVATIONS, INITS, MLP, NORMS, Dropout
 
 
@@ -48,7 +49,7 @@ def test_the_initial_weights_depend_on_the_seed_alone():
 def test_building_and_training_leave_the_global_generator_alone(init, norm):
     state = torch.get_rng_state()
     network = MLP(2, 1, depth=2, init=init, norm=norm, dropout=0.3)
-    network.seed_dropout(0, 1)
+    network.set_dropout(0, 1, range(6))
     network(x_of()).sum().backward()
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -228,21 +229,39 @@ def test_dropout_masks_come_from_the_numbers_given():
     network = MLP(2, 1, hidden=32, depth=2, dropout=0.5)
     x = x_of(50)
 
-    def draw(*numbers):
-        network.seed_dropout(*numbers)
+    def draw(seed, epoch, first):
+        network.set_dropout(seed, epoch, range(first, first + 50))
         return network(x)
 
     first = draw(0, 1, 0)
     torch.rand(10)  # the global generator plays no part
     assert torch.equal(draw(0, 1, 0), first)
-    for numbers in [(1, 1, 0), (0, 2, 0), (0, 1, 1), (1, 0, 0)]:
+    for numbers in [(1, 1, 0), (0, 2, 0), (0, 1, 50), (1, 0, 0)]:
         assert not torch.equal(draw(*numbers), first)
-    assert not torch.equal(network(x), network(x))  # a new mask every step
+
+
+def test_a_part_of_a_batch_is_trained_with_its_part_of_the_masks():
+    network = MLP(2, 1, hidden=[32, 6], dropout=0.5).double()
+    x = x_of(50).double()
+    network.set_dropout(0, 1, range(100, 150))
+    whole = network(x)
+    for rank in range(3):
+        network.set_dropout(0, 1, range(100, 150)[rank::3])
+        torch.testing.assert_close(network(x[rank::3]), whole[rank::3], rtol=1e-14, atol=1e-14)
+
+
+def test_a_hidden_layer_is_multiplied_by_its_own_masks():
+    network = MLP(2, 1, hidden=[5, 3], act="tanh", dropout=0.25, seed=1).double()
+    network.set_dropout(7, 3, range(6))
+    h = x_of(6).double()
+    for i, layer in enumerate(network.layers[:2]):
+        h = torch.tanh(layer(h)) * torch.from_numpy(kept(0.25, 7, 3, range(6), i, layer.out_features)) * (1 / 0.75)
+    assert torch.equal(network(x_of(6).double()), network.layers[2](h))
 
 
 def test_dropout_zeroes_its_share_and_scales_the_rest():
-    layer = Dropout(0.3)
-    layer.generator = torch.Generator().manual_seed(0)
+    layer = Dropout(0.3, 0)
+    layer.drawn = 0, 1, range(400)
     y = layer(torch.ones(400, 400))
     assert y.unique().tolist() == pytest.approx([0, 1 / 0.7])
     assert (y == 0).float().mean().item() == pytest.approx(0.3, abs=0.01)
@@ -252,7 +271,7 @@ def test_dropout_zeroes_its_share_and_scales_the_rest():
 def test_dropout_is_unbiased_and_absent_after_training():
     network = MLP(2, 1, hidden=8, act="tanh", dropout=0.4, seed=1)
     x = x_of(3)
-    network.seed_dropout(0)
+    network.set_dropout(0, 1, range(60_000))
     with torch.no_grad():
         mean = network(x.repeat(20_000, 1)).reshape(20_000, 3).mean(0)
         network.eval()
@@ -262,9 +281,21 @@ def test_dropout_is_unbiased_and_absent_after_training():
     assert torch.equal(exact, without)
 
 
-def test_without_dropout_there_is_nothing_to_seed():
+def test_masks_of_other_samples_are_refused():
+    network = MLP(2, 1, dropout=0.5)
+    network.set_dropout(0, 1, range(7))
+    with pytest.raises(ValueError, match="masks for 7 samples, not for 6"):
+        network(x_of(6))
+
+
+def test_a_loop_that_says_nothing_of_samples_gets_torchs_masks():
+    network = MLP(2, 1, hidden=32, dropout=0.5)
+    assert not torch.equal(network(x_of()), network(x_of()))
+
+
+def test_without_dropout_there_are_no_masks():
     network = MLP(2, 1)
-    network.seed_dropout(0, 1)
+    network.set_dropout(0, 1, range(6))
     assert torch.equal(network(x_of()), network(x_of()))
 
 

@@ -6,19 +6,25 @@ So a resumed run, a member and a DDP rank all see the batches they should.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from neuronsweep.data.dataset import Split
+from neuronsweep.engine.random import permutation
 
 
 class Batch(NamedTuple):
-    """One rank's part of a batch; ``share`` times its mean loss, averaged over the ranks, is the batch's mean loss."""
+    """One rank's part of a batch.
+
+    Attributes:
+        share: times the part's mean loss, averaged over the ranks, it is the batch's mean loss.
+        positions: of the samples in the order of the epoch, counted from 0 over all its batches and ranks.
+    """
 
     x: Tensor
     y: Tensor
-    share: float = 1.0
+    share: float
+    positions: range
 
 
 def log_epochs(epochs: int, points: int) -> list[int]:
@@ -48,7 +54,7 @@ def sizes(n: int, batch_size: int | str) -> list[int]:
 
 def order(n: int, seed: int, epoch: int) -> Tensor:
     """The permutation (n,) of the samples in one epoch (epochs count from 1)."""
-    return torch.from_numpy(np.random.default_rng((seed, epoch)).permutation(n))
+    return torch.from_numpy(permutation(n, seed, epoch))
 
 
 def batches(
@@ -61,9 +67,12 @@ def batches(
     n = len(split.x)
     lengths = sizes(n, batch_size)
     if len(lengths) == 1 and ranks == 1:
-        yield Batch(split.x, split.y)
+        yield Batch(split.x, split.y, 1.0, range(n))
         return
     indices = (torch.arange(n) if len(lengths) == 1 else order(n, seed, epoch)).to(split.x.device)
-    for whole in indices.split(lengths):
-        part = whole[rank::ranks]
-        yield Batch(split.x[part], split.y[part], len(part) * ranks / len(whole))
+    start = 0
+    for length in lengths:
+        positions = range(start + rank, start + length, ranks)
+        part = indices[start + rank : start + length : ranks]
+        yield Batch(split.x[part], split.y[part], len(part) * ranks / length, positions)
+        start += length

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from neuronsweep.engine.random import kept
 from neuronsweep.schemas.model import activations, widths
 
 Activation = Callable[[Tensor], Tensor]
@@ -76,19 +77,30 @@ class Linear(nn.Linear):
 
 
 class Dropout(nn.Module):
-    """Inverted dropout whose masks come from a generator of its own, so that a resumed run draws the same ones."""
+    """Inverted dropout of a hidden layer, counted from 0, whose masks depend on (seed, epoch, position, unit) alone.
 
-    def __init__(self, p: float):
+    So whatever trains, goes on or shares a batch with others drops the same units. Until ``drawn`` is set, the masks
+    are torch's.
+
+    Attributes:
+        drawn: seed, epoch and the positions in the epoch of the samples that come next; see ``data.batches.Batch``.
+    """
+
+    def __init__(self, p: float, layer: int):
         super().__init__()
-        self.p = p
-        self.generator: Generator | None = None
+        self.p, self.layer = p, layer
+        self.drawn: tuple[int, int, Sequence[int]] | None = None
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x_NH: Tensor) -> Tensor:
         if not self.training:
-            return x
-        # drawn on the CPU wherever x is, so that masks do not depend on the device
-        keep = (torch.rand(x.shape, generator=self.generator) >= self.p).to(x.device)
-        return x * keep / (1 - self.p)
+            return x_NH
+        if self.drawn is None:
+            return F.dropout(x_NH, self.p)
+        seed, epoch, positions = self.drawn
+        if len(positions) != len(x_NH):
+            raise ValueError(f"dropout has masks for {len(positions)} samples, not for {len(x_NH)}")
+        kept_NH = kept(self.p, seed, epoch, positions, self.layer, x_NH.shape[1])
+        return x_NH * (torch.from_numpy(kept_NH).to(x_NH) * (1 / (1 - self.p)))
 
 
 class MLP(nn.Module):
@@ -128,20 +140,21 @@ class MLP(nn.Module):
             INITS[init](linear, generator)
             self.layers.append(linear)
         self.norms = nn.ModuleList(NORMS[norm](width) for width in each)
-        self.dropout = Dropout(dropout) if dropout else nn.Identity()
+        self.dropouts = nn.ModuleList(Dropout(dropout, i) if dropout else nn.Identity() for i in range(len(each)))
         self.acts = [ACTIVATIONS[name] for name in activations(act, len(each))]
         self.out_act, self.skip = ACTIVATIONS[out_act], skip
 
     def forward(self, x_ND: Tensor) -> Tensor:
         h = x_ND
         *hidden, out = self.layers
-        for i, (linear, norm, act) in enumerate(zip(hidden, self.norms, self.acts, strict=True)):
-            new = self.dropout(act(norm(linear(h))))
+        layers = zip(hidden, self.norms, self.acts, self.dropouts, strict=True)
+        for i, (linear, norm, act, dropout) in enumerate(layers):
+            new = dropout(act(norm(linear(h))))
             h = h + new if self.skip and i else new
         return self.out_act(out(h))
 
-    def seed_dropout(self, *numbers: int) -> None:
-        """Draw the next dropout masks from a generator seeded by these numbers (seed, epoch, rank)."""
-        if isinstance(self.dropout, Dropout):
-            seed = hash(numbers) % 2**63  # Python's hash of integers is the same in every process
-            self.dropout.generator = Generator().manual_seed(seed)
+    def set_dropout(self, seed: int, epoch: int, positions: Sequence[int]) -> None:
+        """Say which dropout masks come next: those of the samples at these positions in the order of an epoch."""
+        for dropout in self.dropouts:
+            if isinstance(dropout, Dropout):
+                dropout.drawn = seed, epoch, positions

@@ -99,9 +99,9 @@ class NetworkModule(LightningModule):
         parameters = list(self.parameters())
         clip, clip_value = self.hparams["gradient_clip_val"], self.hparams["gradient_clip_value"]
         for epoch in range(block.first, block.last + 1):
-            if isinstance(self.network, MLP):  # not a subclass's own
-                self.network.seed_dropout(self.hparams["seed"], epoch, self.global_rank)
-            for x, y, share in data.batches(epoch):
+            for x, y, share, positions in data.batches(epoch):
+                if isinstance(self.network, MLP):  # not a subclass's own
+                    self.network.set_dropout(self.hparams["seed"], epoch, positions)
 
                 def closure(x: Tensor = x, y: Tensor = y, share: float = share) -> Tensor:
                     optimizer.zero_grad()
