@@ -15,7 +15,7 @@ from neuronsweep.data.dataset import Dataset
 from neuronsweep.engine import layout
 from neuronsweep.engine.library import library
 from neuronsweep.engine.member import Member, final_metrics, log_metrics, numbers, unsupported
-from neuronsweep.models.mlp import MLP
+from neuronsweep.models.mlp import initial_weights
 
 Metrics = dict[str, float]
 FOREVER = 1e9
@@ -101,7 +101,7 @@ class Training:
             "kept": np.zeros((len(self.moments), self.parameters + self.buffer_count), self.kind),
         }
         self.state = layout.State(**{name: _address(array) for name, array in self.arrays.items()})
-        self._shapes = self._initialise()
+        self._initialise()
         self.library.begin(self.spec, self.state, self.padded)
         self.over = False
 
@@ -239,32 +239,40 @@ class Training:
             schedule_numbers=(ctypes.c_double * 8)(*schedule),
         )
 
-    def _initialise(self) -> list[tuple[str, tuple[int, ...]]]:
-        """Put torch's initial weights into the arrays; returns names and shapes of the state dict in its order."""
-        data = self.member.dataset
-        network = MLP(data.inputs, data.outputs, **self.member.network, seed=self.member.seed)
-        shapes = []
-        for array, named in (("params", network.named_parameters()), ("buffers", network.named_buffers())):
-            at = 0
-            for name, tensor in named:
-                shapes.append((name, tuple(tensor.shape)))
-                if name.endswith("num_batches_tracked"):
-                    continue
-                self.arrays[array][at : at + tensor.numel()] = tensor.detach().reshape(-1).numpy()
-                at += tensor.numel()
-        return shapes
+    def _initialise(self) -> None:
+        """Put torch's initial weights into the arrays, and note where each tensor of the state dict lies in them."""
+        sizes, option = self.member.widths, self.member.option
+        drawn = initial_weights(sizes, option("init"), option("bias"), self.member.seed)
+        # name, array, position and shape
+        self._places: list[tuple[str, str, int, tuple[int, ...]]] = []
+        ends = {"params": 0, "buffers": 0}
+
+        def place(name: str, array: str, values: np.ndarray) -> None:
+            self._places.append((name, array, ends[array], values.shape))
+            self.arrays[array][ends[array] : ends[array] + values.size] = values.reshape(-1)
+            ends[array] += values.size
+
+        for i, (weight, bias) in enumerate(drawn):
+            place(f"layers.{i}.weight", "params", weight.numpy())
+            if bias is not None:
+                place(f"layers.{i}.bias", "params", bias.numpy())
+        norm = option("norm")
+        for i, width in enumerate(sizes[1:-1] if norm != "none" else []):
+            place(f"norms.{i}.weight", "params", np.ones(width))
+            place(f"norms.{i}.bias", "params", np.zeros(width))
+            if norm == "batch":
+                place(f"norms.{i}.running_mean", "buffers", np.zeros(width))
+                place(f"norms.{i}.running_var", "buffers", np.ones(width))
+                self._places.append((f"norms.{i}.num_batches_tracked", "", 0, ()))
 
     def _state_dict(self, params: np.ndarray, buffers: np.ndarray) -> dict[str, Tensor]:
-        tensors: dict[str, Tensor] = {}
-        numbers, at = np.concatenate([params, buffers]), 0
-        for name, shape in self._shapes:
-            if name.endswith("num_batches_tracked"):
-                tensors[name] = torch.tensor(self.count("steps"))
-                continue
-            size = math.prod(shape)
-            tensors[name] = torch.from_numpy(numbers[at : at + size].reshape(shape))
-            at += size
-        return tensors
+        arrays = {"params": params.copy(), "buffers": buffers.copy()}
+        return {
+            name: torch.from_numpy(arrays[array][at : at + math.prod(shape)].reshape(shape))
+            if array
+            else torch.tensor(self.count("steps"))
+            for name, array, at, shape in self._places
+        }
 
     def _diagnoses(self) -> list[str]:
         """Names of the diagnoses in a row of the history; empty where a layer has none."""
