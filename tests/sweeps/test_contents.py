@@ -94,7 +94,7 @@ def test_a_single_run_that_failed_is_tried_again_beside_what_is_not_its(command,
     check_foreign(tmp_path / "run", elsewhere)
 
 
-@pytest.mark.parametrize("launcher", ["vectorized", "basic", "process"])
+@pytest.mark.parametrize("launcher", ["native", "basic", "process"])
 def test_runs_of_a_sweep_begin_anew_beside_what_is_not_theirs(command, tmp_path, elsewhere, launcher):
     words = (*QUICK, *DIVERGES, "optimizer.lr=0.01,1e9", "model.hidden=2,4", f"hydra/launcher={launcher}")
     words = ("-m", *(word for word in words if word != "optimizer.lr=1e9"), "hydra.sweep.dir=sweep")
@@ -255,9 +255,9 @@ REMOVES = {
     "sweeps/contents.py": 2,
     "sweeps/ledger.py": 3,
     "sweeps/pools.py": 1,
-    # the engine that trains populations, which is being replaced
-    "sweeps/vectorized.py": 1,
-    "sweeps/worker_process.py": 1,
+    # compiled libraries, which lie in a directory of their own
+    "engine/build.py": 1,
+    "engine/library.py": 2,
 }
 
 

@@ -37,6 +37,9 @@ from neuronsweep.sweeps.contents import (  # noqa: F401 - the names of the contr
 # Files whose digests status.json keeps, from the beginning and from the end of a run; the others are derived from them.
 BEGUN, ENDED = (RECORD, PATCH), (METRICS, HISTORY, MODEL)
 
+# Nodes of a config that a record has had from the first on.
+NODES = ("data", "model", "optimizer", "scheduler", "trainer", "logger", "module")
+
 History = Sequence[tuple[int, Mapping[str, float]]]
 
 RUNNING, COMPLETE, FAILED, PRUNED = "RUNNING", "COMPLETE", "FAILED", "PRUNED"
@@ -305,8 +308,7 @@ def read_record(directory: Path) -> dict[str, Any]:
     kinds: dict[str, type | tuple[type, ...]] = {"overrides": list, "config": dict, "data_digest": str}
     kinds |= {"source_digest": str, "environment": dict, "command": str}
     lacks = [key for key, kind in kinds.items() if not isinstance(found.get(key), kind)]
-    nodes = targets.NODES.keys() - {"loss"}  # which earlier versions did not have
-    lacks = lacks or [key for key in sorted(nodes) if not isinstance(found["config"].get(key), dict)]
+    lacks = lacks or [key for key in NODES if not isinstance(found["config"].get(key), dict)]
     if lacks or not all(isinstance(word, str) for word in found["overrides"]):
         raise Damaged(directory / RECORD, f"damaged: it has no {lacks[0] if lacks else 'overrides'}")
     targets.check_config(found["config"], directory)
