@@ -13,6 +13,7 @@ from neuronsweep import console, record, targets
 from neuronsweep.cli import explain
 from neuronsweep.config import check, run_config
 from neuronsweep.errors import Unwritable, UserError, stop, unwritable
+from neuronsweep.secret_values import without_secrets
 from neuronsweep.sweeps import ledger, lock
 from neuronsweep.sweeps.compose import Composer
 from neuronsweep.sweeps.results import Results
@@ -115,9 +116,9 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
         "config_words": config_words(config),
         "state": ledger.RUNNING,
         "objective": OmegaConf.to_container(config.objective, resolve=True),
-        **record.without_secrets(jobs),
-        "overrides": record.without_secrets(typed(overrides.task)),
-        "hydra_overrides": record.without_secrets(
+        **without_secrets(jobs),
+        "overrides": without_secrets(typed(overrides.task)),
+        "hydra_overrides": without_secrets(
             [anywhere(word) for word in typed(overrides.hydra) if not word.startswith(OF_THIS_COMMAND)]
         ),
         "launcher": choices["hydra/launcher"],

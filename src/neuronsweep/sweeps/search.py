@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from neuronsweep import record
 from neuronsweep.config import check_values, plain, run_config
 from neuronsweep.errors import Unwritable, UserError, mask, unwritable
+from neuronsweep.secret_values import HIDDEN, without_secrets
 from neuronsweep.stopping import heeded
 from neuronsweep.sweeps import goals, ledger, space_words
 from neuronsweep.sweeps.compose import Composer
@@ -181,8 +182,8 @@ class Search:
             key: f"{text} = {config[key]}" for key, text in written.items() if "${" in str(text) and key in config
         }
         kept = {
-            key: follows.get(key, value)
-            for key, value in record.without_secrets(config).items()
+            key: value if value == HIDDEN else follows.get(key, value)
+            for key, value in without_secrets(config).items()
             if key not in self.space.keys and not record.is_bookkeeping(key)
         }
         return {
