@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from neuronsweep import record
 from neuronsweep.config import check_values, plain, run_config
 from neuronsweep.errors import Unwritable, UserError, mask, unwritable
+from neuronsweep.metric_names import is_loss
 from neuronsweep.secret_values import HIDDEN, without_secrets
 from neuronsweep.stopping import heeded
 from neuronsweep.sweeps import goals, ledger, space_words
@@ -112,6 +113,13 @@ class Search:
             )
         if self.options.retry_failed:
             raise UserError("--retry-failed is not for a search, which has learnt from its failures; raise n_trials")
+        losses = [metric for metric, _ in self.goals.objectives if is_loss(metric)]
+        for key in self.space.keys:
+            if losses and key.partition(".")[0] in ("loss", "module"):
+                raise UserError(
+                    f"{key} is not allowed in the space of a search for {losses[0]}: different losses are not compared; "
+                    "objective.metric may be one that all have, such as val/mae or val/acc"
+                )
         for probe in self.space.probes():
             cfg = self._probe([*self.fixed, *probe])
             check_job(cfg, self.config)
