@@ -2,6 +2,7 @@
 
 import pytest
 
+from neuronsweep import targets
 from neuronsweep.report.configurations import configurations
 from neuronsweep.report.datasets import by_data
 from neuronsweep.sweeps import ledger
@@ -9,16 +10,20 @@ from tests.report.made import row
 
 
 @pytest.fixture
-def grouped(tmp_path):
+def grouped(tmp_path, monkeypatch):
     """Write the records of rows whose digests are told, and return the grouping: (name, numbers of runs) of each."""
+
+    monkeypatch.setattr(targets, "GRANTED", targets.Granted(everything=True))
 
     def grouped(rows, digests, *keys, target="sine", metric="val/loss"):
         for i, (one, digest) in enumerate(zip(rows, digests, strict=True)):
             one |= {"run": i, "directory": f"{i:04d}"}
             (tmp_path / one["directory"]).mkdir()
-            config = {"data": {"_target_": f"neuronsweep.data.{target}"}}
+            config = {"data": {"_target_": f"neuronsweep.data.curves.{target}"}}
+            config |= {group: {} for group in targets.NODES.keys() - {"data"}}
             config["module"] = {"_target_": one.get("module._target_")}
-            record = {"config": config, "data_digest": digest}
+            record = {"config": config, "data_digest": digest, "overrides": [], "command": "", "environment": {}}
+            record["source_digest"] = ""
             ledger.write_json(tmp_path / one["directory"] / ledger.RECORD, record)
         ranked = configurations(rows, [*keys, "model.hidden"], metric, "min")
         found = by_data(tmp_path, ranked, keys)

@@ -132,14 +132,16 @@ def check_metric(cfg: DictConfig) -> None:
 
 @cache
 def _metrics_of(data: str, model: str, loss: str) -> tuple[str, ...]:
-    """All metrics that a run has at the end, of its data, model and loss as JSON: those of a network before its training."""
+    """All metrics that a run has at the end, of its data, model and loss as JSON: those of an untrained network."""
     from neuronsweep.analysis import analyse  # late: most sweeps begin without torch
     from neuronsweep.data.build import build_dataset
     from neuronsweep.models.mlp import MLP
 
     dataset = build_dataset(json.loads(data))
     sizes = {name: len(split.x) for name, split in dataset.splits.items()}
-    names = [name for name in at_the_end(sizes, dataset.task) if name.rpartition("/")[0] in sizes]
+    names = [
+        name for name in at_the_end(sizes, dataset.task, json.loads(loss)["name"]) if name.rpartition("/")[0] in sizes
+    ]
     names = [name for name in names if not (name.endswith("/r2") and sizes[name.rpartition("/")[0]] == 1)]
     return (*names, *analyse(MLP(dataset.inputs, dataset.outputs, **json.loads(model)), dataset, json.loads(loss)))
 

@@ -117,8 +117,8 @@ class Search:
         for key in self.space.keys:
             if losses and key.partition(".")[0] in ("loss", "module"):
                 raise UserError(
-                    f"{key} is not allowed in the space of a search for {losses[0]}: different losses are not compared; "
-                    "objective.metric may be one that all have, such as val/mae or val/acc"
+                    f"{key} is not allowed in the space of a search for {losses[0]}: different losses are not "
+                    "compared; objective.metric may be one that all have, such as val/mae or val/acc"
                 )
         for probe in self.space.probes():
             cfg = self._probe([*self.fixed, *probe])
