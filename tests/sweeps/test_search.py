@@ -304,7 +304,7 @@ def search(loader, *words) -> Search:
     config = loader.load_configuration("train", list(words), run_mode=RunMode.MULTIRUN)
     arguments = [word for word in words if not word.startswith(("hydra.", "hydra/"))]
     config.hydra.runtime.choices["hydra/launcher"] = next(
-        (word.split("=")[1] for word in words if word.startswith("hydra/launcher=")), "vectorized"
+        (word.split("=")[1] for word in words if word.startswith("hydra/launcher=")), "native"
     )
     return Search(HydraContext(loader, Callbacks()), config, None, arguments)
 
