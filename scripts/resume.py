@@ -14,7 +14,8 @@ from omegaconf import OmegaConf
 from neuronsweep import console
 from neuronsweep.cli import Parser, become, command
 from neuronsweep.errors import UserError
-from neuronsweep.record import HIDDEN, differences
+from neuronsweep.record import differences
+from neuronsweep.secret_values import HIDDEN
 from neuronsweep.sweeps import ledger, lock
 from neuronsweep.sweeps.compose import quoted
 from neuronsweep.targets import TRUSTED, trust

@@ -17,6 +17,7 @@ from neuronsweep.schemas.loss import check_loss
 from neuronsweep.schemas.model import activations, widths
 from neuronsweep.schemas.optimizer import LBFGS
 from neuronsweep.schemas.scheduler import OneCycle, Plateau
+from neuronsweep.secret_values import from_environment
 
 
 def register() -> None:
@@ -24,6 +25,7 @@ def register() -> None:
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
     OmegaConf.register_new_resolver("job_dir", lambda number: f"{number:04d}", replace=True)
+    OmegaConf.register_new_resolver("oc.env", from_environment, replace=True)
     OmegaConf.register_new_resolver("mode_of", lambda metric: mode_of(metric) or NOT_NAMED, replace=True)
     for group, schemas in SCHEMAS.items():
         for name, node in schemas.items():

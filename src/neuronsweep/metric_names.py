@@ -40,9 +40,19 @@ def mode_of(metric: str) -> str | None:
     return OF_NETWORKS.get(metric) or OF_SPLITS.get(metric.rpartition("/")[2])
 
 
+def is_of_split(metric: str) -> bool:
+    """Whether a metric compares predictions with the samples of a split, as far as its name tells."""
+    return metric.rpartition("/")[2] in OF_SPLITS and not metric.startswith(ERRORS)
+
+
+def is_loss(metric: str) -> bool:
+    """Whether a metric is the loss of a split, which says nothing beside that of a run with another loss."""
+    return is_of_split(metric) and metric.rpartition("/")[2] == "loss"
+
+
 def is_logged(metric: str) -> bool:
     """Whether a metric is computed at log points too, as far as its name tells."""
-    return metric.rpartition("/")[2] in LOGGED and not metric.startswith(ERRORS)
+    return is_of_split(metric) and metric.rpartition("/")[2] in LOGGED
 
 
 def at_log_points(splits: Iterable[str], task: str) -> list[str]:

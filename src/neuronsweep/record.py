@@ -5,7 +5,6 @@ import importlib.util
 import json
 import os
 import platform
-import re
 import shlex
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from neuronsweep.errors import mask
+from neuronsweep.secret_values import without_secrets
 from neuronsweep.source import own_digests, source_digest
 
 PACKAGES = ("neuronsweep", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tensorboard", "numpy")
@@ -25,11 +24,6 @@ BOOKKEEPING = ("logger", "engine", "trainer.checkpoint_seconds", "time_limit", "
 
 # Packages whose versions or sources a record has anyway.
 KNOWN = ("neuronsweep.", "torch.", "lightning.")
-
-# What looks like a secret: the name of a key, such a key with its value in a word.
-SECRET = re.compile(r"passw|secret|token|api_?key|credential", re.IGNORECASE)
-ASSIGNED = re.compile(rf"(?s)((?:{SECRET.pattern})\w*=).*", re.IGNORECASE)
-HIDDEN = "***"
 
 SOURCE = Path(__file__).parent
 
@@ -129,17 +123,6 @@ def untracked() -> dict[str, str]:
     root = SOURCE.parents[1]
     names = _git("-C", str(root), "ls-files", "--others", "--exclude-standard", "-z", "src", "conf").split("\0")
     return {name: _file_digest(root / name) or "" for name in names if name}
-
-
-def without_secrets(value: Any) -> Any:
-    """Plain values without what looks like a secret: values of keys such as password or token, passwords in URLs."""
-    if isinstance(value, Mapping):
-        return {key: HIDDEN if SECRET.search(str(key)) else without_secrets(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [without_secrets(item) for item in value]
-    if isinstance(value, str):
-        return mask(ASSIGNED.sub(rf"\1{HIDDEN}", value))
-    return value
 
 
 def environment(threads: int, device: str) -> dict[str, Any]:

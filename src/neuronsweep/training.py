@@ -195,7 +195,8 @@ def final_metrics(module: NetworkModule, data: TensorDataModule) -> dict[str, fl
             raise Diverged(f"{name} is {value} at the end of training")
     if module.predictor is not module.network:  # nothing is known of what a subclass makes of its network
         return {**metrics, "params": sum(p.numel() for p in module.parameters() if p.requires_grad)}
-    return {**metrics, **analyse(module.network, data.dataset, module.hparams["loss"])}
+    own_loss = type(module).loss is not NetworkModule.loss
+    return {**metrics, **analyse(module.network, data.dataset, module.hparams["loss"], own_loss)}
 
 
 def _begin(cfg: DictConfig, directory: Path, overrides: list[str], dataset: Dataset) -> None:

@@ -304,7 +304,7 @@ def search(loader, *words) -> Search:
     config = loader.load_configuration("train", list(words), run_mode=RunMode.MULTIRUN)
     arguments = [word for word in words if not word.startswith(("hydra.", "hydra/"))]
     config.hydra.runtime.choices["hydra/launcher"] = next(
-        (word.split("=")[1] for word in words if word.startswith("hydra/launcher=")), "vectorized"
+        (word.split("=")[1] for word in words if word.startswith("hydra/launcher=")), "native"
     )
     return Search(HydraContext(loader, Callbacks()), config, None, arguments)
 
@@ -325,6 +325,8 @@ REFUSED = {
     ("hydra.sweeper.objectives=[{metric: val/los, mode: min}]",): "did you mean val/loss",
     ("hydra.sweeper.objectives=[{metric: val/loss, mode: least}]",): "mode=least is not allowed: it is min or max",
     ("hydra.sweeper.objectives=[{metric: val/acc, mode: min}]",): "val/acc, of which more is better: its mode is max",
+    ("module._target_=mine.Huber,null",): "module._target_ is not allowed in the space of a search for val/loss",
+    ("loss=mse,huber",): "loss is not allowed in the space of a search for val/loss",
     ("hydra.sweeper.objectives=[{metric: dead}]",): "mode must be named with dead",
     ("hydra.sweeper.pruner=median", "objective.metric=optimum/loss"): "computed there are loss and acc",
     ("hydra.sweeper.objectives=[{metric: params}, {metric: params}]",): "twice",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from neuronsweep.errors import UserError
-from neuronsweep.metric_names import mode_of
+from neuronsweep.metric_names import is_loss, mode_of
 from neuronsweep.report.configurations import Configuration, Row, configurations
 from neuronsweep.report.datasets import by_data, different, target
 from neuronsweep.report.values import short
@@ -30,7 +30,7 @@ class Sweep:
         jobs: how many runs there are when it has ended.
         asked: the different values of every swept key, of runs that have not begun too where they are known.
         keys: swept keys other than seed that have several values.
-        data_keys: those of the keys that give runs different data.
+        data_keys: those of the keys that give runs different data, or another loss where that is the metric.
         by_data: the configurations, best first, by the name of their data set: results on other data are not
             compared. Of a search those that satisfy its constraints, as one.
         record: of the first run that has one, empty where none has.
@@ -136,6 +136,7 @@ def read(directory: Path) -> Sweep:
     first = next((run for run in runs if (run / ledger.RECORD).exists()), None)
     # a search compares its trials itself, whatever their data
     varied = [key for key in keys if key in ("data", "experiment") or key.startswith("data.")]
+    varied += [key for key in keys if is_loss(metric) and key.partition(".")[0] in ("loss", "module")]
     data_keys = [] if "search" in description else varied
     found = by_data(directory, configurations(counted, keys, metric, mode), data_keys)
     record = ledger.read_record(first) if first else {}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neuronsweep import record
 from neuronsweep.errors import Unwritable, UserError
+from neuronsweep.secret_values import without_secrets
 from neuronsweep.sweeps import contents, ledger, lock
 
 
@@ -89,7 +89,7 @@ def _runs(sweep: Path, jobs: Sequence[Sequence[str]]) -> dict[int, Found]:
         if status["state"] == ledger.RUNNING:
             continue
         begun = ledger.read_record(directory)
-        if begun["overrides"] != record.without_secrets(list(overrides)):
+        if begun["overrides"] != without_secrets(list(overrides)):
             raise UserError(f"{directory} is not run #{number} of its sweep: it was {' '.join(begun['overrides'])}")
         complete = status["state"] == ledger.COMPLETE
         metrics = ledger.metrics(directory) if complete else {}

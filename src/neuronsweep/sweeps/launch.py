@@ -1,5 +1,6 @@
 """What a run or sweep does before it begins and when it ends: everything checked, its directory made and owned."""
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -11,8 +12,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from neuronsweep import console, record, targets
 from neuronsweep.cli import explain
-from neuronsweep.config import check, run_config
+from neuronsweep.config import check, known_metrics, nearest, plain, run_config
 from neuronsweep.errors import Unwritable, UserError, stop, unwritable
+from neuronsweep.metric_names import at_the_end, is_of_split
+from neuronsweep.schemas.config import MODULES
+from neuronsweep.secret_values import without_secrets
 from neuronsweep.sweeps import ledger, lock
 from neuronsweep.sweeps.compose import Composer
 from neuronsweep.sweeps.results import Results
@@ -72,6 +76,7 @@ def check_jobs(compose: Composer, jobs: Jobs, directory: Path) -> None:
 def check_job(cfg: DictConfig, config: DictConfig) -> None:
     """Raise UserError for a job whose config is not allowed, or wants another machine or sweep than the command's."""
     check(cfg)
+    check_metric(cfg)
     check_hydra(cfg)
     launcher = config.hydra.runtime.choices["hydra/launcher"]
     if (own := cfg.hydra.runtime.choices["hydra/launcher"]) != launcher:
@@ -108,6 +113,39 @@ def check_hydra(cfg: DictConfig) -> None:
         )
 
 
+def check_metric(cfg: DictConfig) -> None:
+    """Raise UserError for an objective that runs of this config will not have, where its name alone does not tell.
+
+    That is what depends on the network or on how many samples there are, and all metrics of data of the user's own.
+    """
+    metric = cfg.objective.metric
+    certain = metric == "params" or (is_of_split(metric) and not metric.endswith("/r2"))
+    if cfg.module._target_ not in MODULES or (certain and known_metrics(cfg)):
+        return
+    has = _metrics_of(*(json.dumps(plain(cfg[group]), sort_keys=True) for group in ("data", "model", "loss")))
+    if metric not in has:
+        raise UserError(
+            f"objective.metric={metric} is not allowed: with this data and network it is one of "
+            f"{', '.join(has)}{nearest(metric, has)}"
+        )
+
+
+@cache
+def _metrics_of(data: str, model: str, loss: str) -> tuple[str, ...]:
+    """All metrics that a run has at the end, of its data, model and loss as JSON: those of an untrained network."""
+    from neuronsweep.analysis import analyse  # late: most sweeps begin without torch
+    from neuronsweep.data.build import build_dataset
+    from neuronsweep.models.mlp import MLP
+
+    dataset = build_dataset(json.loads(data))
+    sizes = {name: len(split.x) for name, split in dataset.splits.items()}
+    names = [
+        name for name in at_the_end(sizes, dataset.task, json.loads(loss)["name"]) if name.rpartition("/")[0] in sizes
+    ]
+    names = [name for name in names if not (name.endswith("/r2") and sizes[name.rpartition("/")[0]] == 1)]
+    return (*names, *analyse(MLP(dataset.inputs, dataset.outputs, **json.loads(model)), dataset, json.loads(loss)))
+
+
 def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
     """Write sweep.json: what was asked for, and ``jobs``, what that means."""
     choices, overrides = config.hydra.runtime.choices, config.hydra.overrides
@@ -115,9 +153,9 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
         "config_words": config_words(config),
         "state": ledger.RUNNING,
         "objective": OmegaConf.to_container(config.objective, resolve=True),
-        **record.without_secrets(jobs),
-        "overrides": record.without_secrets(typed(overrides.task)),
-        "hydra_overrides": record.without_secrets(
+        **without_secrets(jobs),
+        "overrides": without_secrets(typed(overrides.task)),
+        "hydra_overrides": without_secrets(
             [anywhere(word) for word in typed(overrides.hydra) if not word.startswith(OF_THIS_COMMAND)]
         ),
         "launcher": choices["hydra/launcher"],
@@ -227,6 +265,7 @@ def begin_single(config: DictConfig) -> None:
     ledger.check_place(directory, of_sweep)
     from neuronsweep.data.build import build_dataset, check_dataset  # late: the checks before need no torch
 
+    check_metric(config)
     dataset = build_dataset(config.data)
     check_dataset(config, dataset)
     make_directory(directory)

@@ -17,6 +17,7 @@ from neuronsweep.data.build import build_dataset
 from neuronsweep.engine.member import member
 from neuronsweep.engine.train import Training
 from neuronsweep.errors import Diverged
+from neuronsweep.secret_values import HIDDEN
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.member_run import MemberRun
 
@@ -101,7 +102,7 @@ def _config(directory: Path) -> Iterator[Difference]:
     """Whether what is recorded is what the run was begun with."""
     asked, begun = ledger.read_record(directory), ledger.status(directory)["fingerprint"]
     own = asked.get("sources")
-    if own is None or record.HIDDEN in json.dumps(asked["config"]):  # older, or not all of it: nobody can tell
+    if own is None or HIDDEN in json.dumps(asked["config"]):  # older, or not all of it: nobody can tell
         return
     recorded = record.fingerprint_of(asked["config"], asked["source_digest"], own, asked["data_digest"])
     if begun != recorded:

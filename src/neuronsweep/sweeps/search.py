@@ -11,6 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from neuronsweep import record
 from neuronsweep.config import check_values, plain, run_config
 from neuronsweep.errors import Unwritable, UserError, mask, unwritable
+from neuronsweep.metric_names import is_loss
+from neuronsweep.secret_values import HIDDEN, without_secrets
 from neuronsweep.stopping import heeded
 from neuronsweep.sweeps import goals, ledger, space_words
 from neuronsweep.sweeps.compose import Composer
@@ -111,6 +113,13 @@ class Search:
             )
         if self.options.retry_failed:
             raise UserError("--retry-failed is not for a search, which has learnt from its failures; raise n_trials")
+        losses = [metric for metric, _ in self.goals.objectives if is_loss(metric)]
+        for key in self.space.keys:
+            if losses and key.partition(".")[0] in ("loss", "module"):
+                raise UserError(
+                    f"{key} is not allowed in the space of a search for {losses[0]}: different losses are not "
+                    "compared; objective.metric may be one that all have, such as val/mae or val/acc"
+                )
         for probe in self.space.probes():
             cfg = self._probe([*self.fixed, *probe])
             check_job(cfg, self.config)
@@ -181,8 +190,8 @@ class Search:
             key: f"{text} = {config[key]}" for key, text in written.items() if "${" in str(text) and key in config
         }
         kept = {
-            key: follows.get(key, value)
-            for key, value in record.without_secrets(config).items()
+            key: value if value == HIDDEN else follows.get(key, value)
+            for key, value in without_secrets(config).items()
             if key not in self.space.keys and not record.is_bookkeeping(key)
         }
         return {
