@@ -38,7 +38,7 @@ def recorded(run: Path) -> dict:
     return json.loads((run / ledger.RECORD).read_text())["config"]
 
 
-@pytest.mark.parametrize("launcher", ["vectorized", "process", "joblib"])
+@pytest.mark.parametrize("launcher", ["native", "process", "joblib"])
 def test_every_launcher_trains_what_was_composed(command, tmp_path, mine, launcher):
     words = ("--config-dir", "own é", "--config-name=mine", "-m", "data=near", "model.hidden=2,3", *SHORT)
     done = command("train.py", *words, f"hydra/launcher={launcher}", "hydra.sweep.dir=s")
@@ -103,9 +103,7 @@ def test_a_search_goes_on_as_itself_only_from_any_directory(command, tmp_path):
         assert done.returncode == 2
         assert was in done.stderr
     (tmp_path / "elsewhere").mkdir()
-    resume = (
-        f"import os, runpy, sys; os.chdir('elsewhere'); sys.argv = ['resume.py', '../s']; sys.path[0] = {str(ROOT)!r}"
-    )
+    resume = f"import os, runpy, sys; os.chdir('elsewhere'); sys.argv = ['resume.py', '../s', '--trust']; sys.path[0] = {str(ROOT)!r}"
     script = tmp_path / "from_elsewhere.py"
     script.write_text(f"{resume}; runpy.run_path({str(ROOT / 'scripts' / 'resume.py')!r}, run_name='__main__')\n")
     done = command(str(script))
@@ -133,7 +131,7 @@ def test_an_experiment_chooses_the_launcher_of_a_sweep_but_not_of_one_run(comman
         ("hydra.job.chdir=true", "hydra.job.chdir=true is not allowed"),
     ],
 )
-@pytest.mark.parametrize("launcher", ["vectorized", "basic"])
+@pytest.mark.parametrize("launcher", ["native", "basic"])
 def test_what_hydra_would_do_with_directories_is_refused_before_anything_is_written(
     command, tmp_path, word, message, launcher
 ):
