@@ -103,7 +103,8 @@ def test_a_search_goes_on_as_itself_only_from_any_directory(command, tmp_path):
         assert done.returncode == 2
         assert was in done.stderr
     (tmp_path / "elsewhere").mkdir()
-    resume = f"import os, runpy, sys; os.chdir('elsewhere'); sys.argv = ['resume.py', '../s', '--trust']; sys.path[0] = {str(ROOT)!r}"
+    before = "import os, runpy, sys; os.chdir('elsewhere'); sys.argv = ['resume.py', '../s', '--trust']"
+    resume = f"{before}; sys.path[0] = {str(ROOT)!r}"
     script = tmp_path / "from_elsewhere.py"
     script.write_text(f"{resume}; runpy.run_path({str(ROOT / 'scripts' / 'resume.py')!r}, run_name='__main__')\n")
     done = command(str(script))
