@@ -6,10 +6,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from neuronsweep import console, stopping, targets
@@ -38,6 +39,9 @@ class Bookkeeper(Callback):
             with stopping.heeded():
                 check(config)
                 check_hydra(config)
+                with open_dict(config.hydra):  # what ${hydra:...} reads before Hydra begins the job
+                    config.hydra.runtime.output_dir = os.path.abspath(config.hydra.run.dir)
+                HydraConfig.instance().cfg = config  # type: ignore[assignment]
                 targets.grant(config)
                 check_machine(config.trainer.accelerator, config.trainer.devices)
                 if not lock.further_process():
