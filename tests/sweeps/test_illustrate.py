@@ -12,7 +12,7 @@ from neuronsweep.data.planes import moons
 from neuronsweep.models.checkpoint import load_network
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.illustrate import illustrate, unillustrated
-from tests.commands import NO_REPORT, run
+from tests import commands
 
 WORDS = ("data=moons", "epochs=20", "log_points=5", "model.hidden=2,8", "model.act=relu,tanh")
 
@@ -97,8 +97,8 @@ def _title(run) -> str:
 
 def test_a_process_that_dies_while_it_draws_is_told(tmp_path):
     before = die
-    words = ("-m", "data=line", "seed=0,1", "epochs=2", "log_points=1", "hydra.sweep.dir=sweep", NO_REPORT)
-    done = run("train.py", *words, cwd=tmp_path, before=before)
+    words = ("-m", "data=line", "seed=0,1", "epochs=2", "log_points=1", "hydra.sweep.dir=sweep", commands.NO_REPORT)
+    done = commands.run("train.py", *words, cwd=tmp_path, before=before)
     assert done.returncode == 0, done.stderr
     assert "2 pictures were not drawn: a process died; for the pictures: python scripts/resume.py sweep" in done.stdout
 
