@@ -172,3 +172,23 @@ def test_a_closed_pipe_ends_quietly_and_a_sweep_says_how_it_goes_on(tmp_path):
         assert (done.returncode, done.stderr) == (141, ""), script
     done = piped(tmp_path, "train.py", "--help")
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("place", [("neuronsweep.sweeps.native", "build_dataset", 1), PLACES["callback of Hydra"]])
+def test_a_sweep_of_the_native_engine_stops_too(tmp_path, place, lost):
+    before = partial(interrupt, *place, signal.SIGTERM, lost)
+    words = (
+        "-m",
+        "seed=0,1",
+        "epochs=4",
+        "log_points=2",
+        "data=line",
+        "logger=none",
+        NO_REPORT,
+        "hydra.sweep.dir=sweep",
+    )
+    done = run("train.py", *words, cwd=tmp_path, before=before)
+    assert done.returncode == 143, done.stderr
+    assert "runs complete; go on with: python scripts/resume.py sweep" in done.stdout, done.stderr
+    assert "FAILED" not in done.stdout + done.stderr

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import torch
+from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment, TorchElasticEnvironment
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
@@ -77,6 +78,15 @@ class RunLogger(TensorBoardLogger):
         self.experiment.flush()
 
 
+def process_environment() -> ClusterEnvironment:
+    """Who starts the processes of a run: torchrun where it has started this one, else the run itself.
+
+    Never Slurm: what it says in the environment is of the job in which a sweep, or only its shell, was started, and
+    Lightning would wait for as many processes as that has tasks.
+    """
+    return TorchElasticEnvironment() if TorchElasticEnvironment.detect() else LightningEnvironment()
+
+
 def build_trainer(cfg: DictConfig, data: TensorDataModule, logger: Logger | None, callbacks: list[Callback]) -> Trainer:
     """A Trainer whose epoch is the passes between two log points, with nothing in it that costs per step.
 
@@ -96,6 +106,7 @@ def build_trainer(cfg: DictConfig, data: TensorDataModule, logger: Logger | None
         devices=keys.devices,
         strategy=DDPStrategy(timeout=PATIENCE) if keys.strategy == "ddp" else keys.strategy,
         precision=keys.precision,
+        plugins=[process_environment()],
         # a CPU is so by itself; "warn" because a module of the user's may need what has no such form
         deterministic="warn" if keys.accelerator == "gpu" else None,
         max_epochs=len(data.log_epochs),

@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 
 from neuronsweep import console, events, figures, record, stopping
 from neuronsweep.analysis import analyse
-from neuronsweep.build import build_logger, build_module, build_trainer
+from neuronsweep.build import build_logger, build_module, build_trainer, process_environment
 from neuronsweep.callbacks import Bar, Checkpoint, LogPoint, Pictures, Pruner, SameConfig
 from neuronsweep.config import plain
 from neuronsweep.data.batches import picture_epochs
@@ -90,7 +90,8 @@ def train_run(
     log_point = LogPoint(cfg.objective.metric, cfg.objective.mode, cfg.trainer.keep)
     pruner = Pruner(asked, log_point) if asked else None
     keeper = Checkpoint(directory, cfg.trainer.checkpoint_seconds, log_point)
-    # of several processes that train one run, the first writes and prints
+    # of several processes that train one run, the first writes and prints; Lightning would take Slurm's word for it
+    rank_zero_only.rank = process_environment().local_rank()  # type: ignore[attr-defined]
     first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
     trainer = logger = None
     if not first:

@@ -129,12 +129,16 @@ def _illustrate(results: Results) -> None:
     if not missing:
         return
     bar = console.Bar("pictures", len(missing))
+    done = 0
     try:
         for done in illustrate(missing, workers=len(os.sched_getaffinity(0))):
             lock.beat()
             bar.advance_to(done, "")
     finally:
         bar.close()
+    if done < len(missing):
+        again = console.resume_command(results.sweep)
+        console.say(f"{len(missing) - done} pictures were not drawn: a process died; for the pictures: {again}")
 
 
 def _end_single(job_return: JobReturn, directory: Path) -> None:

@@ -73,7 +73,7 @@ def illustrate(directories: Sequence[Path], workers: int) -> Iterator[int]:
                 assert isinstance(connection, Connection)
                 try:
                     message = connection.recv()
-                except EOFError:
+                except (EOFError, OSError):  # it has ended, or was killed while it wrote
                     connections.remove(connection)
                     continue
                 if isinstance(message, str):

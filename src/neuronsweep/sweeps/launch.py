@@ -1,6 +1,7 @@
 """What a run or sweep does before it begins and when it ends: everything checked, its directory made and owned."""
 
 import json
+import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -224,7 +225,13 @@ def no_room(error: Unwritable | OSError, directory: Path) -> NoReturn:
 
 @cache
 def check_machine(accelerator: str, devices: int) -> None:
-    """Raise UserError for a trainer that this machine cannot give."""
+    """Raise UserError for a trainer that this machine, or the Slurm step that this process is of, cannot give."""
+    tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")
+    if devices > 1 and tasks not in ("", "1"):
+        raise UserError(
+            f"trainer.devices={devices} is not allowed in {tasks} tasks of Slurm's: a run starts its processes itself, "
+            f"in one task with as many cores or GPUs: srun --ntasks=1 --cpus-per-task={devices}"
+        )
     if accelerator == "cpu":
         return
     import torch

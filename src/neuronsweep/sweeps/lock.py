@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import socket
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,7 +55,7 @@ def take(directory: Path) -> None:
         begin = os.pread(handle, len(BEGIN), 0)
         if not BEGIN.startswith(begin):  # half of what an owner wrote begins as all of it
             raise UserError(f"{directory / LOCK} is somebody else's, and no lock of neuronsweep: move it away")
-        if owner and owner["host"] != socket.gethostname() and _age(owner) < SECONDS_BELIEVED:
+        if owner and _lives_elsewhere(owner, handle, directory):
             raise Owned(_told(directory, owner) + f"; if that is no more, in {SECONDS_BELIEVED:.0f} s this is free")
     except BaseException:
         os.close(handle)
@@ -91,8 +92,7 @@ def owner(directory: Path) -> str | None:
         if directory.resolve() in _held:
             return _named(found)
         if _lock(handle, fcntl.LOCK_SH):
-            elsewhere = found and found["host"] != socket.gethostname() and _age(found) < SECONDS_BELIEVED
-            return _named(found) if elsewhere else None
+            return _named(found) if found and _lives_elsewhere(found, handle, directory) else None
         return _named(found)
     finally:
         os.close(handle)
@@ -148,7 +148,7 @@ def _owner(handle: int) -> dict | None:
 
 def _write(handle: int) -> None:
     mine = {"host": socket.gethostname(), "pid": os.getpid(), "process": identity(), "command": command()}
-    content = json.dumps({**mine, "heartbeat": time.time()}).encode()
+    content = json.dumps({**mine, "file": os.fstat(handle).st_ino, "heartbeat": time.time()}).encode()
     with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
         os.pwrite(handle, content, 0)
         os.ftruncate(handle, len(content))
@@ -162,9 +162,22 @@ def _release() -> None:
             contents.remove(directory / LOCK)
 
 
-def _age(found: dict) -> float:
-    """Seconds since the heartbeat; a clock that was set back makes it no younger."""
-    return abs(time.time() - found["heartbeat"])
+def _lives_elsewhere(found: dict, handle: int, directory: Path) -> bool:
+    """Whether an owner on another machine has been heard of; in a copy of its directory it is not."""
+    copied = found.get("file", os.fstat(handle).st_ino) != os.fstat(handle).st_ino
+    return not copied and found["host"] != socket.gethostname() and _age(handle, directory) < SECONDS_BELIEVED
+
+
+def _age(handle: int, directory: Path) -> float:
+    """Seconds since the last heartbeat, by the clock of the file system, which all machines share that see it."""
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(b"now")
+            file.flush()
+            now = os.fstat(file.fileno()).st_mtime
+    except OSError:  # a directory that can only be read
+        now = time.time()
+    return abs(now - os.fstat(handle).st_mtime)  # a clock that was set back makes it no younger
 
 
 def _named(found: dict | None) -> str:

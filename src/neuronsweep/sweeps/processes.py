@@ -25,7 +25,10 @@ LINES_SHOWN = 30
 # A job ends itself when its time_limit is over; this is how much later it is ended, start of Python included.
 SECONDS_OF_GRACE = 30.0
 # Where a process of a distributed program keeps who it is: a job must not take itself for one of another program.
-RANKS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE", "RANK", "PL_GLOBAL_SEED")
+RANKS = (
+    *("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE", "RANK", "PL_GLOBAL_SEED"),
+    *("SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID"),
+)
 # Hydra's words of a sweep's command that mean nothing to one of its runs.
 OF_THE_SWEEP = ("hydra/launcher", "hydra/sweeper", "hydra.launcher.", "hydra.sweeper.", "hydra.sweep.", "hydra.mode=")
 
