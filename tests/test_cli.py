@@ -89,7 +89,7 @@ MISTAKES = {
     "-m optimizer.lr=interval(0.1,1)": ("interval", "a grid"),
     "-m seed=0,1 trainer=ddp_cpu trainer.devices=2 hydra/launcher=basic": (
         "trainer.devices=2",
-        "vectorized or process",
+        "native or process",
     ),
     "data=/data/a.csv": ("data=/data/a.csv is not allowed: data is one of circles", "--config-dir DIR data=NAME"),
     "data=./a.csv": ("data=./a.csv is not allowed: data is one of circles",),
