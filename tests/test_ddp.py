@@ -86,7 +86,15 @@ def test_a_search_asks_once_for_all_processes_of_a_trial(command, tmp_path):
     tried = [("Noted", 0.5), ("Noted", 1e-6), ("SecondDies", 0.5), ("Noted", 1e200), ("Noted", 0.2)]
     guesses = [f"{{optimizer.lr: {lr}, module._target_: theirs.{module}}}" for module, lr in tried]
     space = ("optimizer.lr=choice(0.5,0.2,1e-6,1e200)", "module._target_=choice(theirs.Noted,theirs.SecondDies)")
-    search = ("sweep=optuna", "optimizer=sgd", "model=mlp", *space, "~hydra.sweeper.params.model")
+    # modules may have losses of their own, by which they are not compared
+    search = (
+        "sweep=optuna",
+        "optimizer=sgd",
+        "model=mlp",
+        "objective.metric=val/acc",
+        *space,
+        "~hydra.sweeper.params.model",
+    )
     search += (f"hydra.sweeper.enqueue=[{', '.join(guesses)}]", "hydra.sweeper.n_trials=5")
     search += ("hydra.sweeper.pruner=median", "+hydra.sweeper.pruner_options.n_startup_trials=1")
     done = command(
@@ -110,7 +118,7 @@ def test_a_search_asks_once_for_all_processes_of_a_trial(command, tmp_path):
             assert first == second
             assert json.loads(first)["optimizer"]["lr"] == lr
     pruned = ledger.read_history(tmp_path / "sweep" / "0001")
-    assert asked[1].intermediate_values == {epoch: row["val/loss"] for epoch, row in pruned}
+    assert asked[1].intermediate_values == {epoch: row["val/acc"] for epoch, row in pruned}
     assert len(pruned) < 10
     assert "is nan" in asked[3].user_attrs["error"] or "is inf" in asked[3].user_attrs["error"]
     assert processes_of("hydra.sweep.dir=sweep") == []
