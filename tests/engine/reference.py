@@ -1,6 +1,6 @@
 """What the native engine is measured against: a plain torch loop; and how results are compared."""
 
-import copy
+import dataclasses
 import math
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from neuronsweep.data.batches import batches, log_epochs
 from neuronsweep.data.dataset import Split
 from neuronsweep.engine.member import Member
-from neuronsweep.engine.train import Result
+from neuronsweep.engine.train import Result, Training
 from neuronsweep.models.mlp import MLP
 
 ADAM = {"_target_": "torch.optim.Adam", "lr": 0.01}
@@ -77,6 +77,12 @@ def plain_loop(member: Member) -> tuple[nn.Module, list[tuple[int, dict[str, flo
     return network, history
 
 
+def trained(member: Member) -> Result:
+    training = Training(member)
+    assert training.advance()
+    return training.result()
+
+
 def assert_close(member: Member, result: Result, tolerance: float) -> None:
     """The result is the plain loop's within a relative tolerance: losses, and weights as a share of the largest."""
     network, history = plain_loop(member)
@@ -94,11 +100,14 @@ def assert_close(member: Member, result: Result, tolerance: float) -> None:
 
 
 def assert_same_bits(a: Result, b: Result) -> None:
-    a, b = copy.copy(a), copy.copy(b)
-    states = a.state_dict, b.state_dict
-    a.state_dict = b.state_dict = {}
-    assert a == b
-    assert list(states[0]) == list(states[1])
-    for name, tensor in states[0].items():
-        # bytes, because the comparison of numbers takes -0.0 for 0.0
-        assert tensor.contiguous().numpy().tobytes() == states[1][name].contiguous().numpy().tobytes(), name
+    """Two results are the same, their weights byte by byte: a comparison of numbers takes -0.0 for 0.0."""
+    assert _plain(a) == _plain(b)
+    assert list(a.moments) == list(b.moments)
+    for ours, theirs in zip([a.state_dict, *a.moments.values()], [b.state_dict, *b.moments.values()], strict=True):
+        assert list(ours) == list(theirs)
+        for name, tensor in ours.items():
+            assert tensor.contiguous().numpy().tobytes() == theirs[name].contiguous().numpy().tobytes(), name
+
+
+def _plain(result: Result) -> Result:
+    return dataclasses.replace(result, state_dict={}, moments={})

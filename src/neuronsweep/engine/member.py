@@ -161,6 +161,8 @@ def unsupported(member: Member) -> str | None:
             return f"model.{key}={act} is not known to the native engine"
     if member.option("norm") not in NORMS:
         return f"model.norm={member.option('norm')} is not known to the native engine"
+    if member.option("norm") == "batch" and 1 in sizes(len(member.dataset.splits["train"].x), member.batch_size):
+        return "model.norm=batch has no statistics of a batch of one sample"  # Lightning's error says so, too
     if member.loss_name not in LOSSES:
         return f"loss.name={member.loss_name} is not known to the native engine"
     if member.dtype not in DTYPES.values():
