@@ -39,7 +39,7 @@ format: env
 
 bench: env  ## the figures of README
 	$(BIN)/python benchmarks/single_run.py
-	$(BIN)/python benchmarks/population_engine.py
+	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/sweep.py
 
 soak: env  ## kills sweeps 200 times and resumes them, about half an hour

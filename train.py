@@ -4,11 +4,16 @@ python train.py model.hidden=32 model.act=tanh
 python train.py -m model.hidden=2,8,32 model.act=relu,tanh
 """
 
+import neuronsweep.starting  # noqa: F401
+
+# isort: split
+
 import hydra
 from omegaconf import DictConfig
 
 from neuronsweep.cli import command, trains_runs
 from neuronsweep.config import register
+from neuronsweep.typed import check_options
 
 register()
 
@@ -23,4 +28,5 @@ def main(cfg: DictConfig) -> float | None:
 
 if __name__ == "__main__":
     with command():
+        check_options()
         main()

@@ -88,7 +88,7 @@ def main() -> None:
         growth = (ten - few) / 10_000 / ((thousand - few) / 1000) - 1
         row("10 000 jobs | 1000 jobs", ten, thousand, f"{growth:+.0%} a job", "<= +15%")
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-        rows.append(("largest process of all these", "", "", f"{peak:.2f} GB", "2 GB a population"))
+        rows.append(("largest process of all these", "", "", f"{peak:.2f} GB", "2 GB"))
     console.say(f"{len(os.sched_getaffinity(0))} cores")
     console.table("command | against", ["seconds", "against", "figure", "target"], rows)
 

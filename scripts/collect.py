@@ -3,18 +3,31 @@
 python scripts/collect.py SWEEP_DIR SOURCE_DIR...
 """
 
+import neuronsweep.starting  # noqa: F401
+
+# isort: split
+
 from pathlib import Path
 
 from neuronsweep.cli import Parser, command
+from neuronsweep.outputs import check_directory, check_file
 from neuronsweep.sweeps.collect import collect
+from neuronsweep.sweeps.contents import RESULTS, SWEEP
 from neuronsweep.sweeps.results import Results
+from neuronsweep.targets import TRUSTED, trust
 
 
 def main() -> None:
     parser = Parser(description="Copy the ended runs of sweep directories into one, proved, and nothing overwritten.")
     parser.add_argument("sweep", type=Path, metavar="SWEEP_DIR")
     parser.add_argument("sources", type=Path, nargs="+", metavar="SOURCE_DIR")
+    parser.add_argument("--trust", action="store_true", help=TRUSTED)
     arguments = parser.parse_args()
+    if arguments.trust:
+        trust()
+    check_directory(str(arguments.sweep), arguments.sweep)
+    for name in (SWEEP, RESULTS):
+        check_file(str(arguments.sweep), arguments.sweep / name)
     copied, kept = collect(arguments.sources, arguments.sweep)
     results = Results(arguments.sweep)
     results.write()

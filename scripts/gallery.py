@@ -4,6 +4,10 @@ python scripts/gallery.py
 python scripts/gallery.py --only sine optimum --output outputs/gallery.md
 """
 
+import neuronsweep.starting  # noqa: F401
+
+# isort: split
+
 import shlex
 import textwrap
 from collections.abc import Sequence
@@ -15,6 +19,7 @@ from neuronsweep import console
 from neuronsweep.cli import Parser, command
 from neuronsweep.config import nearest
 from neuronsweep.errors import UserError
+from neuronsweep.outputs import check_page
 from neuronsweep.sweeps import bare, ledger
 
 if TYPE_CHECKING:
@@ -37,14 +42,14 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="the page; default docs/gallery.md")
     arguments = parser.parse_args()
+    directory = Path("outputs/gallery") / datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
+    page = arguments.output or (directory / "gallery.md" if arguments.only else ROOT / "docs" / "gallery.md")
+    pictures = check_page(f"--output {page}", page)
 
     from neuronsweep.gallery.fits import FITS  # late: --help needs no torch
     from neuronsweep.gallery.training import TRAINING
 
     entries = chosen([*FITS, *TRAINING], arguments.only)
-    directory = Path("outputs/gallery") / datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
-    page = arguments.output or (directory / "gallery.md" if arguments.only else ROOT / "docs" / "gallery.md")
-    pictures = page.with_suffix("")
     pictures.mkdir(parents=True, exist_ok=True)
     sections = [HEAD]
     for entry in entries:

@@ -4,15 +4,19 @@ python scripts/predict.py RUN_DIR --x 2.5 10
 python scripts/predict.py RUN_DIR --csv points.csv
 """
 
+import neuronsweep.starting  # noqa: F401
+
+# isort: split
+
 import csv
 import math
-import os
 import sys
 from pathlib import Path
 
 from neuronsweep.cli import Parser, command
 from neuronsweep.errors import UserError
 from neuronsweep.sweeps import ledger
+from neuronsweep.targets import TRUSTED, trust
 
 
 def main() -> None:
@@ -21,25 +25,25 @@ def main() -> None:
     points = parser.add_mutually_exclusive_group(required=True)
     points.add_argument("--x", nargs="+", metavar="NUMBER", help="inputs; with two inputs a sample: x1 x2 x1 x2 ...")
     points.add_argument("--csv", type=Path, metavar="FILE", help="a file with a column for each input: x, or x1 and x2")
+    parser.add_argument("--trust", action="store_true", help=TRUSTED)
     arguments = parser.parse_args()
+    if arguments.trust:
+        trust()
     state = ledger.proved(arguments.directory)["state"]
     if state != ledger.COMPLETE:
         raise UserError(f"{arguments.directory} cannot predict: its run is {state}, not {ledger.COMPLETE}")
 
-    from neuronsweep.models.checkpoint import load_network  # late: the errors above need no torch
+    ledger.read_record(arguments.directory)
 
-    network = load_network(arguments.directory / ledger.MODEL)
-    width = network.inputs
+    from neuronsweep.models.recorded import load_recorded  # late: the errors above need no torch
+
+    recorded = load_recorded(arguments.directory)
+    network, width = recorded.module, recorded.inputs
     names = ["x"] if width == 1 else [f"x{i + 1}" for i in range(width)]
     rows = from_words(arguments.x, width) if arguments.x else from_file(arguments.csv, names)
     task = "classification" if "train/acc" in ledger.read_json(arguments.directory / ledger.METRICS) else "regression"
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    try:
-        for line in predictions(network, names, rows, task):
-            writer.writerow(line)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    writer.writerows(predictions(network, names, rows, task))
 
 
 def predictions(network, names: list[str], rows: list[list[float]], task: str):

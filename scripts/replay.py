@@ -4,6 +4,10 @@ python scripts/replay.py RUN_DIR [RUN_DIR ...] [--tolerance 1e-6]
 python scripts/replay.py SWEEP_DIR --sample 5
 """
 
+import neuronsweep.starting  # noqa: F401
+
+# isort: split
+
 import math
 import random
 import tempfile
@@ -13,7 +17,7 @@ from neuronsweep import console
 from neuronsweep.cli import Parser, command
 from neuronsweep.errors import Diverged, UserError
 from neuronsweep.sweeps import ledger
-from neuronsweep.targets import check_targets
+from neuronsweep.targets import TRUSTED, trust
 
 
 def main() -> None:
@@ -22,18 +26,19 @@ def main() -> None:
     parser.add_argument("--sample", type=int, metavar="N", help="of a sweep N runs, always the same ones, not all")
     tolerance = "how far numbers may be apart, as a share of the larger one (0: the same bits)"
     parser.add_argument("--tolerance", type=float, default=0.0, metavar="T", help=tolerance)
-    parser.add_argument("--trust", action="store_true", help="build classes that are not neuronsweep's or torch's, too")
+    parser.add_argument("--trust", action="store_true", help=TRUSTED)
     arguments = parser.parse_args()
     if arguments.sample is not None and arguments.sample < 1:
         raise UserError(f"--sample={arguments.sample} is not allowed: it is a whole number >= 1")
     if not 0 <= arguments.tolerance < math.inf:
         raise UserError(f"--tolerance={arguments.tolerance} is not allowed: it is a number >= 0")
+    if arguments.trust:
+        trust()
     runs = [run for directory in arguments.directories for run in chosen(directory, arguments.sample)]
     for run in runs:
         if ledger.proved(run)["state"] != ledger.COMPLETE:
             raise UserError(f"{run} cannot be replayed: its run is {ledger.status(run)['state']}")
-        if not arguments.trust:
-            check_targets(ledger.read_json(run / ledger.RECORD)["config"])
+        ledger.read_record(run)
     equal = [replay(run, arguments.tolerance) for run in runs]
     if len(runs) > 1:
         print(f"{sum(equal)} of {len(runs)} EQUAL")
@@ -45,6 +50,7 @@ def chosen(directory: Path, sample: int | None) -> list[Path]:
     """The runs that a directory stands for: itself, or those of its sweep that are COMPLETE."""
     if not (directory / ledger.SWEEP).exists():
         return [directory]
+    ledger.description(directory)
     runs = sorted(path.parent for path in directory.glob(f"*/{ledger.STATUS}"))
     runs = [run for run in runs if ledger.status(run)["state"] == ledger.COMPLETE]
     if not runs:
@@ -71,7 +77,7 @@ def replay(run: Path, tolerance: float) -> bool:
     print(f"DIFFERS  {run}")
     rows = [(d.what, d.was, d.now, "" if d.largest == float("inf") else f"{d.largest:.2g}") for d in differences]
     console.table("what", ["was", "is", "largest difference"], rows, needed=["was", "is"])
-    around = surroundings(ledger.read_json(run / ledger.RECORD))
+    around = surroundings(ledger.read_record(run))
     if around:
         console.table("environment", ["was", "is"], [(d.what, d.was, d.now) for d in around], needed=["was", "is"])
     else:

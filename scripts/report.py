@@ -3,16 +3,29 @@
 python scripts/report.py SWEEP_DIR [SWEEP_DIR ...]
 """
 
+import neuronsweep.starting  # noqa: F401
+
+# isort: split
+
 from pathlib import Path
 
 from neuronsweep.cli import Parser, command
+from neuronsweep.outputs import check_file
 from neuronsweep.report.build import build
+from neuronsweep.sweeps.contents import REPORTS, RESULTS
+from neuronsweep.targets import TRUSTED, trust
 
 
 def main() -> None:
     parser = Parser(description="(Re)build report.html, report.md and results.csv of sweeps.")
     parser.add_argument("directories", nargs="+", type=Path, metavar="SWEEP_DIR")
+    parser.add_argument("--trust", action="store_true", help=TRUSTED)
     arguments = parser.parse_args()
+    if arguments.trust:
+        trust()
+    for directory in arguments.directories:
+        for name in (RESULTS, *REPORTS):
+            check_file(str(directory), directory / name)
     for directory in arguments.directories:
         print(build(directory))
     if len(arguments.directories) == 2:

@@ -6,6 +6,10 @@ python scripts/reproduce.py --only sine_relu_2 moons_mlp8_relu --seeds 0:50
 python scripts/reproduce.py --output docs/reproduce.md
 """
 
+import neuronsweep.starting  # noqa: F401
+
+# isort: split
+
 import itertools
 import math
 import re
@@ -22,6 +26,7 @@ from neuronsweep.claims.claim import Claim, Metrics, verdict
 from neuronsweep.cli import Parser, command
 from neuronsweep.config import nearest
 from neuronsweep.errors import UserError
+from neuronsweep.outputs import check_page
 from neuronsweep.sweeps import bare, ledger
 
 if TYPE_CHECKING:
@@ -64,13 +69,14 @@ def main() -> None:
     seeds, claims = seeds_of(arguments.seeds), chosen(arguments.only)
     start = time.monotonic()
     directory = Path("outputs/reproduce") / datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
+    page = arguments.output or directory / "reproduce.md"
+    check_page(f"--output {page}", page)
     sweeps = train(claims, seeds, directory)
 
     from neuronsweep.sweeps.finished import read  # late: the errors above need no torch
 
     runs = {named(run, key): run for sweep, key in sweeps for run in read(sweep)}
     judged = judge(claims, seeds, {key: metrics_of(run) for key, run in runs.items()})
-    page = arguments.output or directory / "reproduce.md"
     write_page(page, judged, runs, seeds, arguments.only)
     show(judged)
     console.say(f"{len(runs)} runs in {time.monotonic() - start:.0f} s; page: {console.directory_name(page)}")

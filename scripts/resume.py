@@ -3,7 +3,10 @@
 python scripts/resume.py DIR [--retry-failed] [--accept-changes]
 """
 
-import shutil
+import neuronsweep.starting  # noqa: F401
+
+# isort: split
+
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -11,10 +14,11 @@ from omegaconf import OmegaConf
 from neuronsweep import console
 from neuronsweep.cli import Parser, become, command
 from neuronsweep.errors import UserError
-from neuronsweep.record import HIDDEN, differences
+from neuronsweep.record import differences
+from neuronsweep.secret_values import HIDDEN
 from neuronsweep.sweeps import ledger, lock
 from neuronsweep.sweeps.compose import quoted
-from neuronsweep.targets import check_targets, check_words
+from neuronsweep.targets import TRUSTED, trust
 
 
 def main() -> None:
@@ -23,15 +27,15 @@ def main() -> None:
     parser.add_argument("--retry-failed", action="store_true", help="train what FAILED again")
     again = "train what was begun with another config, package source or data again"
     parser.add_argument("--accept-changes", action="store_true", help=again)
-    parser.add_argument("--trust", action="store_true", help="build classes that are not neuronsweep's or torch's, too")
+    parser.add_argument("--trust", action="store_true", help=TRUSTED)
     arguments = parser.parse_args()
-    if (arguments.directory / ledger.SWEEP).exists():
-        resume_sweep(arguments.directory, arguments.retry_failed, arguments.accept_changes, arguments.trust)
-    else:
-        resume_single(arguments.directory, arguments.retry_failed, arguments.accept_changes, arguments.trust)
+    if arguments.trust:
+        trust()
+    resume = resume_sweep if (arguments.directory / ledger.SWEEP).exists() else resume_single
+    resume(arguments.directory, arguments.retry_failed, arguments.accept_changes)
 
 
-def resume_single(directory: Path, retry_failed: bool, accept_changes: bool, trust: bool) -> None:
+def resume_single(directory: Path, retry_failed: bool, accept_changes: bool) -> None:
     """Go on with one run in this process."""
     sweep = directory.resolve().parent
     if (sweep / ledger.SWEEP).exists():
@@ -39,11 +43,11 @@ def resume_single(directory: Path, retry_failed: bool, accept_changes: bool, tru
         raise UserError(f"{directory} is a run of a sweep, which goes on as a whole: {whole}")
     if not (directory / ledger.RECORD).exists():
         raise UserError(f"{directory} is not a run directory: it has no {ledger.RECORD}, and no {ledger.SWEEP} either")
+    ledger.read_record(directory)  # whose directory it is, before anything is written into it
+    ledger.check_kinds(directory)
     if not lock.further_process():
         lock.take(directory)
-    record = ledger.read_json(directory / ledger.RECORD)
-    if not trust:
-        check_targets(record["config"])
+    record = ledger.read_record(directory)
     config = OmegaConf.create(record["config"])
     state, error = ledger.RUNNING, ""
     try:
@@ -53,7 +57,7 @@ def resume_single(directory: Path, retry_failed: bool, accept_changes: bool, tru
         if damaged.path.name == ledger.RECORD:
             raise
         print(f"{damaged}: the run is trained again")
-        begin_anew(directory)
+        ledger.begin_anew(directory)
 
     from neuronsweep.data.build import build_dataset  # late: the errors above need no torch
 
@@ -62,37 +66,30 @@ def resume_single(directory: Path, retry_failed: bool, accept_changes: bool, tru
         raise UserError(f"{directory} cannot go on: {'; '.join(changes)}; to train it again: --accept-changes")
     if changes:
         print(f"{'; '.join(changes)}: the run is trained again")
-        begin_anew(directory)
+        ledger.begin_anew(directory)
     elif state == ledger.COMPLETE:
         print(f"{directory} is {ledger.COMPLETE}: nothing to do")
         return
     elif state == ledger.FAILED and not retry_failed:
         raise UserError(f"{directory} is {ledger.FAILED}: {error.splitlines()[-1]}; to try again: --retry-failed")
     elif state == ledger.FAILED:
-        begin_anew(directory)
+        ledger.begin_anew(directory)
 
     from neuronsweep.training import train_run
 
     train_run(config, directory, record["overrides"])
 
 
-def begin_anew(directory: Path) -> None:
-    """Remove what a run has written, but for Hydra's files and, until it is written again, its record."""
-    (directory / ledger.STATUS).unlink()
-    for path in directory.iterdir():
-        if path.name not in (".hydra", lock.LOCK, ledger.RECORD):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def resume_sweep(directory: Path, retry_failed: bool, accept_changes: bool, trust: bool) -> None:
+def resume_sweep(directory: Path, retry_failed: bool, accept_changes: bool) -> None:
     """Run the sweep's command again in its directory: what is complete there is read, not trained."""
-    sweep = ledger.read_json(directory / ledger.SWEEP)
     by_hand = f"run its command again with hydra.sweep.dir={directory}"
+    try:
+        sweep = ledger.description(directory)
+    except ledger.Damaged as damaged:
+        raise UserError(f"{damaged}; {by_hand}") from None
     if not {"overrides", "hydra_overrides", "config_words"} <= sweep.keys():
         raise UserError(f"{directory / ledger.SWEEP} is damaged: {by_hand}")
     words = [*sweep["overrides"], *sweep["hydra_overrides"]]
-    if not trust:
-        check_words(words)
     if any(HIDDEN in word for word in words):
         raise UserError(f"{directory} keeps no secrets: {by_hand}")
     asked = {"retry_failed": retry_failed, "accept_changes": accept_changes}

@@ -8,12 +8,13 @@ import atexit
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -36,13 +37,22 @@ FORKS.set_forkserver_preload(list(LIBRARIES))
 
 
 def run(
-    script: str, *words: str, cwd: Path, timeout: float = 120, environment: Mapping[str, str] | None = None
+    script: str,
+    *words: str,
+    cwd: Path,
+    timeout: float = 120,
+    environment: Mapping[str, str] | None = None,
+    before: Callable[[], object] | None = None,
 ) -> subprocess.CompletedProcess:
-    """Run ``python SCRIPT WORDS...`` of the repository in a directory and return the finished process."""
+    """Run ``python SCRIPT WORDS...`` of the repository in a directory and return the finished process.
+
+    ``before`` is called in the new process first; a function of a module, or a partial of one.
+    """
     whole = {**os.environ, "COLUMNS": "200", **(environment or {})}
     with tempfile.TemporaryDirectory() as kept:
         out, err = Path(kept, "out"), Path(kept, "err")
-        process = FORKS.Process(target=_become, args=(str(ROOT / script), words, str(cwd), whole, str(out), str(err)))
+        arguments = str(ROOT / script), words, str(cwd), whole, str(out), str(err), before
+        process = FORKS.Process(target=_become, args=arguments)
         process.start()
         process.join(timeout)
         told = [path.read_text() if path.exists() else "" for path in (out, err)]
@@ -59,7 +69,15 @@ def run_fresh(script: str, *words: str, cwd: Path, environment: Mapping[str, str
     return subprocess.run(command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True)
 
 
-def _become(script: str, words: tuple[str, ...], cwd: str, environment: Mapping[str, str], out: str, err: str) -> None:
+def _become(
+    script: str,
+    words: tuple[str, ...],
+    cwd: str,
+    environment: Mapping[str, str],
+    out: str,
+    err: str,
+    before: Callable[[], object] | None,
+) -> None:
     """What Python does between its start and a script's first line, and after its last."""
     for descriptor, path in ((1, out), (2, err)):
         file = os.open(path, os.O_WRONLY | os.O_CREAT)
@@ -73,7 +91,10 @@ def _become(script: str, words: tuple[str, ...], cwd: str, environment: Mapping[
     sys.argv = [script, *words]
     sys.path[:0] = [os.path.dirname(script), *environment.get("PYTHONPATH", "").split(os.pathsep)]
     status = 0
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        if before:
+            before()
         runpy.run_path(script, run_name="__main__")
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1

@@ -67,6 +67,10 @@ MISTAKES = {
     "objective.metric=val/los": ("objective.metric=val/los", "did you mean val/loss?"),
     "data=moons objective.metric=outer/loss": ("objective.metric=outer/loss", "val/auroc"),
     "trainer.keep=best objective.metric=val/r2": ("objective.metric=val/r2", "trainer.keep=best", "loss and acc"),
+    "objective.metric=optimum/los": ("did you mean optimum/loss?",),
+    "-m model.hidden=2,8 model.act=tanh objective.metric=optimum/loss": ("job 0", "with this data and network", "mae"),
+    "data=line objective.metric=outer/r2": ("with this data and network it is one of", "val/r2"),
+    "trainer.keep=best objective.metric=optimum/loss": ("trainer.keep=best", "loss and acc"),
     "scheduler=plateau objective.metric=val/mae": ("objective.metric=val/mae", "scheduler=plateau"),
     "model.norm=batch batch_size=1": ("model.norm=batch", "batch_size=1"),
     "trainer.devices=2": ("trainer.devices=2", "ddp_cpu"),
@@ -85,8 +89,30 @@ MISTAKES = {
     "-m optimizer.lr=interval(0.1,1)": ("interval", "a grid"),
     "-m seed=0,1 trainer=ddp_cpu trainer.devices=2 hydra/launcher=basic": (
         "trainer.devices=2",
-        "vectorized or process",
+        "native or process",
     ),
+    "data=/data/a.csv": ("data=/data/a.csv is not allowed: data is one of circles", "--config-dir DIR data=NAME"),
+    "data=./a.csv": ("data=./a.csv is not allowed: data is one of circles",),
+    "--foo": ("--foo is not an option", "--hydra-help"),
+    "--config-dri=a": ("did you mean --config-dir?",),
+    "--cfg nothing": ("--cfg", "'job', 'hydra', 'all'"),
+    "-m --cfg job": ("-m and --cfg are not allowed together",),
+    "--resolve": ("--resolve is not allowed without --cfg",),
+    "--config-dir nowhere": ("nowhere is not allowed: it is not a directory",),
+    "--config-name nothing": ("--config-name=nothing is not allowed",),
+    "~model.act": ("~model.act is not allowed: the config needs all of its keys",),
+    "~model.act=tanh": ("~model.act=tanh is not allowed: model.act is relu",),
+    "~hydra.callbacks.nothing": ("the config has no hydra.callbacks.nothing",),
+    "+experiment=moons_linear": ("which is changed by experiment=moons_linear",),
+    "+epochs=3": ("which is changed by epochs=3",),
+    "+experiment=moons_liner": ("experiment=moons_liner", "did you mean moons_linear?"),
+    "epochs=1,2": ("python train.py -m epochs=1,2 trains a run for each value",),
+    "hydra.run.dir=é": ("""typed in quotes: 'hydra.run.dir="é"'""",),
+    "-m objective.metric=val/loss,é": ("""typed in quotes: 'objective.metric=val/loss,"é"'""",),
+    "model.act=sin(3*x)": ("""typed in quotes: 'model.act="sin(3*x)"'""",),
+    "model.hidden=[1": ("model.hidden=[1", "a bracket is not closed"),
+    "é=3": ("é=3 is not KEY=VALUE: é is not a key",),
+    "-m epochs=1,": ("nothing follows the last comma",),
     "-m hydra.sweep.dir=/proc/nowhere seed=0,1": ("/proc/nowhere", "output directory"),
 }
 
@@ -167,3 +193,62 @@ def test_a_job_whose_data_cannot_be_built_fails_by_its_number(command):
     assert done.returncode == 1
     assert "#0 data.n=3 data.low=2.4 epochs=2 logger=none  FAILED: data.low=2.4 data.high=2.5 is not" in done.stderr
     assert "1 of 2 runs did not complete: 0" in done.stderr
+
+
+OWN_DATA = """
+import torch
+from neuronsweep.data.dataset import Dataset, Split
+
+
+def mine(low, high=0.0):
+    x = torch.linspace(low, 1.0, 8)[:, None]
+    return Dataset({"train": Split(x, x), "val": Split(x, x)})
+"""
+
+
+def test_data_of_ones_own_may_have_keys_that_mean_something_elsewhere(command, tmp_path):
+    (tmp_path / "conf" / "data").mkdir(parents=True)
+    (tmp_path / "theirs.py").write_text(OWN_DATA)
+    (tmp_path / "conf" / "data" / "own.yaml").write_text("_target_: theirs.mine\nlow: 2.0\nhigh: 1.0\n")
+    words = ("--config-dir", "conf", "data=own", "epochs=2", "log_points=1", "logger=none")
+    environment = {"PYTHONPATH": str(tmp_path)}
+    done = command("train.py", *words, "data.low=a", **environment)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "data._target_=theirs.mine is not allowed: linspace()" in done.stderr
+    assert command("train.py", *words, **environment).returncode == 0
+    assert command("train.py", *words, "~data.high", "hydra.run.dir=other", **environment).returncode == 0
+    (tmp_path / "conf" / "data" / "own.yaml").write_text("_target_: neuronsweep.data.curves.sine\nlow: 1\nhigh: 2\n")
+    done = command("train.py", *words, "data.low=a")
+    assert (done.returncode, done.stderr) == (2, "error: data.low=a is not allowed: data.low is a finite number\n")
+
+
+@pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "POSIX"}])
+def test_a_terminal_without_some_letter_fails_nobody(tmp_path, environment):
+    words = ("data=line", "epochs=2", "log_points=1", "logger=none", "hydra.run.dir='ü ö'")
+    done = run_fresh("train.py", *words, cwd=tmp_path, environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "ü ö" / "metrics.json").exists()
+    again = run_fresh("scripts/resume.py", "ü ö", cwd=tmp_path, environment=environment)
+    assert "is COMPLETE: nothing to do" in again.stdout
+
+
+def test_a_bar_on_a_narrow_terminal_without_an_ellipsis(monkeypatch):
+    import io
+
+    from neuronsweep import console
+
+    file = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(console, "CONSOLE", console.Terminal(file=file, force_terminal=True, width=12))
+    bar = console.Bar("epochs", 1000)
+    bar.advance_to(500, "train/loss 0.1234  val/loss 0.1234")
+    bar.progress.refresh()
+    bar.close()
+
+
+def test_a_directory_whose_name_libraries_cannot_write_is_one_line(command, tmp_path):
+    from neuronsweep.errors import UserError
+    from neuronsweep.sweeps.launch import make_directory
+
+    with pytest.raises(UserError, match=r"\\udce4 is not allowed as output directory: its name is not UTF-8"):
+        make_directory(tmp_path / "\udce4")
+    assert not list(tmp_path.iterdir())

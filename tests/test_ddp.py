@@ -46,7 +46,8 @@ class Noted(ClassificationModule):
 def test_processes_agree_with_one_and_with_themselves_when_they_go_on_and_die_together(command, alone, tmp_path):
     (tmp_path / "theirs.py").write_text(THEIRS)
     sweep = ("hydra.sweep.dir=sweep", "module._target_=null,theirs.SecondDies")
-    done = command("train.py", "-m", *RUN, *DDP, *sweep, PYTHONPATH=str(tmp_path))
+    one_task = {"SLURM_JOB_ID": "123456", "SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}
+    done = command("train.py", "-m", *RUN, *DDP, *sweep, PYTHONPATH=str(tmp_path), **one_task)
     assert done.returncode == 1
     assert [row["state"] for row in rows(tmp_path / "sweep")] == ["COMPLETE", "FAILED"], done.stderr
     assert len(list((tmp_path / "sweep").glob("[0-9]*"))) == 2
@@ -61,7 +62,7 @@ def test_processes_agree_with_one_and_with_themselves_when_they_go_on_and_die_to
         assert losses == pytest.approx(same, rel=1e-9)
 
     words = (*RUN, *DDP, f"hydra.run.dir={tmp_path}/killed", "module._target_=theirs.FirstDies")
-    done = command("train.py", *words, PYTHONPATH=str(tmp_path))
+    done = command("train.py", *words, PYTHONPATH=str(tmp_path), SLURM_JOB_ID="123456", SLURM_NTASKS="2")  # no srun
     assert done.returncode == -signal.SIGKILL, done.stderr
     wait_until_gone(f"{tmp_path}/killed")
     done = command("scripts/resume.py", "killed", "--trust", PYTHONPATH=str(tmp_path), SPARED="1")
@@ -85,7 +86,15 @@ def test_a_search_asks_once_for_all_processes_of_a_trial(command, tmp_path):
     tried = [("Noted", 0.5), ("Noted", 1e-6), ("SecondDies", 0.5), ("Noted", 1e200), ("Noted", 0.2)]
     guesses = [f"{{optimizer.lr: {lr}, module._target_: theirs.{module}}}" for module, lr in tried]
     space = ("optimizer.lr=choice(0.5,0.2,1e-6,1e200)", "module._target_=choice(theirs.Noted,theirs.SecondDies)")
-    search = ("sweep=optuna", "optimizer=sgd", "model=mlp", *space, "~hydra.sweeper.params.model")
+    # modules may have losses of their own, by which they are not compared
+    search = (
+        "sweep=optuna",
+        "optimizer=sgd",
+        "model=mlp",
+        "objective.metric=val/acc",
+        *space,
+        "~hydra.sweeper.params.model",
+    )
     search += (f"hydra.sweeper.enqueue=[{', '.join(guesses)}]", "hydra.sweeper.n_trials=5")
     search += ("hydra.sweeper.pruner=median", "+hydra.sweeper.pruner_options.n_startup_trials=1")
     done = command(
@@ -109,7 +118,26 @@ def test_a_search_asks_once_for_all_processes_of_a_trial(command, tmp_path):
             assert first == second
             assert json.loads(first)["optimizer"]["lr"] == lr
     pruned = ledger.read_history(tmp_path / "sweep" / "0001")
-    assert asked[1].intermediate_values == {epoch: row["val/loss"] for epoch, row in pruned}
+    assert asked[1].intermediate_values == {epoch: row["val/acc"] for epoch, row in pruned}
     assert len(pruned) < 10
     assert "is nan" in asked[3].user_attrs["error"] or "is inf" in asked[3].user_attrs["error"]
     assert processes_of("hydra.sweep.dir=sweep") == []
+
+
+# What Slurm says to all that is started in a job, by a task of it or by its shell.
+SLURM = {"SLURM_JOB_ID": "123456", "SLURM_NTASKS": "4", "SLURM_PROCID": "3", "SLURM_LOCALID": "3", "SLURM_NODEID": "1"}
+
+
+def test_a_run_in_a_slurm_job_is_a_run_like_any_other(command, tmp_path):
+    done = command("train.py", *RUN[:2], "epochs=2", "log_points=1", "hydra.run.dir=run", **SLURM)
+    assert done.returncode == 0, done.stderr
+    assert ledger.proved(tmp_path / "run")["state"] == ledger.COMPLETE
+
+
+def test_several_devices_in_several_tasks_are_refused(command, tmp_path):
+    for words in (DDP, ("-m", "seed=0,1", *DDP)):
+        done = command("train.py", *words, **SLURM, SLURM_STEP_NUM_TASKS="4")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert "trainer.devices=2 is not allowed in 4 tasks of Slurm's" in done.stderr
+        assert "srun --ntasks=1 --cpus-per-task=2" in done.stderr
+    assert not list(tmp_path.iterdir())

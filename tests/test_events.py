@@ -45,7 +45,7 @@ def test_tensorboard_has_hparams_scalars_pictures_layout_and_graph(board, tmp_pa
     columns = {info["name"]: info["type"] for info in experiment["hparamInfos"]}
     assert columns["model.hidden"] == "DATA_TYPE_FLOAT64"
     assert columns["model.act"] == "DATA_TYPE_STRING"
-    assert set(columns) == {key for key, _, _ in known_keys()}
+    assert set(columns) == {key for key, _, _ in known_keys()} | {"model.hidden (list)"}
     wanted = {
         "colParams": [{"metric": {"tag": "val/auroc"}}],
         "allowedStatuses": ["STATUS_SUCCESS"],
@@ -97,8 +97,10 @@ def test_hyperparameters_have_the_same_types_whatever_the_groups():
     assert {key: type(value) for key, value in one.items()} == {key: type(value) for key, value in other.items()}
 
 
-def test_a_list_is_shown_as_it_is_typed():
+def test_a_list_is_shown_as_it_is_typed_and_a_column_has_one_type():
     shown = hyperparameters({"model.hidden": [64, 16], "model.act": ["relu", "tanh"], "loss.class_weights": [1.0, 3.0]})
-    assert (shown["model.hidden"], shown["model.act"]) == ("[64,16]", "[relu,tanh]")
-    assert shown["loss.class_weights"] == "[1.0,3.0]"
-    assert hyperparameters({"model.hidden": 8})["model.hidden"] == 8.0
+    assert (shown["model.hidden"], shown["model.hidden (list)"]) == (-1.0, "[64,16]")
+    assert (shown["model.act"], shown["loss.class_weights"]) == ("[relu,tanh]", "[1.0,3.0]")
+    one = hyperparameters({"model.hidden": 8})
+    assert (one["model.hidden"], one["model.hidden (list)"]) == (8.0, "")
+    assert {key: type(value) for key, value in one.items()} == {key: type(value) for key, value in shown.items()}

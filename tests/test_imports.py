@@ -47,7 +47,11 @@ def test_arrows_point_one_way(path):
         above = ("neuronsweep.training", "neuronsweep.sweeps", "neuronsweep.config")
         assert not any(name.startswith(above) for name in names)
     if path.name in ("ledger.py", "record.py"):
-        assert {name.split(".")[1] for name in names if name.startswith("neuronsweep.")} <= {"errors"}
+        assert {name.split(".")[1] for name in names if name.startswith("neuronsweep.")} <= {
+            "errors",
+            "secret_values",
+            "source",
+        }
 
 
 @pytest.mark.parametrize(

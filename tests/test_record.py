@@ -5,6 +5,7 @@ import subprocess
 
 from neuronsweep import record
 from neuronsweep.config import plain
+from neuronsweep.secret_values import without_secrets
 
 CONFIG = {"seed": 0, "threads": 1, "model": {"hidden": 8}, "trainer": {"accelerator": "cpu", "checkpoint_seconds": 5}}
 
@@ -33,13 +34,39 @@ def test_flatten():
 
 def test_what_looks_like_a_secret_is_left_out():
     words = ["hydra.sweeper.storage=postgresql+psycopg://me:let-me-in@host/db", "logger.api_key=abc", "seed=1"]
-    told = record.without_secrets({"overrides": words, "token": "abc", "model": {"hidden": 8, "Password": "x"}})
+    told = without_secrets({"overrides": words, "token": "abc", "model": {"hidden": 8, "Password": "x"}})
     assert told["overrides"] == [
         "hydra.sweeper.storage=postgresql+psycopg://me:***@host/db",
         "logger.api_key=***",
         "seed=1",
     ]
     assert (told["token"], told["model"]) == ("***", {"hidden": 8, "Password": "***"})
+    mapping = without_secrets("+logger={_target_: mine.Logger, api_key: abc, n: 3}")
+    assert mapping == "+logger={_target_: mine.Logger, api_key: ***, n: 3}"
+
+
+def test_a_part_of_a_name_makes_no_secret():
+    words = [
+        "data.n_tokens=8",
+        "+data.tokens=3",
+        "data.passwords_file=a.csv",
+        "data.secretary=true",
+        "data.token_size=2",
+    ]
+    assert without_secrets(words) == words
+    data = {"n_tokens": 8, "token_size": 2, "monkey": 1, "key": "a", "token": None}
+    assert without_secrets({"data": data}) == {"data": data}
+
+
+def test_a_loggers_values_from_the_environment_are_left_out_and_numbers_are_not(composed, monkeypatch):
+    monkeypatch.setenv("MY_ENTRY", "open sesame")
+    monkeypatch.setenv("MY_RATE", "0.125")
+    cfg = composed("optimizer.lr=${oc.env:MY_RATE}").copy()
+    cfg.logger = {"_target_": "mine.Logger", "entry": "${oc.env:MY_ENTRY}", "name": "sine"}
+    told = record.record([], plain(cfg), "digest")["config"]
+    assert without_secrets({"mine.api_key": "abc", "mine.n_tokens": 3}) == {"mine.api_key": "***", "mine.n_tokens": 3}
+    assert told["logger"] == {"_target_": "mine.Logger", "entry": "***", "name": "sine"}
+    assert told["optimizer"]["lr"] == 0.125
 
 
 def test_differences_name_keys_source_and_data(composed, monkeypatch):

@@ -23,8 +23,12 @@ GRID = 1601
 MOST_KINKS = 32
 
 
-def analyse(network: MLP, dataset: Dataset, loss: Mapping[str, Any] | None = None) -> dict[str, float]:
+def analyse(
+    network: MLP, dataset: Dataset, loss: Mapping[str, Any] | None = None, own_loss: bool = False
+) -> dict[str, float]:
     """Metrics of a trained network, by name; only those that exist for this network, data and loss and are finite.
+
+    ``own_loss`` says that it was trained on a loss of the user's, of which nobody knows the least possible.
 
     ``params``: number of trainable parameters.
     ``truth/inside``, ``truth/outside``, ``truth/outside_over_inside``: mean squared errors against the truth and their
@@ -47,7 +51,7 @@ def analyse(network: MLP, dataset: Dataset, loss: Mapping[str, Any] | None = Non
         found |= _against_truth(fixed, dataset)
     if is_piecewise_linear(fixed):
         found |= _shape(fixed, *_range(dataset))
-    if is_least_squares_or_logistic(loss):
+    if is_least_squares_or_logistic(loss) and not own_loss:
         found |= _beside_the_best(fixed, dataset)
     # last, for it changes the copy
     found |= _dead(fixed, dataset.splits["train"].x.double())

@@ -1,9 +1,12 @@
 """What trains one run, built from what a config names: the module, the logger and Lightning's Trainer."""
 
+import inspect
+import re
 from datetime import timedelta
 from pathlib import Path
 
 import torch
+from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment, TorchElasticEnvironment
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
@@ -17,6 +20,7 @@ from neuronsweep.data.module import TensorDataModule
 from neuronsweep.errors import UserError
 from neuronsweep.models.checkpoint import module_arguments
 from neuronsweep.models.modules import ClassificationModule, NetworkModule, RegressionModule
+from neuronsweep.sweeps import ledger
 from neuronsweep.targets import built, named_class
 
 # How long a process of a DDP run waits for the others before the run fails. One that dies is noticed at once, or by
@@ -40,11 +44,28 @@ def build_logger(cfg: DictConfig, directory: Path, checkpoint: Path | None) -> L
     """The logger that cfg.logger names; TensorBoard's events lie in the run directory itself."""
     if not cfg.logger._target_:
         return None
-    if named_class("logger", cfg.logger._target_) is not TensorBoardLogger:
-        return built("logger", cfg.logger)
+    kind = named_class("logger", cfg.logger._target_)
+    if kind is not TensorBoardLogger:
+        return built("logger", cfg.logger, **_version(kind, cfg.logger, directory))
     # a resumed run writes the points after its checkpoint again: TensorBoard is told to forget the first ones
     purge = _last_epoch(checkpoint) + 1 if checkpoint else None
     return RunLogger(directory, name="", version="", default_hp_metric=False, purge_step=purge)
+
+
+def _version(kind: type, node: DictConfig, directory: Path) -> dict[str, str]:
+    """What a logger shall call its run where the config does not say: version_0, version_1, ... would be nobody's.
+
+    It is the end of the run directory's path, DATE-TIME-NUMBER, and another one each time that the run goes on: some
+    loggers delete what is there.
+    """
+    if node.get("version") is not None or "version" not in inspect.signature(kind).parameters:
+        return {}
+    name = re.sub(r"[^A-Za-z0-9_-]", "-", "-".join(directory.absolute().parts[-3:])).strip("-")
+    try:
+        again = len(ledger.status(directory)["continued"])
+    except UserError:  # of a further process of the run, which writes nothing
+        again = 0
+    return {"version": f"{name}-continued-{again}" if again else name}
 
 
 class RunLogger(TensorBoardLogger):
@@ -55,6 +76,15 @@ class RunLogger(TensorBoardLogger):
 
     def finalize(self, status: str) -> None:
         self.experiment.flush()
+
+
+def process_environment() -> ClusterEnvironment:
+    """Who starts the processes of a run: torchrun where it has started this one, else the run itself.
+
+    Never Slurm: what it says in the environment is of the job in which a sweep, or only its shell, was started, and
+    Lightning would wait for as many processes as that has tasks.
+    """
+    return TorchElasticEnvironment() if TorchElasticEnvironment.detect() else LightningEnvironment()
 
 
 def build_trainer(cfg: DictConfig, data: TensorDataModule, logger: Logger | None, callbacks: list[Callback]) -> Trainer:
@@ -76,6 +106,7 @@ def build_trainer(cfg: DictConfig, data: TensorDataModule, logger: Logger | None
         devices=keys.devices,
         strategy=DDPStrategy(timeout=PATIENCE) if keys.strategy == "ddp" else keys.strategy,
         precision=keys.precision,
+        plugins=[process_environment()],
         # a CPU is so by itself; "warn" because a module of the user's may need what has no such form
         deterministic="warn" if keys.accelerator == "gpu" else None,
         max_epochs=len(data.log_epochs),

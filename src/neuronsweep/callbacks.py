@@ -12,7 +12,7 @@ from lightning.pytorch import callbacks as lightning_callbacks
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.tensorboard import SummaryWriter
 
-from neuronsweep import console, events, figures
+from neuronsweep import console, events, figures, stopping
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import data_of
 from neuronsweep.errors import Diverged, Unwritable, UserError
@@ -54,6 +54,7 @@ class LogPoint(Callback):
         self.best_weights: dict[str, torch.Tensor] = {}
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+        stopping.look()
         data = data_of(trainer)
         epoch = data.log_epochs[len(self.history)]
         row = pl_module.evaluate(data.splits)
@@ -140,7 +141,7 @@ class Pictures(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         epoch, row = self.log_point.history[-1]
         if epoch in self.epochs:
-            events.show(self.writer, epoch, self.painter.png(pl_module.network, figures.title_then(self.config, row)))
+            events.show(self.writer, epoch, self.painter.png(pl_module.predictor, figures.title_then(self.config, row)))
 
 
 class Checkpoint(lightning_callbacks.Checkpoint):

@@ -1,15 +1,19 @@
 """How a command ends: one line on stderr for what the user can mend, a traceback only for what nobody expected."""
 
 import argparse
+import atexit
 import difflib
+import gc
+import io
 import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 from urllib.parse import unquote
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -21,7 +25,8 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from neuronsweep.config import known_keys, nearest
+from neuronsweep import stopping, typed
+from neuronsweep.config import known_keys
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, stop, unwritable
 from neuronsweep.schemas import SCHEMAS
 from neuronsweep.sweeps.options import Search
@@ -45,21 +50,76 @@ def trains_runs(task: Task) -> Task:
 
 @contextmanager
 def command() -> Iterator[None]:
-    """Run a command: exit status 2 with one line for an error of the user's, 1 for a failed run, 130 when stopped.
+    """Run a command and end the process: exit status 2 with one line for an error of the user's, 1 for a failed run.
 
-    With HYDRA_FULL_ERROR=1 in the environment every error shows its traceback.
+    One that was stopped ends with 130 (Ctrl-C), 143 (SIGTERM) or 141 (nobody reads its output any more). With
+    HYDRA_FULL_ERROR=1 in the environment every error shows its traceback.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, where it would print six lines and exit
     if not TRACEBACK_WANTED:
         os.environ[SET_HERE] = "1"
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  it is closed
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without some letter fails nobody's run
+        sys.stdout.reconfigure(errors="backslashreplace")
+    stopping.listen()
     _hide_password(sys.argv)
+    status = 0
+    try:
+        with _one_line(), stopping.heeded():
+            yield
+            _flush(sys.stdout)
+    except KeyboardInterrupt as stopped:
+        stopping.listen_no_more()
+        if not stopped.args and stopping.asked() != signal.SIGPIPE:  # nobody has said yet how to go on
+            print("\nstopped", file=sys.stderr)
+        status = stopping.status()
+    except SystemExit as end:
+        status = _status(end)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    _leave(status)
+
+
+def _status(end: SystemExit) -> int:
+    """The exit status that Python makes of a SystemExit; a message is printed."""
+    if end.code is None or isinstance(end.code, int):
+        return end.code or 0
+    print(end.code, file=sys.stderr)
+    return 1
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process as Python does, but without tearing down what is imported: of torch that takes a second."""
+    stopping.listen_no_more()
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for the threads that are no daemons
+        atexit._run_exitfuncs()
+        for file in gc.get_objects():  # files that somebody's logger has left open
+            if type(file) in (io.TextIOWrapper, io.BufferedWriter):
+                with suppress(OSError, ValueError):
+                    _flush(file)
+        _flush(sys.stderr)
+        _flush(sys.stdout)
+    except BrokenPipeError:
+        status = status or 128 + signal.SIGPIPE
+    except OSError as error:  # a full disk under the output
+        with suppress(OSError):
+            print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr, flush=True)
+        status = status or 1
+    os._exit(status)
+
+
+def _flush(file: TextIO | io.TextIOWrapper | io.BufferedWriter | None) -> None:
+    if file and not file.closed:
+        file.flush()
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Make one line on stderr and an exit status of what the user can mend."""
     try:
         yield
-    except KeyboardInterrupt as stopped:
-        if not stopped.args:  # nobody has said yet how to go on
-            print("\nstopped before anything was trained", file=sys.stderr)
-        raise SystemExit(130) from None
     except Unwritable as error:
         stop(str(error), status=1)
     except (UserError, Diverged, TookTooLong, HydraException, OmegaConfBaseException) as error:
@@ -92,6 +152,7 @@ def command() -> Iterator[None]:
 
 def become(words: Sequence[str]) -> NoReturn:
     """Go on as another Python command, in the environment that this one was started in."""
+    sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, *words])
 
 
@@ -136,11 +197,14 @@ def explain(error: Exception) -> str:
     while isinstance(cause.__cause__, HydraException | OmegaConfBaseException):
         cause = cause.__cause__
     if isinstance(cause, MissingConfigException) and cause.missing_cfg_file and cause.options is not None:
-        group, _, choice = cause.missing_cfg_file.rpartition("/")
         choices = [option for option in cause.options if not option.startswith("schema_")]
-        return f"{group}={choice} is not allowed: {group} is one of {', '.join(choices)}{nearest(choice, choices)}"
+        return typed.file_of_group(cause.missing_cfg_file, choices)
+    if isinstance(cause, MissingConfigException) and str(cause).startswith("Cannot find primary config"):
+        return f"--config-name={cause.missing_cfg_file} is not allowed: neither conf nor a --config-dir has such a file"
     if isinstance(cause, OverrideParseException):
-        return f"{cause.override} cannot be read as KEY=VALUE: {_first_line(cause)}"
+        return typed.unreadable(str(cause.override))
+    if said := typed.uncomposed(error):
+        return said
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.full_key:
         return unknown_key(cause.full_key)
     if isinstance(cause, ValidationError) and cause.full_key:

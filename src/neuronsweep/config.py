@@ -1,7 +1,7 @@
 """Checks of a config before anything is trained or written. Imports neither torch nor lightning."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -10,12 +10,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from neuronsweep.allowed import BOOL, Allowed
 from neuronsweep.errors import UserError
-from neuronsweep.metric_names import LOGGED, final_metrics
+from neuronsweep.metric_names import LOGGED, NOT_NAMED, at_the_end, is_logged, mode_of
 from neuronsweep.schemas import SCHEMAS
-from neuronsweep.schemas.config import Config
+from neuronsweep.schemas.config import MODULES, Config
+from neuronsweep.schemas.loss import check_loss
 from neuronsweep.schemas.model import activations, widths
 from neuronsweep.schemas.optimizer import LBFGS
 from neuronsweep.schemas.scheduler import OneCycle, Plateau
+from neuronsweep.secret_values import from_environment
 
 
 def register() -> None:
@@ -23,6 +25,8 @@ def register() -> None:
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
     OmegaConf.register_new_resolver("job_dir", lambda number: f"{number:04d}", replace=True)
+    OmegaConf.register_new_resolver("oc.env", from_environment, replace=True)
+    OmegaConf.register_new_resolver("mode_of", lambda metric: mode_of(metric) or NOT_NAMED, replace=True)
     for group, schemas in SCHEMAS.items():
         for name, node in schemas.items():
             store.store(group=group, name=f"schema_{name}", node=node)
@@ -33,8 +37,31 @@ def check(cfg: DictConfig) -> None:
     added = _added(cfg)
     if added:
         raise UserError(f"+{added} is not allowed: the config has no key {added}, and nothing would read it")
+    _check_metric(cfg)
     check_values(cfg)
     _check_together(cfg)
+
+
+def check_mode(key: str, metric: str, mode: str) -> None:
+    """Raise UserError for a mode that is not that of its metric, or not named where nobody knows that of the metric."""
+    if mode == NOT_NAMED:
+        raise UserError(f"{key} must be named with {metric}, of which nobody knows the better way: it is min or max")
+    if mode not in ("min", "max"):
+        raise UserError(f"{key}={mode} is not allowed: it is min or max{nearest(mode, ('min', 'max'))}")
+    known = mode_of(metric)
+    if known and mode != known:
+        better = "less" if known == "min" else "more"
+        raise UserError(f"{key}={mode} is not allowed with {metric}, of which {better} is better: its mode is {known}")
+
+
+def _check_metric(cfg: DictConfig) -> None:
+    metric, known = cfg.objective.metric, known_metrics(cfg)
+    if known and metric not in known:
+        raise UserError(
+            f"objective.metric={metric} is not allowed: with this data it is one of "
+            f"{', '.join(known)}{nearest(metric, known)}"
+        )
+    check_mode("objective.mode", metric, cfg.objective.mode)
 
 
 def check_values(cfg: DictConfig, prefix: str = "") -> None:
@@ -119,15 +146,20 @@ def _added(cfg: DictConfig, prefix: str = "") -> str | None:
     return None
 
 
-def _constrained(cfg: DictConfig, prefix: str = "") -> Iterator[tuple[str, Any, Allowed]]:
+def _schema(cfg: DictConfig, group: str) -> type | None:
+    """The schema of a group's config; of a user's own file the one that it is like, None where there is none."""
     schema = OmegaConf.get_type(cfg)
-    own = not is_dataclass(schema)
-    if own:  # a user's own file: its values are those of the schema that it is like, if there is one
-        schema = _schema_like(cfg, SCHEMAS.get(prefix.rstrip("."), {}).values())
+    if is_dataclass(schema):
+        return schema
+    return _schema_like(cfg, SCHEMAS.get(group, {}).values())
+
+
+def _constrained(cfg: DictConfig, prefix: str = "") -> Iterator[tuple[str, Any, Allowed]]:
+    schema = _schema(cfg, prefix.rstrip("."))
     if schema is None:
         return
     for item in fields(schema):
-        if own and item.name not in cfg:
+        if item.name not in cfg and OmegaConf.get_type(cfg) is not schema:  # a user's own file leaves it out
             continue
         value = cfg[item.name]
         if isinstance(value, DictConfig) and "allowed" not in item.metadata:
@@ -147,10 +179,14 @@ def _schema_like(cfg: DictConfig, known: Iterable[type]) -> type | None:
 
 def _check_together(cfg: DictConfig) -> None:
     data, optimizer, trainer = cfg.data, cfg.optimizer, cfg.trainer
-    if "low" in data and not data.low < data.high:
-        raise UserError(f"data.low={data.low} is not allowed: data.low is a number < data.high, which is {data.high}")
-    if "classes" in data and data.classes > min(data.n, data.n_val):
-        raise UserError(f"data.classes={data.classes} is not allowed: train and val have a sample of every class")
+    schema = _schema(data, "data")  # what a user's own data may be is known to their function alone
+    drawn = {item.name: data.get(item.name, item.default) for item in fields(schema)} if schema else {}
+    if "low" in drawn and not drawn["low"] < drawn["high"]:
+        raise UserError(
+            f"data.low={drawn['low']} is not allowed: data.low is a number < data.high, which is {drawn['high']}"
+        )
+    if "classes" in drawn and drawn["classes"] > min(drawn["n"], drawn["n_val"]):
+        raise UserError(f"data.classes={drawn['classes']} is not allowed: train and val have a sample of every class")
     if optimizer.get("nesterov") and not (optimizer.momentum > 0 and optimizer.dampening == 0):
         raise UserError("optimizer.nesterov=true is not allowed: it needs optimizer.momentum > 0 and dampening 0")
     if cfg.model.norm == "batch" and cfg.batch_size == 1:
@@ -217,47 +253,30 @@ def task_of(cfg: DictConfig) -> str | None:
     return getattr(OmegaConf.get_type(cfg.data), "task", None)
 
 
-def check_loss(loss: Mapping[str, Any], task: str, classes: int) -> None:
-    """Raise UserError for a loss that does not fit data of this task with so many classes.
-
-    Args:
-        loss: the config's ``loss`` as plain values.
-    """
-    schema = SCHEMAS["loss"].get(loss["name"])
-    fitting = [name for name, one in SCHEMAS["loss"].items() if task in one.tasks]  # type: ignore[attr-defined]
-    if schema is None or loss["name"] not in fitting:
-        raise UserError(
-            f"loss={loss['name']} is not allowed: with this data, of {task}, it is one of "
-            f"{', '.join(fitting)}{nearest(loss['name'], fitting)}"
-        )
-    weights = loss.get("class_weights")
-    if weights is not None and len(weights) != classes:
-        raise UserError(
-            f"loss.class_weights={shown(weights)} is not allowed: this data has {classes} classes, "
-            "each with a weight of its own"
-        )
-
-
 def _check_objective(cfg: DictConfig) -> None:
-    metric, trainer = cfg.objective.metric, cfg.trainer
+    metric, trainer, scheduler = cfg.objective.metric, cfg.trainer, cfg.scheduler
+    plateau = scheduler.get("_target_") == Plateau._target_
+    if plateau and (mode := scheduler.get("mode", "min")) != cfg.objective.mode:  # torch's default is min
+        raise UserError(
+            f"scheduler.mode={mode} is not allowed with objective.metric={metric}, which it reads and of which the "
+            f"mode is {cfg.objective.mode}: scheduler.mode is ${{objective.mode}}"
+        )
     readers = {
         "trainer.keep=best": trainer.keep == "best",
         "trainer.early_stopping": trainer.early_stopping.patience is not None,
-        "scheduler=plateau": OmegaConf.get_type(cfg.scheduler) is Plateau,
+        "scheduler=plateau": plateau,
     }
     for reader, reads in readers.items():
-        if reads and metric.rpartition("/")[2] not in LOGGED:
+        if reads and not is_logged(metric):
             raise UserError(
                 f"objective.metric={metric} is not allowed with {reader}, which reads it at every log point: "
                 f"computed there are {' and '.join(LOGGED)}"
             )
-    task = task_of(cfg)
-    if not task:  # a user's own data: known when it is built
-        return
-    splits = OmegaConf.get_type(cfg.data).splits  # type: ignore[union-attr]
-    metrics = [f"{split}/{metric}" for split in splits for metric in final_metrics(task, cfg.loss.name)]
-    if cfg.objective.metric not in metrics:
-        raise UserError(
-            f"objective.metric={cfg.objective.metric} is not allowed: with this data it is one of "
-            f"{', '.join(metrics)}{nearest(cfg.objective.metric, metrics)}"
-        )
+
+
+def known_metrics(cfg: DictConfig) -> list[str]:
+    """All metrics that runs of a config may have at the end; none where its data or module may have others."""
+    schema = OmegaConf.get_type(cfg.data)
+    if cfg.module._target_ not in MODULES or not isinstance(schema, type) or not hasattr(schema, "task"):
+        return []
+    return at_the_end(schema.splits, schema.task, cfg.loss.name)

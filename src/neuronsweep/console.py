@@ -8,6 +8,8 @@ import json
 import math
 import shlex
 import shutil
+import signal
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,29 @@ from typing import Any
 from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 from rich.text import Text
 
-CONSOLE = Console()
+from neuronsweep import stopping
+from neuronsweep.errors import Unwritable
+
+
+class Terminal(Console):
+    """rich's console; when nobody reads any more what it prints, the command is asked to stop."""
+
+    def on_broken_pipe(self) -> None:
+        if not stopping.reader_is_gone():
+            super().on_broken_pipe()
+        stopping.ask(signal.SIGPIPE)
+
+    def _check_buffer(self) -> None:
+        try:
+            super()._check_buffer()
+        except OSError as error:  # a file on a full disk: no fault of the run that is told of
+            raise Unwritable(f"the output cannot be written: {error.strerror}") from None
+
+
+CONSOLE = Terminal()
 # Between columns, and between values of a line.
 GAP = "  "
 # Of a live bar: the shortest bar, the time that remains, and the gaps around both.
@@ -36,10 +58,11 @@ class Bar:
 
     def __init__(self, what: str, total: int):
         self.count = cell_len(f"{total}/{total} {what}")
+        cut = Column(no_wrap=True, overflow="crop")  # a narrow terminal may have no ellipsis
         columns = (
-            TextColumn("{task.completed}/{task.total} " + what),
+            TextColumn("{task.completed}/{task.total} " + what, table_column=cut),
             BarColumn(),
-            TextColumn("{task.fields[values]}", markup=False),
+            TextColumn("{task.fields[values]}", markup=False, table_column=cut.copy()),
             *([TimeRemainingColumn()] if width() >= NARROW else []),
         )
         self.progress = Progress(*columns, console=CONSOLE, disable=not CONSOLE.is_terminal, transient=True)
@@ -83,6 +106,14 @@ def metrics(values: Mapping[str, float], splits: Iterable[str], directory: Path,
 def say(text: str) -> None:
     """Print one line as it is."""
     CONSOLE.print(Text(text), soft_wrap=True)
+
+
+def say_last(text: str) -> None:
+    """Print how a command that was asked to stop goes on; on stderr where nobody reads its output any more."""
+    if stopping.asked() == signal.SIGPIPE:
+        print(text.strip(), file=sys.stderr, flush=True)
+    else:
+        say(text)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]], needed: Sequence[str] = ()) -> None:
@@ -130,7 +161,10 @@ def number(value: float | None) -> str:
 
 def resume_command(directory: Path) -> str:
     """The command line that goes on with a run or sweep."""
-    return shlex.join(["python", "scripts/resume.py", directory_name(directory)])
+    from neuronsweep.sweeps.words import needs_trust  # late: what needs no command needs no check
+
+    trust = ["--trust"] if needs_trust(directory) else []
+    return shlex.join(["python", "scripts/resume.py", directory_name(directory), *trust])
 
 
 def brief(value: Any) -> str:

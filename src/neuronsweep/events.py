@@ -18,8 +18,11 @@ FIGURE_TAG = "fit"
 # Title of the custom scalars, and what a chart of them compares.
 LAYOUT, SPLITS = "train, val, outer", ("train", "val", "outer")
 
+# What the column of a key is called that has lists, beside the one that has numbers.
+LIST = " (list)"
 
-def begin(writer: Any, config: Mapping[str, Any], network: MLP, names: Iterable[str]) -> None:
+
+def begin(writer: Any, config: Mapping[str, Any], network: MLP | None, names: Iterable[str]) -> None:
     """Write the hyperparameters of a run that starts, the layout of its scalars and the graph of its network.
 
     Args:
@@ -29,7 +32,8 @@ def begin(writer: Any, config: Mapping[str, Any], network: MLP, names: Iterable[
     """
     writer.file_writer.add_summary(_session_start(config))
     writer.file_writer.add_summary(_layout(names))
-    writer.file_writer.add_event(Event(graph_def=graph(network)))
+    if network is not None:
+        writer.file_writer.add_event(Event(graph_def=graph(network)))
 
 
 def show(writer: Any, epoch: int, png: bytes) -> None:
@@ -145,15 +149,18 @@ def _picture(png: bytes) -> Summary:
 def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | float | str]:
     """The config for TensorBoard's HParams: for every run the same keys with the same types.
 
-    A key that this run's groups do not have, or null, is -1, an empty string or false. Where a number may be a list of
-    them, one a layer, a list is text: a column of TensorBoard's that has both is text, one of numbers alone is not.
+    A key that this run's groups do not have, or null, is -1, an empty string or false. Where a number may also be a
+    list of them, one a layer, a list has a column of its own, as text: TensorBoard cannot sort a column of both.
     """
     values: dict[str, bool | float | str] = {}
-    for key, kind, _ in known_keys():
+    for key, kind, allowed in known_keys():
         value = config.get(key)
+        if allowed and allowed.kind is int:
+            listed, value = (value, None) if isinstance(value, list) else (None, value)
+            values[key + LIST] = shown(listed) if listed else ""
         if kind is bool:
             values[key] = bool(value)
-        elif kind in (int, float, int | None, float | None) and not isinstance(value, list):
+        elif kind in (int, float, int | None, float | None):
             values[key] = -1.0 if value is None else float(value)
         else:
             values[key] = "" if value is None else shown(value)

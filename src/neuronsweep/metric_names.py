@@ -1,4 +1,4 @@
-"""Names of the metrics that a run has, known before it is trained."""
+"""Names of the metrics that a run has, known before it is trained, and which way each of them is better."""
 
 from collections.abc import Iterable
 
@@ -9,8 +9,9 @@ FOUND = {
     "regression": (
         *("params", "dead", "kinks", "slope", "intercept"),
         *("truth/inside", "truth/outside", "truth/outside_over_inside"),
+        *("optimum/linear", "optimum/loss", "optimum/ratio"),
     ),
-    "classification": ("params", "dead"),
+    "classification": ("params", "dead", "optimum/linear", "optimum/loss", "optimum/ratio"),
 }
 
 # Losses that are the mean squared error for regression; with any other there is ``mse`` beside it at the end.
@@ -22,6 +23,43 @@ def final_metrics(task: str, loss: str) -> tuple[str, ...]:
     return (*METRICS[task], *(("mse",) if task == "regression" and loss not in SQUARED else ()))
 
 
+# Which way a metric of a split is better, by the last part of its name, and a metric of the network, by its name. Of
+# the others (dead, kinks, slope, intercept, those of a module of the user's) nobody can say but who asks for them.
+OF_SPLITS = {"loss": "min", "mse": "min", "mae": "min", "acc": "max", "auroc": "max", "r2": "max"}
+OF_NETWORKS = {"params": "min"}
+# errors and losses of a network as a whole
+ERRORS = ("truth/", "optimum/")
+# What stands for the mode of a metric that has none by itself, until somebody names it.
+NOT_NAMED = "not named"
+
+
+def mode_of(metric: str) -> str | None:
+    """``min`` or ``max``, whichever is better of a metric; None where that is not known."""
+    if metric.startswith(ERRORS):
+        return "min"
+    return OF_NETWORKS.get(metric) or OF_SPLITS.get(metric.rpartition("/")[2])
+
+
+def is_of_split(metric: str) -> bool:
+    """Whether a metric compares predictions with the samples of a split, as far as its name tells."""
+    return metric.rpartition("/")[2] in OF_SPLITS and not metric.startswith(ERRORS)
+
+
+def is_loss(metric: str) -> bool:
+    """Whether a metric is the loss of a split, which says nothing beside that of a run with another loss."""
+    return is_of_split(metric) and metric.rpartition("/")[2] == "loss"
+
+
+def is_logged(metric: str) -> bool:
+    """Whether a metric is computed at log points too, as far as its name tells."""
+    return is_of_split(metric) and metric.rpartition("/")[2] in LOGGED
+
+
 def at_log_points(splits: Iterable[str], task: str) -> list[str]:
     """The metrics of these splits that are computed at log points, such as ``val/loss``."""
     return [f"{split}/{metric}" for split in splits for metric in LOGGED if metric in METRICS[task]]
+
+
+def at_the_end(splits: Iterable[str], task: str, loss: str) -> list[str]:
+    """The metrics that runs on these splits may have at the end, those of the trained network last."""
+    return [*(f"{split}/{metric}" for split in splits for metric in final_metrics(task, loss)), *FOUND[task]]

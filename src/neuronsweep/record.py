@@ -5,7 +5,6 @@ import importlib.util
 import json
 import os
 import platform
-import re
 import shlex
 import subprocess
 import sys
@@ -15,7 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from neuronsweep.errors import mask
+from neuronsweep.secret_values import without_secrets
+from neuronsweep.source import own_digests, source_digest
 
 PACKAGES = ("neuronsweep", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tensorboard", "numpy")
 
@@ -25,18 +25,23 @@ BOOKKEEPING = ("logger", "engine", "trainer.checkpoint_seconds", "time_limit", "
 # Packages whose versions or sources a record has anyway.
 KNOWN = ("neuronsweep.", "torch.", "lightning.")
 
-# What looks like a secret: the name of a key, such a key with its value in a word.
-SECRET = re.compile(r"passw|secret|token|api_?key|credential", re.IGNORECASE)
-ASSIGNED = re.compile(rf"(?s)((?:{SECRET.pattern})\w*=).*", re.IGNORECASE)
-HIDDEN = "***"
-
 SOURCE = Path(__file__).parent
 
 
 def fingerprint(config: Mapping[str, Any], data_digest: str) -> str:
-    """SHA-256 of the resolved config without bookkeeping keys, of the package's source and of the data."""
+    """SHA-256 of what decides a run's numbers: its resolved config without bookkeeping keys, the source, the data."""
+    return fingerprint_of(config, source_digest(), sources(config), data_digest)
+
+
+def fingerprint_of(config: Mapping[str, Any], source: str, own: Mapping[str, str], data_digest: str) -> str:
+    """The fingerprint of a config with these digests, such as a record has them.
+
+    Args:
+        source: ``source_digest``.
+        own: ``sources``.
+    """
     kept = {key: value for key, value in flatten(config).items() if not is_bookkeeping(key)}
-    parts = [json.dumps(kept, sort_keys=True, default=str), source_digest(), data_digest, *_others_sources(kept)]
+    parts = [json.dumps(kept, sort_keys=True, default=str), source, json.dumps(own, sort_keys=True), data_digest]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -44,7 +49,11 @@ def record(overrides: list[str], config: Mapping[str, Any], data_digest: str) ->
     """How a run came to be, as a JSON object: what was asked for, the data, and ``origin``."""
     seeds = {key: value for key, value in flatten(config).items() if key.rpartition(".")[2].endswith("seed")}
     asked = {"overrides": overrides, "config": dict(config), "seeds": seeds, "data_digest": data_digest}
-    return {**without_secrets(asked), **origin(config["threads"], config["trainer"]["accelerator"])}
+    return {
+        **without_secrets(asked),
+        "sources": sources(config),
+        **origin(config["threads"], config["trainer"]["accelerator"]),
+    }
 
 
 @cache
@@ -69,6 +78,8 @@ def differences(record: Mapping[str, Any], config: Mapping[str, Any], data_diges
     found = [f"{key} was {_shown(before, key)} and is {_shown(now, key)}" for key in keys if _differ(before, now, key)]
     if record["source_digest"] != source_digest():
         found.append("the package's source changed")
+    own, before_own = sources(config), record.get("sources", {})
+    found += [f"the source of {name} changed" for name in own if name in before_own and before_own[name] != own[name]]
     if record["data_digest"] != data_digest and not any(text.startswith("data.") for text in found):
         found.append("the data changed")
     return found
@@ -100,16 +111,6 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 @cache
-def source_digest() -> str:
-    """SHA-256 of the package's Python files, by relative name."""
-    sha = hashlib.sha256()
-    for path in sorted(SOURCE.rglob("*.py")):
-        sha.update(f"{path.relative_to(SOURCE).as_posix()}\n".encode())
-        sha.update(path.read_bytes())
-    return sha.hexdigest()
-
-
-@cache
 def git_state() -> tuple[str | None, str]:
     """Commit of the source's repository and the diff of its tracked files; (None, "") outside a repository."""
     sha = _git("rev-parse", "HEAD")
@@ -122,17 +123,6 @@ def untracked() -> dict[str, str]:
     root = SOURCE.parents[1]
     names = _git("-C", str(root), "ls-files", "--others", "--exclude-standard", "-z", "src", "conf").split("\0")
     return {name: _file_digest(root / name) or "" for name in names if name}
-
-
-def without_secrets(value: Any) -> Any:
-    """Plain values without what looks like a secret: values of keys such as password or token, passwords in URLs."""
-    if isinstance(value, Mapping):
-        return {key: HIDDEN if SECRET.search(str(key)) else without_secrets(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [without_secrets(item) for item in value]
-    if isinstance(value, str):
-        return mask(ASSIGNED.sub(rf"\1{HIDDEN}", value))
-    return value
 
 
 def environment(threads: int, device: str) -> dict[str, Any]:
@@ -168,10 +158,16 @@ def cpu_model() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _others_sources(config: Mapping[str, Any]) -> list[str]:
-    """Digests of the files of classes and functions that are neither ours nor a library's that the record names."""
-    targets = [str(value) for key, value in config.items() if key.rpartition(".")[2] == "_target_" and value]
-    return [_source_of(target) for target in targets if not target.startswith(KNOWN)]
+def sources(config: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the source that decides numbers only where a config names it, by what it is called there.
+
+    That is its activations and data set, and the files of classes and functions that are neither ours nor a library's.
+    """
+    named = {
+        key: str(value) for key, value in flatten(config).items() if key.rpartition(".")[2] == "_target_" and value
+    }
+    others = {target for key, target in named.items() if not target.startswith(KNOWN) and not is_bookkeeping(key)}
+    return {**own_digests(config), **{target: _source_of(target) for target in sorted(others)}}
 
 
 @cache

@@ -17,9 +17,9 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 
-from neuronsweep import console, events, figures, record
+from neuronsweep import console, events, figures, record, stopping
 from neuronsweep.analysis import analyse
-from neuronsweep.build import build_logger, build_module, build_trainer
+from neuronsweep.build import build_logger, build_module, build_trainer, process_environment
 from neuronsweep.callbacks import Bar, Checkpoint, LogPoint, Pictures, Pruner, SameConfig
 from neuronsweep.config import plain
 from neuronsweep.data.batches import picture_epochs
@@ -30,8 +30,9 @@ from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError
 from neuronsweep.metric_names import at_log_points
 from neuronsweep.models.checkpoint import model_bytes, readable
 from neuronsweep.models.modules import NetworkModule
-from neuronsweep.sweeps import ledger, pruning
+from neuronsweep.sweeps import contents, ledger, pruning
 from neuronsweep.sweeps.bound import die_with_parent
+from neuronsweep.sweeps.words import typed
 
 # Lightning's advice and the products it names are no news to a user of a sweep.
 for name in ("lightning.pytorch", "lightning.fabric"):
@@ -50,13 +51,14 @@ def fit(module: NetworkModule, data: TensorDataModule, trainer: Trainer, checkpo
         raise KeyboardInterrupt from None
 
 
+@stopping.heeded()
 def train(cfg: DictConfig) -> float | None:
     """Train the run that a Hydra job describes, in the job's output directory.
 
     Returns its objective, None when it was PRUNED.
     """
     hydra = HydraConfig.get()
-    directory, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
+    directory, overrides = Path(hydra.runtime.output_dir), typed(hydra.overrides.task)
     if hydra.mode == RunMode.RUN:
         return train_run(cfg, directory, overrides, asked=pruning.asked_of_process())
     before = ledger.ended(directory, record.fingerprint(plain(cfg), build_dataset(cfg.data).digest))
@@ -69,6 +71,7 @@ def train(cfg: DictConfig) -> float | None:
     return train_run(cfg, directory, overrides, show=False, asked=pruning.asked(hydra, hydra.job.num))
 
 
+@stopping.heeded()
 def train_run(
     cfg: DictConfig, directory: Path, overrides: list[str], show: bool = True, asked: pruning.Asked | None = None
 ) -> float | None:
@@ -87,7 +90,8 @@ def train_run(
     log_point = LogPoint(cfg.objective.metric, cfg.objective.mode, cfg.trainer.keep)
     pruner = Pruner(asked, log_point) if asked else None
     keeper = Checkpoint(directory, cfg.trainer.checkpoint_seconds, log_point)
-    # of several processes that train one run, the first writes and prints
+    # of several processes that train one run, the first writes and prints; Lightning would take Slurm's word for it
+    rank_zero_only.rank = process_environment().local_rank()  # type: ignore[attr-defined]
     first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
     trainer = logger = None
     if not first:
@@ -100,13 +104,14 @@ def train_run(
         logger = build_logger(cfg, directory, checkpoint)
         if first and show:
             console.say(f"if this stops: {console.resume_command(directory)}")
-            console.parameters(module.network)
+            console.parameters(module.predictor)
         callbacks: list[Callback] = [SameConfig(record.fingerprint(plain(cfg), dataset.digest)), log_point, keeper]
         if pruner:
             callbacks.append(pruner)
         if first and isinstance(logger, TensorBoardLogger):
             names = at_log_points(dataset.splits, dataset.task)
-            events.begin(logger.experiment, record.flatten(plain(cfg)), module.network, names)
+            plain_network = module.network if module.predictor is module.network else None
+            events.begin(logger.experiment, record.flatten(plain(cfg)), plain_network, names)
             if epochs := picture_epochs(data.log_epochs, cfg.logger.pictures)[:-1]:
                 callbacks.append(Pictures(plain(cfg), dataset, epochs, logger.experiment, log_point))
         if first and show:
@@ -124,7 +129,11 @@ def train_run(
             _complete(cfg, directory, module, data, log_point, metrics, logger, keeper.spent())
     except Unwritable:  # no fault of the run's: it goes on when there is room
         raise
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
+        if stopping.asked() or isinstance(error, KeyboardInterrupt):
+            if first and show:
+                console.say_last(f"\nstopped; go on with: {console.resume_command(directory)}")
+            raise KeyboardInterrupt("told") from None
         told = isinstance(error, Diverged | TookTooLong | UserError)
         if first:
             text = str(error) if told else traceback.format_exc()
@@ -135,10 +144,6 @@ def train_run(
         elif told:  # on all processes: the first one says it, and an exit status of 0 leaves it the time to
             raise SystemExit(0) from None
         raise
-    except KeyboardInterrupt:
-        if first and show:
-            print(f"\nstopped; go on with: {console.resume_command(directory)}")
-        raise KeyboardInterrupt("told") from None
     if first and show:
         console.metrics(metrics, dataset.splits, directory, cfg.objective.metric)
     return objective
@@ -151,13 +156,25 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         yield
         return
 
+    error = TookTooLong(f"it took longer than time_limit={seconds:g} seconds")
+    over = False
+
     def late(*_: object) -> None:
-        raise TookTooLong(f"it took longer than time_limit={seconds:g} seconds")
+        nonlocal over
+        over = True
+        raise error
 
     before = signal.signal(signal.SIGALRM, late)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
+    except Exception:
+        if over:  # whatever the library that was at work has made of it
+            raise error from None
+        raise
+    else:
+        if over:
+            raise error
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -177,7 +194,10 @@ def final_metrics(module: NetworkModule, data: TensorDataModule) -> dict[str, fl
     for name, value in metrics.items():
         if not math.isfinite(value):
             raise Diverged(f"{name} is {value} at the end of training")
-    return {**metrics, **analyse(module.network, data.dataset, module.hparams["loss"])}
+    if module.predictor is not module.network:  # nothing is known of what a subclass makes of its network
+        return {**metrics, "params": sum(p.numel() for p in module.parameters() if p.requires_grad)}
+    own_loss = type(module).loss is not NetworkModule.loss
+    return {**metrics, **analyse(module.network, data.dataset, module.hparams["loss"], own_loss)}
 
 
 def _begin(cfg: DictConfig, directory: Path, overrides: list[str], dataset: Dataset) -> None:
@@ -204,7 +224,7 @@ def _complete(
 ) -> None:
     epoch = log_point.history[-1][0]
     title = figures.title(plain(cfg), cfg.objective.metric, metrics[cfg.objective.metric])
-    png = figures.fit_png(module.network, data.dataset, title)
+    png = figures.fit_png(module.predictor, data.dataset, title)
     if isinstance(logger, TensorBoardLogger):
         events.finish(logger.experiment, metrics, epoch, png)
         logger.experiment.close()
@@ -219,7 +239,7 @@ def _prune(directory: Path, log_point: LogPoint, logger: Logger | None, seconds:
     _end_events(logger, ledger.PRUNED)
     ledger.write_history(directory, log_point.history)
     ledger.end(directory, ledger.PRUNED, seconds)
-    (directory / ledger.CHECKPOINT).unlink(missing_ok=True)
+    contents.remove(directory / ledger.CHECKPOINT)
 
 
 def _end_events(logger: Logger | None, state: str) -> None:
@@ -237,6 +257,6 @@ def _checkpoint(directory: Path) -> Path | None:
         return None
     if not readable(path):
         console.say(f"{path} is damaged: the run begins anew")
-        path.unlink()
+        contents.remove(path)
         return None
     return path

@@ -36,7 +36,10 @@ SCHEDULERS: tuple[dict[str, Any] | None, ...] = (
     {"_target_": f"{TORCH}lr_scheduler.LinearLR", "start_factor": 0.1, "end_factor": 1.0, "total_iters": 4},
     {
         "_target_": f"{TORCH}lr_scheduler.OneCycleLR",
-        **{"max_lr": 0.05, "total_steps": 9, "pct_start": 0.3, "cycle_momentum": False},
+        "max_lr": 0.05,
+        "total_steps": 9,
+        "pct_start": 0.3,
+        "cycle_momentum": False,
     },
 )
 LOSSES: dict[int, tuple[dict[str, Any], ...]] = {
@@ -91,7 +94,11 @@ def some_member(rng: random.Random, dtype: torch.dtype = torch.float32, **change
     chosen = {
         "dataset": made(rng.randrange(3), classes, rng.choice([1, 2, 3, 11]), *sizes),
         "network": {
-            **{"hidden": hidden, "depth": depth, "act": act, "skip": skip, "norm": norm},
+            "hidden": hidden,
+            "depth": depth,
+            "act": act,
+            "skip": skip,
+            "norm": norm,
             "out_act": rng.choice(["identity", "identity", "identity", *ACTIVATIONS]),
             "init": rng.choice(["default", "default", "xavier", "kaiming"]),
             "dropout": rng.choice([0.0, 0.0, 0.25, 0.5]),

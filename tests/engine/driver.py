@@ -1,5 +1,6 @@
 """Drives the native engine without Python: writes members for digest_driver.c, builds it, reads what it prints."""
 
+import math
 import os
 import shutil
 import struct
@@ -30,12 +31,10 @@ def needed(*programs: str) -> str:
 
 def start_without_torch(training: Training) -> None:
     """Give a member exact initial weights, so that what it becomes depends on the native engine alone."""
-    at = 0
-    for name, shape in training._shapes:
-        size = int(np.prod(shape))
-        if name.startswith("layers") and at + size <= training.parameters:
-            training.arrays["params"][at : at + size] = exact(7 * training.member.seed + at, size) / 2
-        at += size
+    for name, array, at, shape in training._places:
+        if name.startswith("layers"):
+            size = math.prod(shape)
+            training.arrays[array][at : at + size] = exact(7 * training.member.seed + at, size) / 2
 
 
 def write(path: Path, trainings: Iterable[Training]) -> None:

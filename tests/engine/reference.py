@@ -1,4 +1,4 @@
-"""What the native engine is measured against: the member trained by a plain torch loop; and how results are compared."""
+"""What the native engine is measured against: a plain torch loop; and how results are compared."""
 
 import dataclasses
 import math
@@ -55,7 +55,8 @@ def plain_loop(member: Member) -> tuple[nn.Module, list[tuple[int, dict[str, flo
     points = log_epochs(member.epochs, member.log_points)
     history = []
     for epoch in range(1, member.epochs + 1):
-        for x, y, *_ in batches(splits["train"], member.batch_size, member.seed, epoch):
+        for x, y, _, positions in batches(splits["train"], member.batch_size, member.seed, epoch):
+            network.set_dropout(member.seed, epoch, positions)
             optimizer.zero_grad()
             loss_of(member, network(x), y).backward()
             if member.clip_value is not None:

@@ -101,8 +101,14 @@ SCHEDULERS = [
     ),
     *(
         {
-            **{"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau", "factor": 0.5, "patience": 2, "mode": "min"},
-            **{"threshold": 0.1, "cooldown": 3, "min_lr": 0.01, **numbers},
+            "_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau",
+            "factor": 0.5,
+            "patience": 2,
+            "mode": "min",
+            "threshold": 0.1,
+            "cooldown": 3,
+            "min_lr": 0.01,
+            **numbers,
         }
         for numbers in ({}, {"patience": 0, "cooldown": 0}, {"threshold": 0.9, "eps": 0.02})
     ),
@@ -137,8 +143,16 @@ def test_plateau_and_early_stopping_are_those_of_torch_and_lightning(mode):
     lengths = set()
     for seed in range(6):
         one = member(
-            **{"dataset": DATA[3], "network": {"hidden": 6}, "seed": seed, "scheduler": scheduler, "metric": metric},
-            **{"optimizer": {**SGD, "lr": 3.0}, "mode": mode, "patience": 4, "min_delta": 0.005, "pictures": 1},
+            dataset=DATA[3],
+            network={"hidden": 6},
+            seed=seed,
+            scheduler=scheduler,
+            metric=metric,
+            optimizer={**SGD, "lr": 3.0},
+            mode=mode,
+            patience=4,
+            min_delta=0.005,
+            pictures=1,
         )
         training = Training(one)
         optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=3.0)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from driver import compile_driver, needed, run, start_without_torch, write
 from drawn import some_member
+from driver import compile_driver, needed, run, start_without_torch, write
 
 from neuronsweep.engine.train import Training
 

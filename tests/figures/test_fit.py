@@ -11,8 +11,10 @@ from torch import nn
 
 from neuronsweep.data import curves, planes
 from neuronsweep.data.dataset import Dataset, classification, regression
-from neuronsweep.figures import Painter, fit_png
+from neuronsweep.figures import Painter, fit_png, title
 from neuronsweep.models.mlp import MLP
+
+CONFIG = {"data": {"_target_": "neuronsweep.data.curves.sine"}, "seed": 3}
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -153,3 +155,18 @@ def test_drawing_leaves_pyplot_alone():
         "f.fit_png(lambda x: x, c.line(), 'line'); sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ({"hidden": 8, "depth": 2, "act": "relu"}, "8 - 8 relu"),
+        ({"hidden": [64, 16], "depth": 1, "act": "tanh"}, "64 - 16 tanh"),
+        ({"hidden": [64, 16], "depth": 2, "act": ["relu", "tanh"]}, "64 relu - 16 tanh"),
+        ({"hidden": 8, "depth": 2, "act": ["tanh", "tanh"]}, "8 - 8 tanh"),
+        ({"hidden": 8, "depth": 0, "act": "relu"}, "linear"),
+    ],
+)
+def test_titles_name_every_layer(model, words):
+    config = {**CONFIG, "model": {**model, "out_act": "identity"}}
+    assert title(config, "val/loss", 0.125) == f"sine: {words}, seed 3, val/loss 0.125"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from neuronsweep import targets
 from neuronsweep.report.configurations import configurations
 from neuronsweep.report.datasets import by_data
 from neuronsweep.sweeps import ledger
@@ -9,16 +10,22 @@ from tests.report.made import row
 
 
 @pytest.fixture
-def grouped(tmp_path):
+def grouped(tmp_path, monkeypatch):
     """Write the records of rows whose digests are told, and return the grouping: (name, numbers of runs) of each."""
 
-    def grouped(rows, digests, *keys, target="sine"):
+    monkeypatch.setattr(targets, "GRANTED", targets.Granted(everything=True))
+
+    def grouped(rows, digests, *keys, target="sine", metric="val/loss"):
         for i, (one, digest) in enumerate(zip(rows, digests, strict=True)):
             one |= {"run": i, "directory": f"{i:04d}"}
             (tmp_path / one["directory"]).mkdir()
-            record = {"config": {"data": {"_target_": f"neuronsweep.data.{target}"}}, "data_digest": digest}
+            config = {"data": {"_target_": f"neuronsweep.data.curves.{target}"}}
+            config |= {group: {} for group in targets.NODES.keys() - {"data"}}
+            config["module"] = {"_target_": one.get("module._target_")}
+            record = {"config": config, "data_digest": digest, "overrides": [], "command": "", "environment": {}}
+            record["source_digest"] = ""
             ledger.write_json(tmp_path / one["directory"] / ledger.RECORD, record)
-        ranked = configurations(rows, [*keys, "model.hidden"], "val/loss", "min")
+        ranked = configurations(rows, [*keys, "model.hidden"], metric, "min")
         found = by_data(tmp_path, ranked, keys)
         return [(name, sorted(r["run"] for c in those for r in c.rows)) for name, those in found.items()]
 
@@ -54,3 +61,16 @@ def test_data_that_go_with_the_seed_are_the_same_for_all_configurations(grouped)
         ("sine with data.noise=0", [0, 1, 2, 3]),
         ("sine with data.noise=1", [4, 5, 6, 7]),
     ]
+
+
+def test_the_losses_of_different_modules_are_not_compared(grouped):
+    rows = [row(loss, h=2, seed=0) | {"module._target_": name} for name, loss in (("mine.Huber", 0.1), ("null", 0.2))]
+    assert grouped(rows, "aa", "module._target_") == [
+        ("sine with module._target_=mine.Huber", [0]),
+        ("sine with module._target_=null", [1]),
+    ]
+
+
+def test_other_metrics_of_different_modules_are_compared(grouped):
+    rows = [row(0.1, h=2, seed=0) | {"module._target_": name, "val/mae": 0.1} for name in ("mine.Huber", "null")]
+    assert [runs for _, runs in grouped(rows, "aa", "module._target_", metric="val/mae")] == [[0, 1]]

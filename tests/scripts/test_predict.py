@@ -1,12 +1,15 @@
 """scripts/predict.py: predictions as CSV, and what it says of wrong input."""
 
 import csv
+import importlib
 import io
 import math
 import pickle
+import sys
 import zipfile
 
 import pytest
+import torch
 
 from neuronsweep.sweeps import ledger
 from neuronsweep.training import train_run
@@ -124,3 +127,80 @@ def test_a_damaged_run_is_one_line(command, run, how, message):
     done = command("scripts/predict.py", "run", "--x", "1")
     one_line(done, message)
     assert "stranger" not in done.stdout
+
+
+MODULES = """
+import torch
+from torch import nn
+
+from neuronsweep.models.modules import RegressionModule
+
+
+class Sine(RegressionModule):
+    def __init__(self, *arguments, **keys):
+        super().__init__(*arguments, **keys)
+        self.network.act = torch.sin
+
+
+class Layers(RegressionModule):
+    def __init__(self, *arguments, **keys):
+        super().__init__(*arguments, **keys)
+        self.network = nn.Sequential(nn.Linear(1, 3), nn.ELU(), nn.Linear(3, 1))
+
+
+class Forward(RegressionModule):
+    def __init__(self, *arguments, **keys):
+        super().__init__(*arguments, **keys)
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x):
+        return self.scale * self.network(x) ** 2
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """Modules of the user's own, on the path of this process and of a command."""
+    (tmp_path / "mine.py").write_text(MODULES)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop("mine", None)
+    yield {"PYTHONPATH": str(tmp_path)}
+    sys.modules.pop("mine", None)
+
+
+@pytest.mark.parametrize("name", ["Sine", "Layers", "Forward"])
+@pytest.mark.parametrize("precision", ["32-true", "64-true"])
+def test_a_module_of_the_users_own_predicts_itself_or_is_refused(command, run, mine, name, precision):
+    directory = run(f"module._target_=mine.{name}", f"trainer.precision={precision}")
+    one_line(command("scripts/predict.py", "run", "--x", "0.5", **mine), f"names module._target_=mine.{name}")
+    done = command("scripts/predict.py", "run", "--x", "0.5", "--trust", **mine)
+    kind = getattr(importlib.import_module("mine"), name)
+    own = kind.load_from_checkpoint(directory / ledger.MODEL, weights_only=True).eval()
+    if precision == "64-true":
+        own.double().load_state_dict(torch.load(directory / ledger.MODEL, weights_only=True)["state_dict"])
+    with torch.no_grad():
+        expected = own(torch.tensor([[0.5]], dtype=next(own.parameters()).dtype)).item()
+    assert float(table(done.stdout)[0]["y"]) == pytest.approx(expected, rel=1e-6), done.stderr
+
+
+def test_a_module_that_is_no_longer_what_it_was_is_one_line(command, run, mine, tmp_path):
+    run("module._target_=mine.Layers")
+    (tmp_path / "mine.py").write_text(MODULES.replace("nn.Linear(1, 3)", "nn.Linear(1, 4)"))
+    done = command("scripts/predict.py", "run", "--x", "0.5", "--trust", **mine)
+    one_line(done, "run cannot predict: module._target_=mine.Layers does not load")
+    (tmp_path / "mine.py").unlink()
+    one_line(
+        command("scripts/predict.py", "run", "--x", "0.5", "--trust"), "module._target_=mine.Layers is not allowed"
+    )
+
+
+def test_what_is_said_and_drawn_of_a_run_is_of_its_module(run, mine):
+    directory = run("module._target_=mine.Forward", "data=line")
+    metrics = ledger.read_json(directory / ledger.METRICS)
+    assert metrics["params"] == 25 + 1
+    assert not metrics.keys() & {
+        "kinks",
+        "slope",
+        "optimum/loss",
+        "dead",
+    }  # of the MLP inside, which predicts otherwise

@@ -55,6 +55,27 @@ def test_an_environment_that_changed_is_shown(command, run):
     assert "packages.torch  1.0" in command("scripts/replay.py", "run").stdout
 
 
+def test_a_comment_in_the_users_own_file_makes_no_difference_and_other_numbers_name_the_file(command, tmp_path):
+    mine = tmp_path / "mine.py"
+    drawn = "from neuronsweep.data.curves import line as drawn\n\n\ndef line():\n    return drawn()\n"
+    mine.write_text(drawn)
+    path = {"PYTHONPATH": str(tmp_path)}
+    done = command("train.py", *QUICK, "data=line", "data._target_=mine.line", "hydra.run.dir=run", **path)
+    assert done.returncode == 0, done.stderr
+    mine.write_text(drawn + "# nothing more\n")
+    done = command("scripts/replay.py", "run", "--trust", **path)
+    assert done.stdout == "EQUAL  run\n", done.stdout + done.stderr
+    refused = command("scripts/resume.py", "run", "--trust", **path)
+    assert "run cannot go on: the source of mine.line changed" in refused.stderr
+    mine.write_text(drawn.replace("import line", "import quadratic"))
+    done = command("scripts/replay.py", "run", "--trust", **path)
+    assert done.returncode == 1
+    assert "data digest" in done.stdout
+    assert "source of mine.line" in done.stdout
+    assert "fingerprint" not in done.stdout
+    assert "the recorded ones" not in done.stdout
+
+
 def test_what_cannot_be_replayed_is_one_line(command, run, tmp_path):
     def refused(message: str, *words: str) -> None:
         done = command("scripts/replay.py", *words)

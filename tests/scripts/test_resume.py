@@ -48,7 +48,7 @@ def test_an_interrupted_run_goes_on(command, tmp_path, whole, how):
     os.kill(process.pid, signal.SIGCONT)
     out, _ = process.communicate(timeout=30)
     if how is not signal.SIGKILL:
-        assert process.returncode == 130
+        assert process.returncode == 128 + how
         assert b"go on with: python scripts/resume.py run" in out
     assert json.loads((directory / ledger.STATUS).read_text())["state"] == "RUNNING"
     done = command("scripts/resume.py", "run")

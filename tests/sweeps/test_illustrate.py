@@ -1,6 +1,8 @@
 """Pictures and TensorBoard events of population members, written when all results are on disk."""
 
+import os
 import shutil
+import signal
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -10,6 +12,7 @@ from neuronsweep.data.planes import moons
 from neuronsweep.models.checkpoint import load_network
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.illustrate import illustrate, unillustrated
+from tests import commands
 
 WORDS = ("data=moons", "epochs=20", "log_points=5", "model.hidden=2,8", "model.act=relu,tanh")
 
@@ -90,3 +93,18 @@ def without_tensorboard(run):
 def _title(run) -> str:
     config, metrics = ledger.read_json(run / ledger.RECORD)["config"], ledger.read_json(run / ledger.METRICS)
     return figures.title(config, "val/loss", metrics["val/loss"])
+
+
+def test_a_process_that_dies_while_it_draws_is_told(tmp_path):
+    before = die
+    words = ("-m", "data=line", "seed=0,1", "epochs=2", "log_points=1", "hydra.sweep.dir=sweep", commands.NO_REPORT)
+    done = commands.run("train.py", *words, cwd=tmp_path, before=before)
+    assert done.returncode == 0, done.stderr
+    assert "2 pictures were not drawn: a process died; for the pictures: python scripts/resume.py sweep" in done.stdout
+
+
+def die() -> None:
+    """Have every process that draws be killed."""
+    from neuronsweep.sweeps import illustrate
+
+    illustrate.Illustrator = lambda: lambda directory: os.kill(os.getpid(), signal.SIGKILL)

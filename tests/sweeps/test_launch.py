@@ -37,6 +37,17 @@ def test_sweep_keeps_a_row_a_run_and_ranks_them_by_their_mean(command, tmp_path)
     assert description["swept"] == ["model.hidden", "seed"]
 
 
+def test_lists_are_swept_and_kept_as_they_are_typed(command, tmp_path):
+    swept = ("model.hidden=[6,4],8,[6,6]", "loss=huber,mae")
+    done = command("train.py", "-m", *QUICK, *swept, "objective.metric=val/mse", "logger=none")
+    assert done.returncode == 0, done.stderr
+    table = rows(tmp_path)
+    assert [row["model.hidden"] for row in table] == ["[6,4]", "[6,4]", "8", "8", "[6,6]", "[6,6]"]
+    assert [row["loss"] for row in table] == ["huber", "mae"] * 3
+    assert [row["params"] for row in table[::2]] == ["45", "25", "61"]  # 6+6 + 24+4 + 4+1, 8+8 + 8+1, 6+6 + 36+6 + 6+1
+    assert "[6,4]" in done.stdout
+
+
 def test_failing_runs_are_told_at_once_and_do_not_stop_the_others(command, tmp_path):
     (tmp_path / "their_modules.py").write_text(
         "from neuronsweep.models.modules import RegressionModule\n"
@@ -95,8 +106,9 @@ def loader():
 
 
 VALUES = {
-    "model.hidden": st.integers(1, 64),
-    "model.act": st.sampled_from(["relu", "tanh"]),
+    "model.hidden": st.sampled_from([1, 64, "[64,16]", "[8]"]),
+    "model.act": st.sampled_from(["relu", "tanh", "[relu,tanh]"]),
+    "loss": st.sampled_from(["auto", "huber", "cross_entropy"]),
     "optimizer.lr": st.floats(1e-6, 1e3),
     "optimizer.betas": st.sampled_from(["[0.9,0.99]", "[0.5,0.9]"]),
     "epochs": st.integers(1, 10**6),

@@ -14,13 +14,18 @@ from hypothesis import strategies as st
 from neuronsweep.errors import Unwritable, UserError
 from neuronsweep.sweeps import ledger
 
+# As much of a record as makes it one.
+NODES = {key: {} for key in ("data", "model", "optimizer", "scheduler", "trainer", "logger", "module")}
+BEGUN = {"command": "train", "overrides": [], "config": NODES, "environment": {}}
+BEGUN |= {"data_digest": "abc", "source_digest": "abc"}
+
 
 @pytest.fixture
 def run(tmp_path):
     """The directory of a run that has begun."""
     directory = tmp_path / "run"
     directory.mkdir()
-    ledger.begin(directory, "lightning", "abc", {"command": "train"}, "diff")
+    ledger.begin(directory, "lightning", "abc", BEGUN, "diff")
     return directory
 
 
@@ -70,7 +75,7 @@ def test_what_is_continued_keeps_its_record_its_seconds_and_its_start(run):
     status = ledger.status(run)
     assert (status["seconds"], status["started"]) == (3.0, before["started"])
     assert [again["command"] for again in status["continued"]] == ["resume"]
-    assert ledger.read_json(run / ledger.RECORD) == {"command": "train"}
+    assert ledger.read_record(run) == BEGUN
 
 
 def test_what_a_killed_process_left_half_written_is_removed(run):
@@ -128,6 +133,33 @@ def test_a_discarded_run_has_not_begun(run):
     complete(run)
     ledger.discard(run)
     assert not run.exists()
+
+
+def test_a_file_may_be_read_by_whom_the_umask_says(tmp_path):
+    before = os.umask(0o027)
+    try:
+        ledger.write(tmp_path / "file.json", "{}")
+        os.umask(0o007)
+        ledger.write(tmp_path / "group.json", "{}")
+    finally:
+        os.umask(before)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("file.json", "group.json")] == [0o640, 0o660]
+
+
+@pytest.mark.parametrize("where", ["fsync", "rename"])
+def test_what_somebody_else_wrote_is_moved_whole_or_a_full_disk_is_told(tmp_path, monkeypatch, where):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    temporary, path = tmp_path / ".resume.ckpt.tmp", tmp_path / ledger.CHECKPOINT
+    path.write_text("before")
+    temporary.write_text("now")
+    with monkeypatch.context() as patched:
+        patched.setattr(*((os, "fsync") if where == "fsync" else (ledger, "before_rename")), full)
+        with pytest.raises(Unwritable, match=r"resume\.ckpt cannot be written: No space left"):
+            ledger.move(temporary, path)
+    assert [entry.name for entry in tmp_path.iterdir()] == [ledger.CHECKPOINT]
+    assert path.read_text() == "before"
 
 
 def test_a_disk_without_room_is_told_and_leaves_what_was_there(run, monkeypatch):

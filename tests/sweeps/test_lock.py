@@ -92,6 +92,7 @@ def test_an_owner_on_another_machine_is_believed_for_a_minute(tmp_path, owner, a
     process = {"host": "elsewhere", "pid": os.getpid(), "process": liveness.identity()}
     elsewhere = {**process, "command": "train.py", "heartbeat": time.time() - ago}
     (tmp_path / lock.LOCK).write_text(json.dumps(elsewhere))
+    os.utime(tmp_path / lock.LOCK, (time.time() - ago,) * 2)
     if free:
         assert lock.owner(tmp_path) is None
         owner()
@@ -101,7 +102,22 @@ def test_an_owner_on_another_machine_is_believed_for_a_minute(tmp_path, owner, a
             lock.take(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"host": "elsewhere"}'])
+@pytest.mark.parametrize("clock", [-3600, 3600])
+def test_the_clock_of_the_other_machine_does_not_matter(tmp_path, clock):
+    process = {"host": "elsewhere", "pid": os.getpid(), "process": liveness.identity()}
+    elsewhere = {**process, "command": "train.py", "heartbeat": time.time() + clock}
+    (tmp_path / lock.LOCK).write_text(json.dumps(elsewhere))
+    with pytest.raises(lock.Owned, match="on elsewhere"):
+        lock.take(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [lock.LOCK]
+    inode = (tmp_path / lock.LOCK).stat().st_ino
+    (tmp_path / lock.LOCK).write_text(json.dumps({**elsewhere, "file": inode}))
+    assert lock.owner(tmp_path) is not None
+    (tmp_path / lock.LOCK).write_text(json.dumps({**elsewhere, "file": inode + 1}))
+    assert lock.owner(tmp_path) is None  # a copy of the directory of an owner that was killed
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"host": "elsewhere"}'])
 def test_a_lock_file_that_nobody_holds_is_free_whatever_it_says(tmp_path, owner, content):
     (tmp_path / lock.LOCK).write_text(content)
     assert lock.owner(tmp_path) is None

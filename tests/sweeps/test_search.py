@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 
 from neuronsweep.config import register
 from neuronsweep.errors import UserError
-from neuronsweep.sweeps import begin_search, ledger
+from neuronsweep.sweeps import begin_search, goals, ledger
 from neuronsweep.sweeps.search import Search
 from neuronsweep.sweeps.storage import open_storage
 from tests.commands import NO_REPORT, ROOT, run, run_fresh
@@ -141,7 +141,7 @@ def test_a_search_is_completed_to_a_larger_total_and_never_changed_in_kind(whole
     assert {path: path.stat().st_mtime_ns for path in files} == files
     for words, message in [
         ((*longer, "model.depth=range(1,9)"), "it holds another search, whose space was"),
-        ((*longer, "objective.mode=max"), "whose objectives was"),
+        ((*longer, "objective.metric=train/loss"), "whose objectives was"),
         ((*longer, "batch_size=32"), 'whose batch_size was "full"'),
         ((*longer, 'hydra.sweeper.constraints=["params <= 100"]'), "whose constraints was"),
         ((*longer, "hydra.sweeper.study_name=other"), "whose study is sweep in optuna.journal"),
@@ -276,6 +276,19 @@ def test_lightning_runs_are_pruned_too(command, tmp_path):
     assert (ledger.status(again)["state"], (again / ledger.HISTORY).read_bytes()) == (ledger.PRUNED, history)
 
 
+def test_the_mode_of_an_objective_is_that_of_its_metric(loader):
+    several = "hydra.sweeper.objectives=[{metric: val/acc}, {metric: params}, {metric: optimum/ratio}]"
+    pruned = ("hydra.sweeper.pruner=median", "hydra.sweeper.prune_on=train/acc")
+    one = search(loader, several, *pruned)
+    one.check()
+    assert one.goals.objectives == (("val/acc", "max"), ("params", "min"), ("optimum/ratio", "min"))
+    assert one.goals.prune_on == ("train/acc", "max")
+    assert search(loader, "objective.metric=val/auroc").goals.objectives == (("val/auroc", "max"),)
+    # as sweep.json of an earlier time has it
+    recorded = goals.recorded({"objectives": [["val/acc", "min"], ["kinks", "max"]], "constraints": []})
+    assert recorded.objectives == (("val/acc", "max"), ("kinks", "max"))
+
+
 # refused in one line -------------------------------------------------------------------------------------------------
 
 
@@ -291,7 +304,7 @@ def search(loader, *words) -> Search:
     config = loader.load_configuration("train", list(words), run_mode=RunMode.MULTIRUN)
     arguments = [word for word in words if not word.startswith(("hydra.", "hydra/"))]
     config.hydra.runtime.choices["hydra/launcher"] = next(
-        (word.split("=")[1] for word in words if word.startswith("hydra/launcher=")), "vectorized"
+        (word.split("=")[1] for word in words if word.startswith("hydra/launcher=")), "native"
     )
     return Search(HydraContext(loader, Callbacks()), config, None, arguments)
 
@@ -310,7 +323,12 @@ REFUSED = {
     ("hydra.sweeper.sampler_options={startup: 3}",): "sampler=tpe has",
     ("hydra.sweeper.pruner=median", "hydra.sweeper.pruner_options={warmup: 3}"): "pruner=median has",
     ("hydra.sweeper.objectives=[{metric: val/los, mode: min}]",): "did you mean val/loss",
-    ("hydra.sweeper.objectives=[{metric: val/loss, mode: least}]",): "is min or max",
+    ("hydra.sweeper.objectives=[{metric: val/loss, mode: least}]",): "mode=least is not allowed: it is min or max",
+    ("hydra.sweeper.objectives=[{metric: val/acc, mode: min}]",): "val/acc, of which more is better: its mode is max",
+    ("module._target_=mine.Huber,null",): "module._target_ is not allowed in the space of a search for val/loss",
+    ("loss=mse,huber",): "loss is not allowed in the space of a search for val/loss",
+    ("hydra.sweeper.objectives=[{metric: dead}]",): "mode must be named with dead",
+    ("hydra.sweeper.pruner=median", "objective.metric=optimum/loss"): "computed there are loss and acc",
     ("hydra.sweeper.objectives=[{metric: params}, {metric: params}]",): "twice",
     ('hydra.sweeper.constraints=["parms <= 3"]',): "did you mean params",
     ('hydra.sweeper.constraints=["params < 3"]',): "METRIC <= NUMBER",

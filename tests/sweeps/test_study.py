@@ -5,8 +5,10 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import optuna
@@ -162,15 +164,45 @@ def test_a_trial_whose_processes_die_ends(begun):
     assert found.trials()[0].state == TrialState.FAIL
 
 
-def test_who_is_alive():
+def test_who_is_alive(monkeypatch):
+    clock = [1000.0]
+    monkeypatch.setattr(liveness, "time", SimpleNamespace(monotonic=lambda: clock[0], time=time.time))
+    monkeypatch.setattr(liveness, "_seen", {})
     me = liveness.identity()
     machine, pid, started = me.rsplit(":", 2)
     assert liveness.is_alive(me, {})
     assert not liveness.is_alive(f"{machine}:{pid}:{int(started) - 1}", {})  # a number that was given again
     elsewhere = "other/pid:1:1"
     assert not liveness.is_alive(elsewhere, {})
-    assert liveness.is_alive(elsewhere, {liveness.KEY + elsewhere: time.time() - 5})
-    assert not liveness.is_alive(elsewhere, {liveness.KEY + elsewhere: time.time() - 2 * liveness.GRACE})
+    for wrong in (-3600, 0, 3600):  # whatever the clock of the other machine says, its signs of life come or do not
+        assert liveness.is_alive(elsewhere, {liveness.KEY + elsewhere: time.time() + wrong})
+    clock[0] += liveness.GRACE - 1
+    assert liveness.is_alive(elsewhere, {liveness.KEY + elsewhere: "next"})
+    clock[0] += liveness.GRACE - 1
+    assert liveness.is_alive(elsewhere, {liveness.KEY + elsewhere: "next"})
+    clock[0] += 1
+    assert not liveness.is_alive(elsewhere, {liveness.KEY + elsewhere: "next"})
+
+
+def test_a_process_is_not_forked_while_a_sign_of_life_is_written():
+    writing, forked = threading.Event(), threading.Event()
+    in_the_midst = []
+
+    class Slow:
+        def set_user_attr(self, key, value):
+            if threading.current_thread() is not threading.main_thread():
+                writing.set()
+                in_the_midst.append(forked.wait(0.5))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(liveness, "BEAT", 0.01)
+        with liveness.Heart(Slow()):
+            assert writing.wait(10)
+            if (pid := os.fork()) == 0:
+                os._exit(not liveness._beating.acquire(timeout=5))
+            forked.set()
+            assert os.waitpid(pid, 0)[1] == 0
+            assert not in_the_midst[0]
 
 
 def test_another_search_under_the_same_name_is_refused(begun, tmp_path):

@@ -26,7 +26,9 @@ class GridSweeper(BasicSweeper):
         super().__init__(max_batch_size, params)
 
     def sweep(self, arguments: list[str]) -> list:
+        from neuronsweep import console
         from neuronsweep.errors import Unwritable
+        from neuronsweep.stopping import heeded
         from neuronsweep.sweeps.compose import expand
         from neuronsweep.sweeps.launch import begin_sweep, no_room, stopped
 
@@ -34,12 +36,15 @@ class GridSweeper(BasicSweeper):
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader
         jobs, swept = expand(loader, [*self._parse_config(), *arguments])
-        begin_sweep(loader, self.config, jobs, swept)
+        jobs = [list(job) for job in begin_sweep(loader, self.config, jobs, swept)]
         assert self.launcher is not None
+        directory = Path(self.config.hydra.sweep.dir)
         try:
-            return [self.launcher.launch(jobs, initial_job_idx=0)]
+            with heeded():
+                console.say(f"if this stops: {console.resume_command(directory)}")
+                return [self.launcher.launch(jobs, initial_job_idx=0)]
         except KeyboardInterrupt:
-            stopped(Path(self.config.hydra.sweep.dir))
+            stopped(directory)
             raise KeyboardInterrupt("told") from None
         except (Unwritable, OSError) as error:
-            no_room(error, Path(self.config.hydra.sweep.dir))
+            no_room(error, directory)

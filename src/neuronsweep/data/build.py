@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from neuronsweep.config import check_loss
 from neuronsweep.data.batches import sizes
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.errors import UserError
+from neuronsweep.schemas.loss import check_loss
 from neuronsweep.targets import built
 
 

@@ -12,13 +12,10 @@ import torch
 from neuronsweep.data.batches import sizes
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.engine.layout import ACTIVATIONS, LOSSES, NORMS, OPTIMIZERS, SCHEDULERS
+from neuronsweep.schemas.config import MODULES
+from neuronsweep.schemas.model import activations, widths
 
 DTYPES = {"32-true": torch.float32, "64-true": torch.float64}
-MODULES = (
-    None,
-    "neuronsweep.models.modules.RegressionModule",
-    "neuronsweep.models.modules.ClassificationModule",
-)
 LOGGERS = (None, "lightning.pytorch.loggers.TensorBoardLogger")
 NETWORK = {
     "hidden": 8,
@@ -87,15 +84,12 @@ class Member:
     @property
     def widths(self) -> list[int]:
         """Inputs, units of each hidden layer, outputs."""
-        hidden = self.option("hidden")
-        inner = list(hidden) if isinstance(hidden, list | tuple) else [hidden] * self.option("depth")
-        return [self.dataset.inputs, *inner, self.dataset.outputs]
+        return [self.dataset.inputs, *widths(self.option("hidden"), self.option("depth")), self.dataset.outputs]
 
     @property
     def acts(self) -> list[str]:
         """The activation of each hidden layer, then ``out_act``."""
-        act, depth = self.option("act"), len(self.widths) - 2
-        return [*(act if isinstance(act, list | tuple) else [act] * depth), self.option("out_act")]
+        return [*activations(self.option("act"), len(self.widths) - 2), self.option("out_act")]
 
     @property
     def loss_name(self) -> str:

@@ -15,7 +15,7 @@ from neuronsweep.data.dataset import Dataset
 from neuronsweep.engine import layout
 from neuronsweep.engine.library import library
 from neuronsweep.engine.member import Member, final_metrics, log_metrics, numbers, unsupported
-from neuronsweep.models.mlp import MLP
+from neuronsweep.models.mlp import initial_weights
 
 Metrics = dict[str, float]
 FOREVER = 1e9
@@ -101,7 +101,7 @@ class Training:
             "kept": np.zeros((len(self.moments), self.parameters + self.buffer_count), self.kind),
         }
         self.state = layout.State(**{name: _address(array) for name, array in self.arrays.items()})
-        self._shapes = self._initialise()
+        self._initialise()
         self.library.begin(self.spec, self.state, self.padded)
         self.over = False
 
@@ -155,11 +155,11 @@ class Training:
             state,
             self.history,
             {} if error else metrics,
-            self._state_dict(*weights),
+            self._state_dict(*weights, self._best_epoch() if best else self.count("epoch")),
             self.count("epoch"),
             self.count("steps"),
             error,
-            {epoch: self._state_dict(*np.split(row, [self.parameters])) for epoch, row in kept},
+            {epoch: self._state_dict(*np.split(row, [self.parameters]), epoch) for epoch, row in kept},
         )
 
     def snapshot(self) -> dict[str, Tensor]:
@@ -199,7 +199,8 @@ class Training:
         loss = member.loss or {}
         train = len(member.dataset.splits["train"].x)
         weights = loss.get("class_weights") if member.dataset.classes else None
-        self._held = {
+        # ctypes does not keep what it points to
+        self._held: dict[str, np.ndarray] = {
             "widths": np.array(member.widths, np.int32),
             "acts": np.array([layout.ACTIVATIONS.index(act) for act in member.acts], np.int32),
             "log_epochs": np.array(self.log_epochs, np.int32),
@@ -238,33 +239,45 @@ class Training:
             schedule_numbers=(ctypes.c_double * 8)(*schedule),
         )
 
-    def _initialise(self) -> list[tuple[str, tuple[int, ...]]]:
-        """Put torch's initial weights into the arrays; returns names and shapes in the arrays' order."""
-        data = self.member.dataset
-        network = MLP(data.inputs, data.outputs, **self.member.network, seed=self.member.seed)
-        shapes = []
-        for array, named in (("params", network.named_parameters()), ("buffers", network.named_buffers())):
-            at = 0
-            for name, tensor in named:
-                shapes.append((name, tuple(tensor.shape)))
-                if name.endswith("num_batches_tracked"):
-                    continue
-                self.arrays[array][at : at + tensor.numel()] = tensor.detach().reshape(-1).numpy()
-                at += tensor.numel()
-        self._names = list(network.state_dict())  # each norm's parameters before its buffers
-        return shapes
+    def _initialise(self) -> None:
+        """Put torch's initial weights into the arrays, and note where each tensor of the state dict lies in them."""
+        sizes, option = self.member.widths, self.member.option
+        drawn = initial_weights(sizes, option("init"), option("bias"), self.member.seed)
+        # name, array, position and shape
+        self._places: list[tuple[str, str, int, tuple[int, ...]]] = []
+        ends = {"params": 0, "buffers": 0}
 
-    def _state_dict(self, params: np.ndarray, buffers: np.ndarray) -> dict[str, Tensor]:
-        tensors: dict[str, Tensor] = {}
-        numbers, at = np.concatenate([params, buffers]), 0
-        for name, shape in self._shapes:
-            if name.endswith("num_batches_tracked"):
-                tensors[name] = torch.tensor(self.count("steps"))
-                continue
-            size = math.prod(shape)
-            tensors[name] = torch.from_numpy(numbers[at : at + size].reshape(shape))
-            at += size
-        return {name: tensors[name] for name in self._names}
+        def place(name: str, array: str, values: np.ndarray) -> None:
+            self._places.append((name, array, ends[array], values.shape))
+            self.arrays[array][ends[array] : ends[array] + values.size] = values.reshape(-1)
+            ends[array] += values.size
+
+        for i, (weight, bias) in enumerate(drawn):
+            place(f"layers.{i}.weight", "params", weight.numpy())
+            if bias is not None:
+                place(f"layers.{i}.bias", "params", bias.numpy())
+        norm = option("norm")
+        for i, width in enumerate(sizes[1:-1] if norm != "none" else []):
+            place(f"norms.{i}.weight", "params", np.ones(width))
+            place(f"norms.{i}.bias", "params", np.zeros(width))
+            if norm == "batch":
+                place(f"norms.{i}.running_mean", "buffers", np.zeros(width))
+                place(f"norms.{i}.running_var", "buffers", np.ones(width))
+                self._places.append((f"norms.{i}.num_batches_tracked", "", 0, ()))
+
+    def _best_epoch(self) -> int:
+        """Of the log epochs so far the first with the best objective, as native code keeps it."""
+        choose = max if self.member.mode == "max" else min
+        return choose(self.history, key=lambda point: point[1][self.member.metric])[0]
+
+    def _state_dict(self, params: np.ndarray, buffers: np.ndarray, epoch: int) -> dict[str, Tensor]:
+        arrays = {"params": params.copy(), "buffers": buffers.copy()}
+        return {
+            name: torch.from_numpy(arrays[array][at : at + math.prod(shape)].reshape(shape))
+            if array
+            else torch.tensor(epoch * self.member.steps_per_epoch)  # weights are looked at after whole epochs
+            for name, array, at, shape in self._places
+        }
 
     def _diagnoses(self) -> list[str]:
         """Names of the diagnoses in a row of the history; empty where a layer has none."""

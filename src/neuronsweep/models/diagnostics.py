@@ -82,7 +82,7 @@ def diagnose(
             found[f"update/layers.{i}"] = share(change, norm([parameters[name] for name in names]).item())
         known = {function: name for name, function in ACTIVATIONS.items()}
         for i, (act, h_NH) in enumerate(zip(acts, seen, strict=True)):
-            which = stopped(known[act], h_NH)
+            which = stopped(known.get(act, ""), h_NH)  # unknown: a module's own
             if which:
                 found[f"{which[0]}/layers.{i}"] = which[1].sum().item() / h_NH.shape[1]
     return found

@@ -27,40 +27,52 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 
-def _default(linear: nn.Linear, generator: Generator) -> None:
+def _default(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
     # torch.nn.Linear.reset_parameters, with a generator of our own
-    nn.init.kaiming_uniform_(linear.weight, a=math.sqrt(5), generator=generator)
-    if linear.bias is not None:
-        bound = 1 / math.sqrt(linear.in_features)
-        nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
+    nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
+    if bias is not None:
+        bound = 1 / math.sqrt(weight.shape[1])
+        nn.init.uniform_(bias, -bound, bound, generator=generator)
 
 
-def _xavier(linear: nn.Linear, generator: Generator) -> None:
-    nn.init.xavier_uniform_(linear.weight, generator=generator)
-    _zero_bias(linear)
+def _xavier(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
+    nn.init.xavier_uniform_(weight, generator=generator)
+    _zero(bias)
 
 
-def _kaiming(linear: nn.Linear, generator: Generator) -> None:
-    nn.init.kaiming_normal_(linear.weight, nonlinearity="relu", generator=generator)
-    _zero_bias(linear)
+def _kaiming(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
+    nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
+    _zero(bias)
 
 
-def _zeros(linear: nn.Linear, generator: Generator) -> None:
-    nn.init.zeros_(linear.weight)
-    _zero_bias(linear)
+def _zeros(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
+    _zero(weight)
+    _zero(bias)
 
 
-def _zero_bias(linear: nn.Linear) -> None:
-    if linear.bias is not None:
-        nn.init.zeros_(linear.bias)
+def _zero(tensor: Tensor | None) -> None:
+    if tensor is not None:
+        nn.init.zeros_(tensor)
 
 
-INITS: dict[str, Callable[[nn.Linear, Generator], None]] = {
+INITS: dict[str, Callable[[Tensor, Tensor | None, Generator], None]] = {
     "default": _default,
     "xavier": _xavier,
     "kaiming": _kaiming,
     "zeros": _zeros,
 }
+
+
+def initial_weights(sizes: Sequence[int], init: str, bias: bool, seed: int) -> list[tuple[Tensor, Tensor | None]]:
+    """Weight (fan_out, fan_in) and bias (fan_out,) of every linear layer from the inputs to the outputs."""
+    generator = Generator().manual_seed(seed)
+    drawn = []
+    for fan_in, fan_out in itertools.pairwise(sizes):
+        pair = torch.empty(fan_out, fan_in), torch.empty(fan_out) if bias else None
+        INITS[init](*pair, generator)
+        drawn.append(pair)
+    return drawn
+
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda width: nn.Identity(),
@@ -70,7 +82,13 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 
 
 class Linear(nn.Linear):
-    """torch's without its initialisation, which draws from the global generator. (skip_init imports sympy: .4 s.)"""
+    """torch's with weights that are given: its own are drawn from the global generator."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None):
+        super().__init__(weight.shape[1], weight.shape[0], bias=bias is not None)
+        self.weight = nn.Parameter(weight)
+        if bias is not None:
+            self.bias = nn.Parameter(bias)
 
     def reset_parameters(self) -> None:
         pass
@@ -130,15 +148,12 @@ class MLP(nn.Module):
     ):
         super().__init__()
         self.inputs, self.outputs = inputs, outputs
-        generator = Generator().manual_seed(seed)
         each = widths(hidden, depth)
         if skip and len(set(each)) > 1:
             raise ValueError(f"skip with hidden={hidden}: a layer's input has not the width of its output")
         self.layers = nn.ModuleList()
-        for fan_in, fan_out in itertools.pairwise([inputs, *each, outputs]):
-            linear = Linear(fan_in, fan_out, bias=bias)
-            INITS[init](linear, generator)
-            self.layers.append(linear)
+        for drawn in initial_weights([inputs, *each, outputs], init, bias, seed):
+            self.layers.append(Linear(*drawn))
         self.norms = nn.ModuleList(NORMS[norm](width) for width in each)
         self.dropouts = nn.ModuleList(Dropout(dropout, i) if dropout else nn.Identity() for i in range(len(each)))
         self.acts = [ACTIVATIONS[name] for name in activations(act, len(each))]

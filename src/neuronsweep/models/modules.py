@@ -6,7 +6,7 @@ from typing import Any
 import torch
 import torchmetrics.functional as metrics
 from lightning.pytorch import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -61,6 +61,12 @@ class NetworkModule(LightningModule):
     def forward(self, x_ND: Tensor) -> Tensor:
         return self.network(x_ND)
 
+    @property
+    def predictor(self) -> nn.Module:
+        """What maps x to predictions: the MLP, or the module itself where a subclass makes more of its network."""
+        plain = type(self).forward is NetworkModule.forward and type(self.network) is MLP
+        return self.network if plain else self
+
     def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
         """What training makes small, of a batch or a whole split."""
         return self.loss_function(prediction, y)
@@ -94,7 +100,8 @@ class NetworkModule(LightningModule):
         clip, clip_value = self.hparams["gradient_clip_val"], self.hparams["gradient_clip_value"]
         for epoch in range(block.first, block.last + 1):
             for x, y, share, positions in data.batches(epoch):
-                self.network.set_dropout(self.hparams["seed"], epoch, positions)
+                if isinstance(self.network, MLP):  # not a subclass's own
+                    self.network.set_dropout(self.hparams["seed"], epoch, positions)
 
                 def closure(x: Tensor = x, y: Tensor = y, share: float = share) -> Tensor:
                     optimizer.zero_grad()

@@ -7,15 +7,14 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from neuronsweep import console
+from neuronsweep import console, stopping
 from neuronsweep.errors import UserError
 from neuronsweep.report import markdown
 from neuronsweep.report.read import read
 from neuronsweep.report.search import search_of
 from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps.contents import PAGE, TEXT
 from neuronsweep.sweeps.results import Results
-
-PAGE, TEXT = "report.html", "report.md"
 
 
 def build(directory: Path) -> Path:
@@ -54,6 +53,7 @@ def _build(directory: Path) -> Path:
 class WriteReport(Callback):
     """Writes the reports when a sweep has ended; ``~hydra.callbacks.report`` leaves them out."""
 
+    @stopping.heeded()
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         try:
             path = build(Path(config.hydra.sweep.dir))
@@ -61,6 +61,7 @@ class WriteReport(Callback):
             print(f"no report was written: {error}", file=sys.stderr)
             return
         except Exception as error:  # all results are written: no report is worth a failed sweep
+            stopping.look()
             print(f"no report was written: {type(error).__name__}: {error}", file=sys.stderr)
             return
         console.say(f"report: {console.directory_name(path)}")

@@ -157,4 +157,4 @@ def _same_data(a: Sweep, mine: Configuration, b: Sweep, theirs: Configuration) -
 
 
 def _record(sweep: Sweep, row: Row) -> dict[str, Any]:
-    return ledger.read_json(sweep.path(row) / ledger.RECORD)
+    return ledger.read_record(sweep.path(row))

@@ -11,9 +11,9 @@ from neuronsweep.report.read import Sweep
 from neuronsweep.report.search import METHODS, Search
 from neuronsweep.report.values import number, short
 from neuronsweep.report.verdicts import against, compared
+from neuronsweep.sweeps.contents import GALLERY, METRIC
+from neuronsweep.sweeps.contents import SEARCH_PICTURE as SEARCH
 
-# Pictures beside report.md.
-GALLERY, METRIC, SEARCH = "report-fits.png", "report-metric.png", "report-search.png"
 SHOWN = 20
 # Data sets whose rankings are shown.
 SETS = 12

@@ -107,7 +107,7 @@ def _table(sweep: Sweep) -> dict[str, Any]:
     columns = ["run", "state", *sweep.swept, *sweep.metrics, "seconds", "directory"]
     rows = [[row.get(column, "") for column in columns] for row in sweep.rows]
     commands = [sweep.command(row) for row in sweep.rows]
-    return {"columns": columns, "rows": rows, "commands": commands}
+    return {"columns": columns, "rows": rows, "commands": commands, "trust": sweep.trust}
 
 
 def _patch(sweep: Sweep) -> str:

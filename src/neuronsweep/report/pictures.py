@@ -132,18 +132,19 @@ def _panel(sweep: Sweep, configuration: Configuration) -> "Panel | None":
     from neuronsweep.analysis import kinks_among_samples
     from neuronsweep.data.build import build_dataset
     from neuronsweep.figures.multiples import Panel
-    from neuronsweep.models.checkpoint import load_network
+    from neuronsweep.models.mlp import MLP
+    from neuronsweep.models.recorded import load_recorded
 
-    config = ledger.read_json(sweep.path(configuration.median) / ledger.RECORD)["config"]
+    config = ledger.read_record(sweep.path(configuration.median))["config"]
     dataset = build_dataset(config["data"])
     if dataset.inputs > 2 or (dataset.inputs == 2 and not dataset.classes):
         return None
     rows = [configuration.median]
     if dataset.inputs == 1:
         rows += [row for row in configuration.rows[:NETWORKS] if row is not configuration.median]
-    networks = [load_network(sweep.path(row) / ledger.MODEL) for row in rows]
+    networks = [load_recorded(sweep.path(row)).module for row in rows]
     found: list[float] = []
-    if dataset.inputs == 1 and "kinks" in configuration.median:
+    if dataset.inputs == 1 and "kinks" in configuration.median and isinstance(networks[0], MLP):
         found = kinks_among_samples(networks[0], dataset)
     name = f"{configuration.short}\n{sweep.metric} {configuration.median[sweep.metric]:.3g}"
     return Panel(name, dataset, networks, 0, found)

@@ -1,6 +1,5 @@
 """A sweep directory as one plain object, which all tables, charts and pages are made of."""
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from neuronsweep.errors import UserError
+from neuronsweep.metric_names import is_loss, mode_of
 from neuronsweep.report.configurations import Configuration, Row, configurations
 from neuronsweep.report.datasets import by_data, different, target
 from neuronsweep.report.values import short
+from neuronsweep.schemas import SCHEMAS
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.goals import recorded
 from neuronsweep.sweeps.results import Results
+from neuronsweep.sweeps.words import needs_trust, train_command
 
 # Columns of results.csv that are neither a swept key nor a metric.
 FIXED = ("run", "state", "seconds", "directory")
@@ -28,7 +30,7 @@ class Sweep:
         jobs: how many runs there are when it has ended.
         asked: the different values of every swept key, of runs that have not begun too where they are known.
         keys: swept keys other than seed that have several values.
-        data_keys: those of the keys that give runs different data.
+        data_keys: those of the keys that give runs different data, or another loss where that is the metric.
         by_data: the configurations, best first, by the name of their data set: results on other data are not
             compared. Of a search those that satisfy its constraints, as one.
         record: of the first run that has one, empty where none has.
@@ -97,9 +99,20 @@ class Sweep:
 
     def command(self, row: Row) -> str:
         """The command line that trains this run again by itself."""
+        jobs = self.description.get("jobs")
+        if jobs is not None:
+            return train_command(jobs[row["run"]], self.description)
         words = [f"{key}={row[key]}" for key in self.swept if row[key] != ""]
         fixed = [word for word in self.description["overrides"] if word.lstrip("+").split("=")[0] not in self.swept]
-        return shlex.join(["python", "train.py", *fixed, *words])
+        return train_command([*fixed, *words], self.description)
+
+    @cached_property
+    def trust(self) -> list[bool]:
+        """Of every row whether replay and predict ask for ``--trust``; all runs are read where they may differ."""
+        mixed = any(key in (*SCHEMAS, "experiment") or key.endswith("_target_") for key in self.swept)
+        if mixed:
+            return [needs_trust(self.path(row)) for row in self.rows]
+        return [bool(self.rows) and needs_trust(self.path(self.rows[0]))] * len(self.rows)
 
 
 def read(directory: Path) -> Sweep:
@@ -109,7 +122,8 @@ def read(directory: Path) -> Sweep:
     results = Results(directory)
     description = results.description
     rows = results.rows()
-    metric, mode = description["objective"]["metric"], description["objective"]["mode"]
+    metric = description["objective"]["metric"]
+    mode = mode_of(metric) or description["objective"]["mode"]
     counted = rows
     if "search" in description:
         goals = recorded(description["search"])
@@ -118,13 +132,14 @@ def read(directory: Path) -> Sweep:
     asked = results.asked() or rows
     values = {key: different(str(job[key]) for job in asked) for key in description["swept"]}
     keys = [key for key in values if key != "seed" and len(values[key]) > 1]
-    records = (directory / row["directory"] / ledger.RECORD for row in rows if row["state"] != ledger.DAMAGED)
-    first = next((path for path in records if path.exists()), None)
+    runs = (directory / row["directory"] for row in rows if row["state"] != ledger.DAMAGED)
+    first = next((run for run in runs if (run / ledger.RECORD).exists()), None)
     # a search compares its trials itself, whatever their data
     varied = [key for key in keys if key in ("data", "experiment") or key.startswith("data.")]
+    varied += [key for key in keys if is_loss(metric) and key.partition(".")[0] in ("loss", "module")]
     data_keys = [] if "search" in description else varied
     found = by_data(directory, configurations(counted, keys, metric, mode), data_keys)
-    record = ledger.read_json(first) if first else {}
+    record = ledger.read_record(first) if first else {}
     return Sweep(
         directory=directory,
         description=description,

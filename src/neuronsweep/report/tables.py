@@ -10,7 +10,7 @@ import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from neuronsweep import console
+from neuronsweep import console, stopping
 from neuronsweep.report.answer import lost
 from neuronsweep.report.read import Sweep, read
 from neuronsweep.sweeps import ledger
@@ -21,6 +21,7 @@ SHOWN = 20
 class PrintRanking(Callback):
     """Prints the ranked table when a sweep has ended."""
 
+    @stopping.heeded()
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         sweep = Path(config.hydra.sweep.dir)
         description = ledger.description(sweep)

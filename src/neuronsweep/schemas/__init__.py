@@ -1,7 +1,7 @@
 """The keys of a config: a dataclass for every file that can be chosen, by its group in conf and its name."""
 
 from neuronsweep.schemas.data import Circles, Line, Moons, Polynomial, Quadratic, Sine, Spirals, Temperature
-from neuronsweep.schemas.loss import MAE, MSE, Auto, CrossEntropy, Huber, Quantile
+from neuronsweep.schemas.loss import LOSSES
 from neuronsweep.schemas.model import Model
 from neuronsweep.schemas.optimizer import LBFGS, SGD, Adagrad, Adam, AdamW, NAdam, RAdam, RMSprop
 from neuronsweep.schemas.scheduler import Cosine, Exponential, NoScheduler, OneCycle, Plateau, Step, Warmup
@@ -19,14 +19,7 @@ SCHEMAS: dict[str, dict[str, type]] = {
         "spirals": Spirals,
     },
     "model": {"mlp": Model},
-    "loss": {
-        "auto": Auto,
-        "mse": MSE,
-        "mae": MAE,
-        "huber": Huber,
-        "quantile": Quantile,
-        "cross_entropy": CrossEntropy,
-    },
+    "loss": LOSSES,
     "optimizer": {
         "sgd": SGD,
         "adam": Adam,

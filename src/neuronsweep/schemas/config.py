@@ -7,6 +7,13 @@ from omegaconf import MISSING
 
 from neuronsweep.allowed import BATCH_SIZE, NOT_NEGATIVE, POSITIVE, SEED, key, one_of, whole
 
+# The modules that are neuronsweep's own: null is the one of the data's task.
+MODULES = (
+    None,
+    "neuronsweep.models.modules.RegressionModule",
+    "neuronsweep.models.modules.ClassificationModule",
+)
+
 
 @dataclass
 class Module:
@@ -27,8 +34,10 @@ class Engine:
 
 @dataclass
 class Objective:
+    """What a run comes to; ``mode`` is that of the metric, and is named only where nobody knows it."""
+
     metric: str = "val/loss"
-    mode: str = key("min", one_of("min", "max"))
+    mode: str = key("${mode_of:${.metric}}", one_of("min", "max"))
 
 
 @dataclass

@@ -25,6 +25,7 @@ def begin(search: Search) -> Study:
         raise UserError("hydra.sweeper.enqueue is not allowed with hydra.sweeper.sampler=grid, which tries everything")
     asked = search.identity, options.accept_changes
     _check_directory(search)
+    ledger.check_sweep_place(search.directory)
     if options.storage:
         study.check_search(open_storage(options.storage), options.study_name, *asked)
     make_directory(search.directory)
@@ -32,6 +33,16 @@ def begin(search: Search) -> Study:
     _check_directory(search)  # again: whoever owned it may have begun it meanwhile
     storage = open_storage(place(options.storage, search.directory))
     known = study.check_search(storage, options.study_name, *asked)
+    if (
+        not known
+        and not options.storage
+        and not (search.directory / ledger.SWEEP).exists()
+        and len(storage.get_all_studies())
+    ):
+        raise UserError(
+            f"{search.directory} is not allowed as output directory: its {ledger.JOURNAL} holds studies of another "
+            "program's"
+        )
     if not known and list(search.directory.glob(f"[0-9]*/{ledger.STATUS}")):
         raise UserError(
             f"{search.directory} is not allowed as output directory: it holds runs of a study that is gone from "
@@ -80,5 +91,5 @@ def _prepare(search: Search, begun: Study) -> None:
         for trial in begun.trials(TrialState.WAITING, TrialState.RUNNING)
         if trial.params and (ledger.run_directory(search.directory, trial.number) / ledger.STATUS).exists()
     ]
-    configs = ((trial.number, run_config(search.compose(search.overrides(trial.params)))) for trial in trials)
+    configs = ((trial.number, run_config(search.job(trial))) for trial in trials)
     resume.prepare(search.directory, configs, False, search.options.accept_changes)

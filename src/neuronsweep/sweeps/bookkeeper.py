@@ -6,20 +6,23 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from neuronsweep import console
+from neuronsweep import console, stopping, targets
 from neuronsweep.cli import explain
 from neuronsweep.config import check
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, WorkerError, stop
 from neuronsweep.sweeps import ledger, lock
-from neuronsweep.sweeps.launch import begin_single, check_machine, end_sweep, no_room
+from neuronsweep.sweeps.launch import begin_single, check_hydra, check_machine, end_sweep, no_room
 from neuronsweep.sweeps.results import Results
 
+# Sweepers that check all jobs, rank them and can go on.
+SWEEPERS = ("grid", "optuna")
 # A sweep of up to so many runs tells of each as it ends; a larger one of failures only.
 TOLD = 20
 
@@ -33,17 +36,36 @@ class Bookkeeper(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         # Hydra turns exceptions of callbacks into warnings, so this one ends the process itself
         try:
-            check(config)
-            check_machine(config.trainer.accelerator, config.trainer.devices)
-            if not lock.further_process():
-                begin_single(config)
+            with stopping.heeded():
+                check(config)
+                check_hydra(config)
+                with open_dict(config.hydra):  # what ${hydra:...} reads before Hydra begins the job
+                    config.hydra.runtime.output_dir = os.path.abspath(config.hydra.run.dir)
+                HydraConfig.instance().cfg = config  # type: ignore[assignment]
+                targets.grant(config)
+                check_machine(config.trainer.accelerator, config.trainer.devices)
+                if not lock.further_process():
+                    begin_single(config)
         except (UserError, OmegaConfBaseException) as error:
             stop(str(error) if isinstance(error, UserError) else explain(error))
         except Exception as error:  # what nobody expected must not become a run without checks
             traceback.print_exc()
             stop(f"the run was not begun: {error}", status=1)
 
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        sweeper = config.hydra.runtime.choices["hydra/sweeper"]
+        if sweeper not in SWEEPERS:  # another one would begin nothing that this class can end
+            stop(
+                f"hydra/sweeper={sweeper} is not allowed: hydra/sweeper is {' or '.join(SWEEPERS)}, chosen by "
+                f"{' or '.join(f'sweep={name}' for name in SWEEPERS)}"
+            )
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        stopping.look()
+
+    @stopping.heeded()
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        stopping.look()  # before a run is said to have failed
         if config.hydra.mode != RunMode.MULTIRUN:
             _end_single(job_return, Path(config.hydra.run.dir))
             return
@@ -71,17 +93,18 @@ class Bookkeeper(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         results = self._results(config)
-        rows = results.rows()
-        failed = results.failed(rows)
         try:
-            results.write(rows)
-            end_sweep(results.sweep, failed)
-            _illustrate(results)
+            with stopping.heeded():
+                rows = results.rows()
+                failed = results.failed(rows)
+                results.write(rows)
+                end_sweep(results.sweep, failed)
+                _illustrate(results)
         except Unwritable as error:
             no_room(error, results.sweep)
         except KeyboardInterrupt:
             again = console.resume_command(results.sweep)
-            console.say(f"\nstopped while pictures were drawn; all results are there; for the pictures: {again}")
+            console.say_last(f"\nstopped while pictures were drawn; all results are there; for the pictures: {again}")
             raise KeyboardInterrupt("told") from None
         except Exception as error:  # Hydra would make a warning of it, and a success of the sweep
             traceback.print_exc()
@@ -106,12 +129,16 @@ def _illustrate(results: Results) -> None:
     if not missing:
         return
     bar = console.Bar("pictures", len(missing))
+    done = 0
     try:
         for done in illustrate(missing, workers=len(os.sched_getaffinity(0))):
             lock.beat()
             bar.advance_to(done, "")
     finally:
         bar.close()
+    if done < len(missing):
+        again = console.resume_command(results.sweep)
+        console.say(f"{len(missing) - done} pictures were not drawn: a process died; for the pictures: {again}")
 
 
 def _end_single(job_return: JobReturn, directory: Path) -> None:

@@ -20,14 +20,14 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from neuronsweep import cli, console
+from neuronsweep import cli, console, stopping
 from neuronsweep.errors import Diverged, UserError, WorkerError
-from neuronsweep.sweeps import bound, ledger
+from neuronsweep.sweeps import bound, contents, ledger
 from neuronsweep.sweeps.compose import Composer, quoted
+from neuronsweep.sweeps.contents import CHUNK
 from neuronsweep.sweeps.processes import OF_THE_SWEEP, RANKS
+from neuronsweep.sweeps.words import config_words, typed
 
-# Begin of the names of a chunk's files: its jobs, its output, and what of its jobs has no run directory to say so.
-CHUNK = ".chunk-"
 LINES_SHOWN = 30
 # How long a chunk that was asked to stop may take to write its snapshots; its workers take less.
 SECONDS_TO_STOP = 15.0
@@ -131,7 +131,7 @@ class Chunks:
                 returns[number] = self._return(number, jobs[number], chunks[index], error)
                 self.callbacks.on_job_end(config=cfg, job_return=returns[number])
             for path in (chunks[index].file, chunks[index].errors, *([] if error else [chunks[index].output])):
-                path.unlink(missing_ok=True)
+                contents.remove(path)
         return [returns[number] for number in jobs]
 
     def _chunk(self, jobs: Mapping[int, list[str]]) -> Chunk:
@@ -139,8 +139,8 @@ class Chunks:
         self.sweep.mkdir(parents=True, exist_ok=True)
         ledger.write_json(file, {str(number): overrides for number, overrides in jobs.items()})
         hydra = self.config.hydra
-        words = [word for word in hydra.overrides.hydra if not word.startswith(OF_THE_SWEEP)]
-        words += [word for word in hydra.overrides.task if word.startswith("engine.")]
+        words = [word for word in typed(hydra.overrides.hydra) if not word.startswith(OF_THE_SWEEP)]
+        words += [word for word in typed(hydra.overrides.task) if word.startswith("engine.")]
         words += [
             f"engine.threads={self.cpus}",
             "hydra/launcher=native",
@@ -150,7 +150,8 @@ class Chunks:
             # what is kept of the sweep is its own command's business
             *(f"~hydra.callbacks.{name}" for name in hydra.callbacks),
         ]
-        return Chunk((str(Path(sys.argv[0]).absolute()), "-m", *words), os.getcwd(), file)
+        script = str(Path(sys.argv[0]).absolute())
+        return Chunk((script, *config_words(self.config), "-m", *words), os.getcwd(), file)
 
     def _state(self, number: int) -> str | None:
         directory = ledger.run_directory(self.sweep, number)
@@ -163,6 +164,7 @@ class Chunks:
             job_return.return_value = self._value(number, cfg.objective.metric, chunk, died_of)
             job_return.status = JobStatus.COMPLETED
         except Exception as error:
+            stopping.look()
             job_return.return_value, job_return.status = error, JobStatus.FAILED
         return job_return
 

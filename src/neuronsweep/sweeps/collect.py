@@ -2,17 +2,15 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neuronsweep import record
 from neuronsweep.errors import Unwritable, UserError
-from neuronsweep.sweeps import ledger, lock
-
-# Name of a run directory that is being copied; killed in the middle it is not taken for a run.
-COPYING = f".collecting{ledger.TEMPORARY}"
+from neuronsweep.secret_values import without_secrets
+from neuronsweep.sweeps import contents, ledger, lock
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,11 @@ def collect(sources: Sequence[Path], sweep: Path) -> tuple[int, int]:
     Raises UserError, before anything is copied, for sources of other jobs, for runs that are not what was written and
     for two runs of one number that differ.
     """
+    if sweep.exists():
+        ledger.check_sweep_place(sweep)
     description = _same_description([*sources, *([sweep] if (sweep / ledger.SWEEP).exists() else [])])
+    if "jobs" not in description:
+        raise UserError(f"{sources[0]} holds a search, whose runs are those of one study: it is not collected")
     jobs = description["jobs"]
     kept = _runs(sweep, jobs) if sweep.exists() else {}
     chosen = dict(kept)
@@ -52,6 +54,7 @@ def collect(sources: Sequence[Path], sweep: Path) -> tuple[int, int]:
             raise UserError(f"{there} is not overwritten: its run is {state}, and {new[number].directory} has another")
     sweep.mkdir(parents=True, exist_ok=True)
     lock.take(sweep)
+    ledger.clean(sweep)
     for number in sorted(new):
         _copy(new[number].directory, ledger.run_directory(sweep, number))
     ended = chosen.keys() == set(range(len(jobs)))
@@ -66,11 +69,11 @@ def _same_description(sweeps: Sequence[Path]) -> dict[str, Any]:
     for sweep in sweeps:
         if not (sweep / ledger.SWEEP).is_file():
             raise UserError(f"{sweep} is not a sweep directory: it has no {ledger.SWEEP}")
-        descriptions.append(ledger.read_json(sweep / ledger.SWEEP))
+        descriptions.append(ledger.description(sweep))
     first = descriptions[0]
     for sweep, description in zip(sweeps, descriptions, strict=True):
         for key in ("jobs", "swept", "objective", "source_digest"):
-            if description[key] != first[key]:
+            if description.get(key) != first.get(key):
                 raise UserError(f"{sweep} and {sweeps[0]} are not of one sweep: their {key} differ")
     return first
 
@@ -85,8 +88,8 @@ def _runs(sweep: Path, jobs: Sequence[Sequence[str]]) -> dict[int, Found]:
         status = ledger.proved(directory)
         if status["state"] == ledger.RUNNING:
             continue
-        begun = ledger.read_json(directory / ledger.RECORD)
-        if begun["overrides"] != record.without_secrets(list(overrides)):
+        begun = ledger.read_record(directory)
+        if begun["overrides"] != without_secrets(list(overrides)):
             raise UserError(f"{directory} is not run #{number} of its sweep: it was {' '.join(begun['overrides'])}")
         complete = status["state"] == ledger.COMPLETE
         metrics = ledger.metrics(directory) if complete else {}
@@ -108,14 +111,21 @@ def _one_of(number: int, one: Found, other: Found) -> Found:
 
 
 def _copy(run: Path, to: Path) -> None:
-    """Copy a run directory whole or not at all."""
-    copy = to.with_name(COPYING)
-    shutil.rmtree(copy, ignore_errors=True)
+    """Copy what a run wrote, whole or not at all; what else lies in its directory stays there."""
     try:
-        shutil.copytree(run, copy, ignore=shutil.ignore_patterns(lock.LOCK, f"*{ledger.TEMPORARY}"))
-        ledger.proved(copy)
-        os.rename(copy, to)
+        # killed in the middle it is not taken for a run
+        copy = Path(tempfile.mkdtemp(prefix=f"{contents.COPYING}.", suffix=ledger.TEMPORARY, dir=to.parent))
+        copy.chmod(to.parent.stat().st_mode & 0o777)
+        try:
+            for path in contents.run_files(run):
+                if not path.name.endswith(ledger.TEMPORARY):
+                    there = copy / path.relative_to(run)
+                    there.parent.mkdir(exist_ok=True)
+                    shutil.copy2(path, there)
+            ledger.proved(copy)
+            os.rename(copy, to)
+        finally:
+            if copy.exists():
+                contents.remove_run(copy)
     except OSError as error:
         raise Unwritable(f"{to} cannot be written: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(copy, ignore_errors=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import ConfigCompositionException
@@ -26,7 +27,10 @@ def expand(loader: ConfigLoader, arguments: Sequence[str]) -> tuple[list[list[st
     for override in OverridesParser.create(config_loader=loader).parse_overrides(list(arguments)):
         key = override.get_key_element()
         if not override.is_sweep_override():
-            values[key] = [f"{key}={override.get_value_element_as_str()}"]
+            line = override.input_line or ""
+            # Hydra's own text of an interpolation is full of backslashes
+            value = line.partition("=")[2] if "${" in line else override.get_value_element_as_str()
+            values[key] = [f"{key}={value}"]
         elif override.is_discrete_sweep():
             values[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
             swept.append(key.lstrip("+"))
@@ -90,6 +94,7 @@ class Composer:
             cfg.hydra.job.id = str(number)
             cfg.hydra.job.num = number
             cfg.hydra.runtime.output_dir = str(directory.absolute())
+        HydraConfig.instance().cfg = cfg  # type: ignore[assignment]  # what ${hydra:...} reads: that of this job
         return cfg
 
     def _is_value(self, override: Override) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 
 from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
-from neuronsweep.models.checkpoint import load_network
 from neuronsweep.models.mlp import MLP
+from neuronsweep.models.recorded import load_recorded
 from neuronsweep.sweeps import ledger
 
 
@@ -31,12 +31,14 @@ class Finished:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The resolved config."""
-        return ledger.read_json(self.directory / ledger.RECORD)["config"]
+        return ledger.read_record(self.directory)["config"]
 
     @cached_property
     def network(self) -> MLP:
         """The trained network."""
-        return load_network(self.directory / ledger.MODEL)
+        found = load_recorded(self.directory).module
+        assert isinstance(found, MLP)  # no experiment has a module of its own
+        return found
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -52,7 +54,7 @@ class Finished:
 def read(sweep: Path) -> list[Finished]:
     """The runs of a sweep in their order, from its run directories."""
     runs = []
-    for number, overrides in enumerate(ledger.read_json(sweep / ledger.SWEEP)["jobs"]):
+    for number, overrides in enumerate(ledger.description(sweep)["jobs"]):
         directory = ledger.run_directory(sweep, number)
         state = ledger.status(directory)["state"]
         values = dict(override.lstrip("+").split("=", 1) for override in overrides)

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from neuronsweep.config import nearest
+from neuronsweep.config import check_mode, known_metrics, nearest
 from neuronsweep.errors import UserError
-from neuronsweep.metric_names import FOUND, LOGGED, final_metrics
+from neuronsweep.metric_names import LOGGED, is_logged, mode_of
 
 
 @dataclass(frozen=True)
@@ -86,40 +86,37 @@ class Goals:
 def read(config: DictConfig) -> Goals:
     """The goals of a config's search. Raises UserError for what cannot be one."""
     options = config.hydra.sweeper
-    listed: Any = OmegaConf.to_container(options.objectives) or [OmegaConf.to_container(config.objective)]
-    objectives = tuple((one["metric"], one["mode"]) for one in listed)
-    for metric, mode in objectives:
-        if mode not in ("min", "max"):
-            raise UserError(f"hydra.sweeper.objectives is not allowed: the mode of {metric} is min or max, not {mode}")
+    objectives = tuple((one.metric, one.mode) for one in options.objectives or [config.objective])
     names = [metric for metric, _ in objectives]
     if len(set(names)) < len(names):
         raise UserError(f"hydra.sweeper.objectives is not allowed: {max(names, key=names.count)} is in it twice")
-    return Goals(objectives, tuple(map(constraint, options.constraints)), _prune_on(options, objectives, config))
+    return Goals(objectives, tuple(map(constraint, options.constraints)), _prune_on(options, objectives))
 
 
 def recorded(search: Mapping[str, Any]) -> Goals:
     """The goals that sweep.json says a search has; pruning is none of a report's."""
-    objectives = tuple((metric, mode) for metric, mode in search["objectives"])
+    objectives = tuple((metric, mode_of(metric) or mode) for metric, mode in search["objectives"])
     return Goals(objectives, tuple(map(constraint, search["constraints"])))
 
 
 def check(goals: Goals, cfg: DictConfig) -> None:
-    """Raise UserError for a metric that the runs of this config do not have, as far as is known before the first."""
-    schema = OmegaConf.get_type(cfg.data)
-    if not isinstance(schema, type) or not hasattr(schema, "task"):  # a user's own data
-        return
-    logged = [f"{split}/{metric}" for split in schema.splits for metric in final_metrics(schema.task, cfg.loss.name)]
-    known = [*logged, *FOUND[schema.task]]
+    """Raise UserError for a metric that the runs of this config do not have, and for a mode that is not its own.
+
+    As far as either is known before the first run.
+    """
+    known = known_metrics(cfg)
     named = {metric: "hydra.sweeper.objectives" for metric, _ in goals.objectives}
     named |= {constraint.metric: "hydra.sweeper.constraints" for constraint in goals.constraints}
     if goals.prune_on:
         named[goals.prune_on[0]] = "hydra.sweeper.prune_on"
     for metric, key in named.items():
-        if metric not in known:
+        if known and metric not in known:
             raise UserError(
                 f"{key} is not allowed with the metric {metric}: with this data there are "
                 f"{', '.join(known)}{nearest(metric, known)}"
             )
+    for metric, mode in goals.objectives:
+        check_mode("hydra.sweeper.objectives: mode", metric, mode)
 
 
 def constraint(text: str) -> Constraint:
@@ -141,23 +138,21 @@ def _finite(text: str) -> float:
     return value
 
 
-def _prune_on(options: Any, objectives: Sequence[tuple[str, str]], config: DictConfig) -> tuple[str, str] | None:
+def _prune_on(options: Any, objectives: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
     if options.pruner == "none":
         for key in ("prune_on", "pruner_options"):
             if options[key]:
                 raise UserError(f"hydra.sweeper.{key} is not allowed with hydra.sweeper.pruner=none")
         return None
-    known = {config.objective.metric: config.objective.mode, **dict(objectives)}
     if options.prune_on is None and len(objectives) > 1:
         raise UserError(
             f"hydra.sweeper.pruner={options.pruner} is not allowed with several objectives: "
             "hydra.sweeper.prune_on must name the metric to prune on"
         )
     metric = options.prune_on or objectives[0][0]
-    name = metric.rpartition("/")[2]
-    if name not in LOGGED:
+    if not is_logged(metric):
         raise UserError(
             f"hydra.sweeper.pruner={options.pruner} is not allowed with {metric}, which it would read at every log "
             f"point: computed there are {' and '.join(LOGGED)}; hydra.sweeper.prune_on may name one"
         )
-    return metric, known.get(metric, "min" if name == "loss" else "max")
+    return metric, mode_of(metric) or "min"

@@ -6,7 +6,6 @@ So a sweep of hundreds of runs has all its results on disk before the first pict
 import json
 import multiprocessing
 import os
-import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,12 +13,12 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuronsweep import events, figures, record
+from neuronsweep import events, figures, record, stopping
 from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.errors import Unwritable, UserError
 from neuronsweep.metric_names import at_log_points
-from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps import contents, ledger
 
 if TYPE_CHECKING:
     from neuronsweep.models.mlp import MLP
@@ -42,7 +41,7 @@ def unillustrated(directories: Sequence[Path]) -> list[Path]:
                 return True
             if status["state"] == ledger.RUNNING or status["engine"] != "native" or _has_events(directory):
                 return False
-            return ledger.read_json(directory / ledger.RECORD)["config"]["logger"]["_target_"] == TENSORBOARD
+            return ledger.read_record(directory)["config"]["logger"].get("_target_") == TENSORBOARD
         except UserError:
             return False
 
@@ -74,7 +73,7 @@ def illustrate(directories: Sequence[Path], workers: int) -> Iterator[int]:
                 assert isinstance(connection, Connection)
                 try:
                     message = connection.recv()
-                except EOFError:
+                except (EOFError, OSError):  # it has ended, or was killed while it wrote
                     connections.remove(connection)
                     continue
                 if isinstance(message, str):
@@ -90,7 +89,7 @@ def illustrate(directories: Sequence[Path], workers: int) -> Iterator[int]:
 def _work(directories: Sequence[Path], connection: Connection, parent: int) -> None:
     import torch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stopping.leave_to_parent()
     torch.set_num_threads(1)
     illustrator = Illustrator()
     for directory in directories:
@@ -115,7 +114,7 @@ class Illustrator:
 
     def __call__(self, directory: Path) -> None:
         """Write what a finished run's directory lacks."""
-        config = ledger.read_json(directory / ledger.RECORD)["config"]
+        config = ledger.read_record(directory)["config"]
         state = ledger.status(directory)["state"]
         if state == ledger.COMPLETE:
             self._complete(directory, config)
@@ -126,20 +125,22 @@ class Illustrator:
 
     def _complete(self, directory: Path, config: Mapping[str, Any]) -> None:
         """Events first, because the picture is the mark of both."""
-        from neuronsweep.models.checkpoint import load_network
+        from neuronsweep.models.mlp import MLP
+        from neuronsweep.models.recorded import load_recorded
 
         metrics = ledger.read_json(directory / ledger.METRICS)
-        network = load_network(directory / ledger.MODEL)
+        network = load_recorded(directory).module
         data = json.dumps(config["data"], sort_keys=True)
         if data not in self.painters:
             self.painters[data] = figures.Painter(self._dataset(config))
         objective = config["objective"]["metric"]
         png = self.painters[data].png(network, figures.title(config, objective, metrics[objective]))
-        if config["logger"]["_target_"] == TENSORBOARD and not _has_events(directory):
+        # a module of somebody's own has written its events itself
+        if config["logger"]["_target_"] == TENSORBOARD and isinstance(network, MLP) and not _has_events(directory):
             history = ledger.read_history(directory)
             pictures = {**self._earlier(directory, config, dict(history), network), history[-1][0]: png}
             self._write_events(directory, config, ledger.COMPLETE, history, metrics, pictures, network)
-        (directory / ledger.MOMENTS).unlink(missing_ok=True)
+        contents.remove(directory / ledger.MOMENTS)
         ledger.write(directory / ledger.FIGURE, png)
 
     def _write_events(

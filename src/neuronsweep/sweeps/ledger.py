@@ -5,32 +5,40 @@ import hashlib
 import io
 import json
 import os
-import shutil
+import re
+import secrets
 import socket
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from neuronsweep import targets
 from neuronsweep.errors import Unwritable, UserError
-
-# Names of the directory contract.
-STATUS, RECORD, PATCH = "status.json", "record.json", "record.patch"
-METRICS, HISTORY, MODEL, FIGURE = "metrics.json", "history.csv", "model.ckpt", "fit.png"
-SWEEP, RESULTS = "sweep.json", "results.csv"
-JOURNAL, SEARCH = "optuna.journal", "optimization_results.yaml"
-# How the names of TensorBoard's files begin.
-EVENTS = "events.out.tfevents."
-# What an interrupted run goes on from; gone when the run is complete.
-CHECKPOINT = "resume.ckpt"
-# Weights at earlier log points of a member; gone when their pictures are drawn.
-MOMENTS = "moments.ckpt"
-# End of the names of files that are being written; those of a killed process are left behind.
-TEMPORARY = ".tmp"
+from neuronsweep.sweeps import contents
+from neuronsweep.sweeps.contents import (  # noqa: F401 - the names of the contract are read as ledger.NAME
+    CHECKPOINT,
+    EVENTS,
+    FIGURE,
+    HISTORY,
+    JOURNAL,
+    METRICS,
+    MODEL,
+    MOMENTS,
+    PATCH,
+    RECORD,
+    RESULTS,
+    SEARCH,
+    STATUS,
+    SWEEP,
+    TEMPORARY,
+)
 
 # Files whose digests status.json keeps, from the beginning and from the end of a run; the others are derived from them.
 BEGUN, ENDED = (RECORD, PATCH), (METRICS, HISTORY, MODEL)
+
+# Nodes of a config that a record has had from the first on.
+NODES = ("data", "model", "optimizer", "scheduler", "trainer", "logger", "module")
 
 History = Sequence[tuple[int, Mapping[str, float]]]
 
@@ -52,31 +60,40 @@ before_rename: Callable[[Path], object] = lambda path: None  # noqa: E731
 
 
 def write(path: Path, content: bytes | str) -> None:
-    """Write a file whole or not at all: a temporary file beside it, fsync, rename. Raises Unwritable."""
+    """Write a file whole or not at all: a temporary file beside it, fsync, rename. Raises Unwritable.
+
+    Who may read it is what the umask says, as of any file.
+    """
     data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=TEMPORARY, dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
-            before_rename(path)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with temporary.open("xb") as file:
+            file.write(data)
     except OSError as error:
-        raise Unwritable(f"{path} cannot be written: {error.strerror or error}") from error
+        temporary.unlink(missing_ok=True)
+        raise _unwritable(path, error) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    move(temporary, path)
 
 
 def move(temporary: Path, path: Path) -> None:
-    """Put a file that somebody else wrote in its place: fsync, rename."""
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    before_rename(path)
-    os.replace(temporary, path)
+    """Put a file that is written in its place: fsync, rename; where that fails it is gone. Raises Unwritable."""
+    try:
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        before_rename(path)
+        os.replace(temporary, path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _unwritable(path, error) from error
+        raise
+
+
+def _unwritable(path: Path, error: OSError) -> Unwritable:
+    return Unwritable(f"{path} cannot be written: {error.strerror or error}")
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -86,17 +103,88 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def clean(directory: Path) -> None:
     """Remove what killed processes left half written. Only the owner of the directory may."""
-    for path in directory.glob(f".*{TEMPORARY}"):
-        path.unlink(missing_ok=True)
+    contents.remove_temporary(directory)
 
 
 def discard(directory: Path) -> None:
-    """Remove a run, so that it is begun anew; killed in the middle it reads as not begun."""
-    (directory / STATUS).unlink(missing_ok=True)
-    if directory.is_symlink():
-        directory.unlink()
-    else:
-        shutil.rmtree(directory)
+    """Remove what a run wrote, so that it is begun anew; what else lies in its directory stays.
+
+    Killed in the middle it reads as not begun. Raises UserError where something else has a name of the run's.
+    """
+    check_kinds(directory)
+    contents.remove_run(directory)
+
+
+def begin_anew(directory: Path) -> None:
+    """Remove what a run wrote but for Hydra's files and, until it is written again, its record.
+
+    Raises UserError where something else has a name of the run's.
+    """
+    check_kinds(directory)
+    contents.remove_run(directory, keep=(contents.HYDRA, RECORD))
+
+
+def check_kinds(directory: Path) -> None:
+    """Raise UserError where something that is no regular file has the name of one that a run writes."""
+    if other := contents.in_the_way(directory):
+        kind = "a link" if other.is_symlink() else "a directory" if other.is_dir() else "no regular file"
+        raise UserError(f"{other} is {kind}, which no run wrote and none replaces: move it away")
+
+
+def is_run(directory: Path) -> bool:
+    """Whether a directory holds a run: its status, or the record that it was begun with, is there and is whole."""
+    for read in (status, read_record):
+        try:
+            read(directory)
+        except targets.Untrusted:  # of somebody else's classes, and a record
+            return True
+        except UserError:
+            continue
+        return True
+    return False
+
+
+def check_place(directory: Path, of_sweep: bool = False) -> None:
+    """Raise UserError for a directory in which a run would begin among files that no run of ours wrote.
+
+    Args:
+        of_sweep: the directory is one of a sweep's, which has given it to the run: what else lies there stays there,
+            and only results that are nobody's are in the way.
+    """
+    check_kinds(directory)
+    if is_run(directory):
+        return
+    results = [name for name in (*contents.CAME_TO, STATUS, RECORD) if (directory / name).exists()]
+    # others' events that are not named as a run's are not in its way
+    events = sorted(path.name for path in directory.glob(f"{EVENTS}*") if contents.is_ours(path))
+    found = [*results, *events] if of_sweep else list(contents.others(directory))
+    if found:
+        raise UserError(
+            f"{directory} is not allowed as output directory: it holds {found[0]}, which no run of neuronsweep wrote; "
+            "give it a directory of its own, which is new or empty"
+        )
+
+
+def check_sweep_place(directory: Path) -> None:
+    """Raise UserError for a directory in which a sweep would begin among files that no sweep of ours wrote."""
+    sweep = directory / SWEEP
+    if sweep.is_symlink() or (sweep.exists() and not contents.is_file(sweep)):
+        raise UserError(f"{sweep} is no regular file, which no sweep wrote and none replaces: move it away")
+    try:
+        description(directory)
+        return
+    except targets.Untrusted:
+        return
+    except UserError:  # there is none, or half of one: then runs say whose directory it is
+        pass
+    found = list(contents.others(directory))
+    if any(is_run(directory / name) for name in found if re.fullmatch(r"\d{4,}", name)):
+        return
+    if found and found != [JOURNAL]:  # a search killed at its beginning has no more; whose it is its study says
+        raise UserError(
+            f"{directory} is not allowed as output directory: it holds {found[0]}, which no sweep of neuronsweep "
+            "wrote; give it a directory of its own, which is new or empty"
+        )
 
 
 def begin(directory: Path, engine: str, fingerprint: str, record: Mapping[str, Any], patch: str) -> None:
@@ -105,6 +193,7 @@ def begin(directory: Path, engine: str, fingerprint: str, record: Mapping[str, A
     A new run gets record.json and, where there are uncommitted changes, record.patch. A run that goes on keeps its
     own and its seconds; where it is continued from is added to ``continued`` of status.json.
     """
+    check_place(directory, of_sweep=True)  # for whoever has not looked before
     clean(directory)
     now = _now()
     if (directory / STATUS).exists():
@@ -114,21 +203,14 @@ def begin(directory: Path, engine: str, fingerprint: str, record: Mapping[str, A
         again = {"at": now, **{key: record.get(key) for key in ("command", "git_sha", "environment")}}
         before["continued"] = [*before["continued"], again]
     else:
-        _remove_results(directory)  # of a run whose status is lost: they must not pass for this one's
+        contents.remove_run(directory, keep=(contents.HYDRA, contents.OUTPUT, RECORD))  # of one whose status is lost
+        write_json(directory / RECORD, record)  # first, for it says that what follows is a run's
         if patch:
             write(directory / PATCH, patch)
-        write_json(directory / RECORD, record)
         before = {"started": now, "seconds": 0.0, "continued": []}
     owner = {"host": socket.gethostname(), "pid": os.getpid(), "engine": engine, "fingerprint": fingerprint}
     running = {"state": RUNNING, "ended": None, "heartbeat": now, "error": None, "files": _digests(directory, BEGUN)}
     _write_status(directory, {**before, **running, **owner})
-
-
-def _remove_results(directory: Path) -> None:
-    for name in (CHECKPOINT, MOMENTS, PATCH, FIGURE, *ENDED):
-        (directory / name).unlink(missing_ok=True)
-    for path in directory.glob(f"{EVENTS}*"):
-        path.unlink()
 
 
 def update(directory: Path, **changes: Any) -> None:
@@ -157,7 +239,7 @@ def complete(
     if figure is not None:
         write(directory / FIGURE, figure)
     end(directory, COMPLETE, seconds)
-    (directory / CHECKPOINT).unlink(missing_ok=True)
+    contents.remove(directory / CHECKPOINT)
 
 
 def status(directory: Path) -> dict[str, Any]:
@@ -216,12 +298,39 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def read_record(directory: Path) -> dict[str, Any]:
+    """record.json of a run, which this process may build.
+
+    Raises UserError where there is none, Damaged where it is no record, Untrusted where it names what a directory of
+    somebody else's may not have built.
+    """
+    found = read_json(directory / RECORD)
+    kinds: dict[str, type | tuple[type, ...]] = {"overrides": list, "config": dict, "data_digest": str}
+    kinds |= {"source_digest": str, "environment": dict, "command": str}
+    lacks = [key for key, kind in kinds.items() if not isinstance(found.get(key), kind)]
+    lacks = lacks or [key for key in NODES if not isinstance(found["config"].get(key), dict)]
+    if lacks or not all(isinstance(word, str) for word in found["overrides"]):
+        raise Damaged(directory / RECORD, f"damaged: it has no {lacks[0] if lacks else 'overrides'}")
+    targets.check_config(found["config"], directory)
+    return found
+
+
 def description(sweep: Path) -> dict[str, Any]:
-    """sweep.json of a sweep directory. Raises UserError where there is none, Damaged where it cannot be read."""
+    """sweep.json of a sweep directory.
+
+    Raises UserError where there is none, Damaged where it cannot be read, Untrusted where its words do what a directory
+    of somebody else's may not.
+    """
     found = read_json(sweep / SWEEP)
     lacks = [key for key in ("swept", "objective", "overrides", "command") if key not in found]
     if lacks or not ("jobs" in found or {"trials", "search"} <= found.keys()):
         raise Damaged(sweep / SWEEP, f"damaged: it has no {lacks[0] if lacks else 'jobs'}")
+    for key in ("overrides", "hydra_overrides", "config_words"):
+        words = found.get(key, [])
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise Damaged(sweep / SWEEP, f"damaged: its {key} are no words")
+    targets.check_words([*found["overrides"], *found.get("hydra_overrides", [])], sweep)
+    targets.check_flags(found.get("config_words", []), sweep)
     return found
 
 

@@ -24,11 +24,33 @@ def runs_here(process: str) -> bool | None:
     return _started(int(pid)) == started if machine == _machine() else None
 
 
+# What others have written, by what it tells of, and when this process has first seen it, by its own clock.
+_seen: dict[str, tuple[Any, float]] = {}
+
+
+def seconds_unchanged(what: str, sign: Any) -> float:
+    """For how long this process has seen the same sign of something: no clock of another machine is asked."""
+    now = time.monotonic()
+    if what not in _seen or _seen[what][0] != sign:
+        _seen[what] = sign, now
+    return now - _seen[what][1]
+
+
 def is_alive(process: str, study_attrs: Mapping[str, Any]) -> bool:
-    """Whether a process still runs: on this machine for certain, elsewhere by its last sign of life."""
+    """Whether a process still runs: on this machine for certain, elsewhere by its signs of life.
+
+    One of another machine is dead when no new sign has come while this process has looked for GRACE seconds; what its
+    clock says does not matter.
+    """
     if (here := runs_here(process)) is not None:
         return here
-    return time.time() - study_attrs.get(KEY + process, 0.0) < GRACE
+    sign = study_attrs.get(KEY + process)
+    return sign is not None and seconds_unchanged(process, sign) < GRACE
+
+
+# A process that is forked while a sign of life is being written would inherit the storage's locks, and wait for ever.
+_beating = threading.Lock()
+os.register_at_fork(before=_beating.acquire, after_in_parent=_beating.release, after_in_child=_beating.release)
 
 
 class Heart:
@@ -50,11 +72,12 @@ class Heart:
 
     def _beat(self) -> None:
         while not self.stop.wait(BEAT):
-            self.besides()
-            try:
-                self.study.set_user_attr(KEY + identity(), time.time())
-            except Exception:  # a database that is away for a moment: the next beat tells
-                continue
+            with _beating:
+                self.besides()
+                try:
+                    self.study.set_user_attr(KEY + identity(), time.time())
+                except Exception:  # a database that is away for a moment: the next beat tells
+                    continue
 
 
 def _machine() -> str:

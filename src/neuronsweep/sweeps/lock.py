@@ -6,15 +6,20 @@ import fcntl
 import json
 import os
 import socket
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from neuronsweep import stopping
 from neuronsweep.errors import UserError
 from neuronsweep.record import command
+from neuronsweep.sweeps import contents
+from neuronsweep.sweeps.contents import LOCK
 from neuronsweep.sweeps.liveness import identity, runs_here
 
-LOCK = ".lock"
+# How what an owner writes of itself begins.
+BEGIN = b'{"host"'
 # An owner on another machine, whose lock this one may not see, is believed to live for so long after its last beat.
 SECONDS_BELIEVED = 60.0
 SECONDS_BETWEEN_BEATS = 5.0
@@ -47,7 +52,10 @@ def take(directory: Path) -> None:
     handle = _open(directory)
     try:
         owner = _owner(handle)
-        if owner and owner["host"] != socket.gethostname() and _age(owner) < SECONDS_BELIEVED:
+        begin = os.pread(handle, len(BEGIN), 0)
+        if not BEGIN.startswith(begin):  # half of what an owner wrote begins as all of it
+            raise UserError(f"{directory / LOCK} is somebody else's, and no lock of neuronsweep: move it away")
+        if owner and _lives_elsewhere(owner, handle, directory):
             raise Owned(_told(directory, owner) + f"; if that is no more, in {SECONDS_BELIEVED:.0f} s this is free")
     except BaseException:
         os.close(handle)
@@ -60,8 +68,12 @@ def take(directory: Path) -> None:
 
 
 def beat() -> None:
-    """Renew the heartbeat of what this process owns; costs nothing when called too often."""
+    """Renew the heartbeat of what this process owns; costs nothing when called too often.
+
+    Whoever waits or trains for long calls it, so it is also where a stop that was asked for is looked for.
+    """
     global _beat
+    stopping.look()
     if time.monotonic() - _beat < SECONDS_BETWEEN_BEATS or os.getpid() != _taker:  # a forked worker owns nothing
         return
     _beat = time.monotonic()
@@ -72,16 +84,15 @@ def beat() -> None:
 def owner(directory: Path) -> str | None:
     """Who owns a directory now, in words, or None; nothing is changed."""
     try:
-        handle = os.open(directory / LOCK, os.O_RDONLY)
-    except FileNotFoundError:
+        handle = os.open(directory / LOCK, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:  # there is none, or a link, which is no lock of ours
         return None
     try:
         found = _owner(handle)
         if directory.resolve() in _held:
             return _named(found)
         if _lock(handle, fcntl.LOCK_SH):
-            elsewhere = found and found["host"] != socket.gethostname() and _age(found) < SECONDS_BELIEVED
-            return _named(found) if elsewhere else None
+            return _named(found) if found and _lives_elsewhere(found, handle, directory) else None
         return _named(found)
     finally:
         os.close(handle)
@@ -92,7 +103,7 @@ def _open(directory: Path) -> int:
     patience = time.monotonic() + SECONDS_OF_ORPHANS
     while True:
         try:
-            handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError as error:
             raise UserError(f"{directory} is not allowed as output directory: {LOCK}: {error.strerror}") from None
         if _lock(handle, fcntl.LOCK_EX):
@@ -137,7 +148,7 @@ def _owner(handle: int) -> dict | None:
 
 def _write(handle: int) -> None:
     mine = {"host": socket.gethostname(), "pid": os.getpid(), "process": identity(), "command": command()}
-    content = json.dumps({**mine, "heartbeat": time.time()}).encode()
+    content = json.dumps({**mine, "file": os.fstat(handle).st_ino, "heartbeat": time.time()}).encode()
     with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
         os.pwrite(handle, content, 0)
         os.ftruncate(handle, len(content))
@@ -148,12 +159,25 @@ def _release() -> None:
         return
     for directory in _held:
         with contextlib.suppress(OSError):
-            (directory / LOCK).unlink()
+            contents.remove(directory / LOCK)
 
 
-def _age(found: dict) -> float:
-    """Seconds since the heartbeat; a clock that was set back makes it no younger."""
-    return abs(time.time() - found["heartbeat"])
+def _lives_elsewhere(found: dict, handle: int, directory: Path) -> bool:
+    """Whether an owner on another machine has been heard of; in a copy of its directory it is not."""
+    copied = found.get("file", os.fstat(handle).st_ino) != os.fstat(handle).st_ino
+    return not copied and found["host"] != socket.gethostname() and _age(handle, directory) < SECONDS_BELIEVED
+
+
+def _age(handle: int, directory: Path) -> float:
+    """Seconds since the last heartbeat, by the clock of the file system, which all machines share that see it."""
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(b"now")
+            file.flush()
+            now = os.fstat(file.fileno()).st_mtime
+    except OSError:  # a directory that can only be read
+        now = time.time()
+    return abs(now - os.fstat(handle).st_mtime)  # a clock that was set back makes it no younger
 
 
 def _named(found: dict | None) -> str:

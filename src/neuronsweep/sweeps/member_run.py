@@ -11,11 +11,11 @@ import yaml
 
 from neuronsweep import record
 from neuronsweep.analysis import analyse
+from neuronsweep.engine.member import Member
+from neuronsweep.engine.train import Result
 from neuronsweep.errors import Diverged
 from neuronsweep.models.checkpoint import model_bytes, module_arguments
 from neuronsweep.models.mlp import MLP
-from neuronsweep.engine.member import Member
-from neuronsweep.engine.train import Result
 from neuronsweep.sweeps import ledger
 
 

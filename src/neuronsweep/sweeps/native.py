@@ -15,9 +15,9 @@ from neuronsweep import console, record
 from neuronsweep.config import plain, run_config
 from neuronsweep.data.build import build_dataset, check_dataset
 from neuronsweep.data.dataset import Dataset
-from neuronsweep.errors import UserError
 from neuronsweep.engine.library import available
 from neuronsweep.engine.member import member, outside, unsupported
+from neuronsweep.errors import UserError
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.compose import Composer
 from neuronsweep.sweeps.member_run import MemberRun

@@ -1,6 +1,5 @@
 """What became of a search's runs, as its study is told, and what the study says in the end."""
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.goals import Goals
 from neuronsweep.sweeps.study import Outcome, Study
+from neuronsweep.sweeps.words import train_command
 
 # So many of the best trials are listed, where there is one objective.
 LISTED = 10
@@ -110,7 +110,7 @@ def _entry(trial: FrozenTrial, goals: Goals, overrides: Sequence[str], sweep: Pa
         "values": {metric: value for (metric, _), value in zip(goals.objectives, trial.values, strict=True)},
         "params": dict(trial.params),
         "directory": run.name if run.exists() else trial.user_attrs.get(DIRECTORY),
-        "command": shlex.join(["python", "train.py", *kept]),
+        "command": train_command(kept, ledger.description(sweep)),
     }
 
 

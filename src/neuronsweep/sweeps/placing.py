@@ -3,6 +3,7 @@
 import copy
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from optuna.trial import TrialState
 
-from neuronsweep import console
+from neuronsweep import console, stopping
 from neuronsweep.errors import Unwritable, UserError
 from neuronsweep.sweeps import ledger, lock, outcomes, pruning
 from neuronsweep.sweeps.asking import LOOK, Asker, Launch
@@ -95,8 +96,8 @@ def asker(search: Search, study: Study, launch: Launch, **options: Any) -> Asker
 
 def natively(search: Search) -> Launch:
     """Trains the jobs of a batch in native code, in threads of this process."""
-    from neuronsweep.sweeps.processes import Processes
     from neuronsweep.sweeps.native import NativeLauncher
+    from neuronsweep.sweeps.processes import Processes
 
     def one_by_one(overrides: Sequence[str], number: int) -> JobReturn:
         basic = BasicLauncher()
@@ -123,6 +124,7 @@ def by_launcher(search: Search) -> Launch:
             except (UserError, Unwritable):
                 raise
             except Exception as error:  # a process died, and the launcher with it: runs that did not end go back
+                stopping.look()
                 console.say(f"hydra/launcher={search.launcher} ended early: {error}")
 
     return launch
@@ -145,6 +147,7 @@ class Worker:
         employer = os.getppid()
 
         def orphaned() -> bool:
+            stopping.look()
             return os.getppid() != employer
 
         try:
@@ -153,7 +156,7 @@ class Worker:
             with Heart(study.optuna):
                 asker(search, study, natively(search), stop=orphaned, blame=True).run()
         except KeyboardInterrupt:  # the employer says how the search goes on
-            sys.exit(130)
+            sys.exit(stopping.status())
         except (UserError, Unwritable) as error:
             sys.exit(f"error: {error}")
 
@@ -179,8 +182,9 @@ def _employ(search: Search, study: Study) -> None:
             for worker in workers:
                 worker.terminate()
                 worker.join()
-        # one that ended with a word of its own (1), or because it was stopped (130), was not killed by its trial
-        study.reclaim(blame=any(worker.exitcode not in (0, 1, 130) for worker in workers))
+        # one that ended with a word of its own (1), or because it was stopped, was not killed by its trial
+        blameless = (0, 1, 128 + signal.SIGINT, 128 + signal.SIGTERM)
+        study.reclaim(blame=any(worker.exitcode not in blameless for worker in workers))
         dead = [worker.exitcode for worker in workers if worker.exitcode]
         if dead:
             console.say(f"{len(dead)} workers died, their trials are asked again: exit status {dead[0]}")

@@ -12,22 +12,23 @@ from hydra.experimental.callback import Callback
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from neuronsweep import cli
+from neuronsweep import cli, stopping
 from neuronsweep.errors import Diverged, TookTooLong, UserError, WorkerError
-from neuronsweep.sweeps import ledger, lock, pruning
+from neuronsweep.sweeps import contents, ledger, lock, pruning
 from neuronsweep.sweeps.compose import Composer, quoted
+from neuronsweep.sweeps.contents import OUTPUT, RETURNED
 from neuronsweep.sweeps.supervise import Command, Exit, supervise
+from neuronsweep.sweeps.words import config_words, typed
 
-# The output of a job, in its run directory.
-OUTPUT = "output.log"
 # How many lines of it are shown of a job that died without a word.
 LINES_SHOWN = 30
-# What a task function returned that trains no run of ours.
-RETURNED = "returned.json"
 # A job ends itself when its time_limit is over; this is how much later it is ended, start of Python included.
 SECONDS_OF_GRACE = 30.0
 # Where a process of a distributed program keeps who it is: a job must not take itself for one of another program.
-RANKS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE", "RANK", "PL_GLOBAL_SEED")
+RANKS = (
+    *("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE", "RANK", "PL_GLOBAL_SEED"),
+    *("SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID"),
+)
 # Hydra's words of a sweep's command that mean nothing to one of its runs.
 OF_THE_SWEEP = ("hydra/launcher", "hydra/sweeper", "hydra.launcher.", "hydra.sweeper.", "hydra.sweep.", "hydra.mode=")
 
@@ -86,7 +87,7 @@ class Processes:
                 return False
             tries[number] += 1
             if self._state(number) == ledger.FAILED:
-                (self._directory(number) / ledger.STATUS).unlink()
+                contents.remove(self._directory(number) / ledger.STATUS)
             return True
 
         commands = [self._command(number, jobs[number]) for number in numbers]
@@ -97,11 +98,9 @@ class Processes:
         cfg = self._config(number, overrides)
         directory = self._directory(number)
         hydra = self.config.hydra
-        own = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
         # options first: to the words of a process Lightning adds overrides for the further ones
-        words = ["--config-name", hydra.job.config_name]
-        words += [word for path in own for word in ("--config-dir", path)]
-        words += [word for word in hydra.overrides.hydra if not word.startswith(OF_THE_SWEEP)]
+        words = ["--config-name", hydra.job.config_name, *config_words(self.config)]
+        words += [word for word in typed(hydra.overrides.hydra) if not word.startswith(OF_THE_SWEEP)]
         words += [*overrides, f"hydra.run.dir={quoted(str(directory.absolute()))}"]
         if not self.ours:
             words.append(f"+hydra.callbacks.returned._target_={KeepReturned.__module__}.{KeepReturned.__name__}")
@@ -149,6 +148,7 @@ class Processes:
             job_return.return_value = self._value(number, overrides, found)
             job_return.status = JobStatus.COMPLETED
         except Exception as error:
+            stopping.look()
             job_return.return_value = error
             job_return.status = JobStatus.FAILED
         self.returns[number] = job_return

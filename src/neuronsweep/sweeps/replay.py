@@ -1,5 +1,6 @@
 """Trains a recorded run again and compares every number with what its directory holds."""
 
+import json
 import math
 import subprocess
 import sys
@@ -13,9 +14,10 @@ from omegaconf import OmegaConf
 
 from neuronsweep import record
 from neuronsweep.data.build import build_dataset
-from neuronsweep.errors import Diverged
 from neuronsweep.engine.member import member
 from neuronsweep.engine.train import Training
+from neuronsweep.errors import Diverged
+from neuronsweep.secret_values import HIDDEN
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.member_run import MemberRun
 
@@ -37,7 +39,7 @@ def train_again(directory: Path, into: Path) -> None:
 
     A member is trained by itself, as it always is. Raises Diverged as the run itself would.
     """
-    status, asked = ledger.status(directory), ledger.read_json(directory / ledger.RECORD)
+    status, asked = ledger.status(directory), ledger.read_record(directory)
     config = {**asked["config"], "time_limit": None}
     dataset = build_dataset(config["data"])
     torch.set_num_threads(config["threads"])
@@ -90,20 +92,25 @@ def surroundings(asked: Mapping[str, Any]) -> list[Difference]:
     was |= {name: asked[name] for name in ("git_sha", "source_digest", "constraints_digest")}
     origin = record.origin(asked["config"]["threads"], asked["config"]["trainer"]["accelerator"])
     now |= {name: origin[name] for name in ("git_sha", "source_digest", "constraints_digest")}
+    for found, sources in ((was, asked.get("sources", {})), (now, record.sources(asked["config"]))):
+        found |= {f"source of {name}": digest[:12] for name, digest in sources.items()}
     keys = [key for key in {**was, **now} if was.get(key) != now.get(key)]
     return [Difference(key, str(was.get(key)), str(now.get(key))) for key in keys]
 
 
 def _config(directory: Path) -> Iterator[Difference]:
-    """Whether the config that is recorded is the one that the run was begun with, as far as the source still is."""
-    asked, begun = ledger.read_json(directory / ledger.RECORD), ledger.status(directory)["fingerprint"]
-    now = record.fingerprint(asked["config"], asked["data_digest"])
-    if asked["source_digest"] == record.source_digest() and begun != now:
-        yield Difference("config (fingerprint)", begun[:12], now[:12])
+    """Whether what is recorded is what the run was begun with."""
+    asked, begun = ledger.read_record(directory), ledger.status(directory)["fingerprint"]
+    own = asked.get("sources")
+    if own is None or HIDDEN in json.dumps(asked["config"]):  # older, or not all of it: nobody can tell
+        return
+    recorded = record.fingerprint_of(asked["config"], asked["source_digest"], own, asked["data_digest"])
+    if begun != recorded:
+        yield Difference("record (fingerprint)", begun[:12], recorded[:12])
 
 
 def _digest(directory: Path, again: Path) -> Iterator[Difference]:
-    digests = [ledger.read_json(run / ledger.RECORD)["data_digest"] for run in (directory, again)]
+    digests = [ledger.read_record(run)["data_digest"] for run in (directory, again)]
     if digests[0] != digests[1]:
         yield Difference("data digest", digests[0][:12], digests[1][:12])
 

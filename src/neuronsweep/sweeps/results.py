@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from neuronsweep import targets
 from neuronsweep.errors import UserError
 from neuronsweep.sweeps import ledger
 
@@ -74,8 +75,10 @@ class Results:
 
 def _asked(directory: Path) -> list[str]:
     try:
-        return ledger.read_json(directory / ledger.RECORD)["overrides"]
-    except (UserError, KeyError):  # the row says that it is DAMAGED
+        return ledger.read_record(directory)["overrides"]
+    except targets.Untrusted:
+        raise
+    except UserError:  # the row says that it is DAMAGED
         return []
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from neuronsweep import console, record
+from neuronsweep import console, record, targets
 from neuronsweep.errors import UserError
-from neuronsweep.sweeps import ledger, lock
+from neuronsweep.sweeps import contents, ledger, lock
 
 
 def difference(before: Sequence[Sequence[str]], now: Sequence[Sequence[str]]) -> str:
@@ -49,12 +49,15 @@ def prepare(sweep: Path, configs: Iterable[tuple[int, Mapping[str, Any]]], retry
     changed: dict[int, list[str]] = {}
     for number, config in configs:
         run = ledger.run_directory(sweep, number)
+        ledger.check_place(run, of_sweep=True)
         if not (run / ledger.STATUS).exists():
             continue
         if owner := lock.owner(run):
             raise UserError(f"{run} is being trained by {owner}")
         try:
-            found, begun = ledger.proved(run), ledger.read_json(run / ledger.RECORD)
+            found, begun = ledger.proved(run), ledger.read_record(run)
+        except targets.Untrusted:  # its record is not that of what is asked for
+            raise
         except UserError as error:
             console.say(f"#{number} is trained again: {error}")
             ledger.discard(run)
@@ -62,12 +65,14 @@ def prepare(sweep: Path, configs: Iterable[tuple[int, Mapping[str, Any]]], retry
         data = json.dumps(config["data"], sort_keys=True)
         if data not in digests:
             digests[data] = _data_digest(config)
-        if found["fingerprint"] != record.fingerprint(config, digests[data]):
-            changed[number] = record.differences(begun, config, digests[data])
+        # the record, too, for pictures and reports are made from it, and somebody else may have written either
+        differences = record.differences(begun, config, digests[data])
+        if found["fingerprint"] != record.fingerprint(config, digests[data]) or differences:
+            changed[number] = differences
         elif found["state"] == ledger.FAILED and retry_failed:
             ledger.discard(run)
         elif found["state"] == ledger.COMPLETE:  # killed between its last word and the end of its checkpoint
-            (run / ledger.CHECKPOINT).unlink(missing_ok=True)
+            contents.remove(run / ledger.CHECKPOINT)
     if not changed:
         return
     number, differences = next(iter(changed.items()))

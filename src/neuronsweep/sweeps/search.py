@@ -11,13 +11,19 @@ from omegaconf import DictConfig, OmegaConf
 from neuronsweep import record
 from neuronsweep.config import check_values, plain, run_config
 from neuronsweep.errors import Unwritable, UserError, mask, unwritable
+from neuronsweep.metric_names import is_loss
+from neuronsweep.secret_values import HIDDEN, without_secrets
+from neuronsweep.stopping import heeded
 from neuronsweep.sweeps import goals, ledger, space_words
 from neuronsweep.sweeps.compose import Composer
-from neuronsweep.sweeps.dimensions import as_typed
+from neuronsweep.sweeps.dimensions import Choice, as_typed
 from neuronsweep.sweeps.launch import check_job, stopped
+from neuronsweep.sweeps.words import absolute
 
 # Trials asked for at once where they are trained together, alone, and by each of several workers.
 TOGETHER, ALONE, EACH = 32, 1, 8
+# Options without which a search asks for other trials.
+SAMPLING = ("sampler", "sampler_options", "seed", "pruner", "pruner_options", "prune_on")
 # Launchers whose runs report to a pruner while they train.
 PRUNING_LAUNCHERS = ("native", "basic", "process")
 
@@ -34,7 +40,8 @@ def sweep(context: HydraContext, config: DictConfig, task: TaskFunction, argumen
 
     study = begin_search.begin(search)
     try:
-        placing.train(search, study)
+        with heeded():
+            placing.train(search, study)
     except KeyboardInterrupt:
         stopped(search.directory)
         raise KeyboardInterrupt("told") from None
@@ -57,6 +64,8 @@ class Search:
     def __init__(self, context: HydraContext, config: DictConfig, task: TaskFunction, arguments: Sequence[str]):
         self.context, self.config, self.task, self.arguments = context, config, task, list(arguments)
         self.options = config.hydra.sweeper
+        if not OmegaConf.is_interpolation(self.options, "storage"):
+            self.options.storage = absolute(self.options.storage)
         check_values(self.options, "hydra.sweeper.")
         self.space, self.fixed = space_words.read(
             context.config_loader, plain(self.options.params), self.options.space, arguments
@@ -77,9 +86,18 @@ class Search:
         """The overrides of the run with these parameters."""
         return [*self.fixed, *self.space.overrides(params)]
 
+    def _probe(self, overrides: Sequence[str]) -> DictConfig:
+        """The config of a run with these overrides, whichever number it will have."""
+        return self.compose.job(0, overrides, ledger.run_directory(self.directory, 0))
+
+    def job(self, trial: Any) -> DictConfig:
+        """The config of the run of a trial."""
+        directory = ledger.run_directory(self.directory, trial.number)
+        return self.compose.job(trial.number, self.overrides(trial.params), directory)
+
     def check_overrides(self, overrides: Sequence[str]) -> None:
         """Raise UserError for overrides that no run can have."""
-        check_job(self.compose(overrides), self.launcher)
+        check_job(self._probe(overrides), self.config)
 
     def check(self) -> None:
         """Raise UserError for what can be seen to go wrong before the first trial."""
@@ -95,9 +113,16 @@ class Search:
             )
         if self.options.retry_failed:
             raise UserError("--retry-failed is not for a search, which has learnt from its failures; raise n_trials")
+        losses = [metric for metric, _ in self.goals.objectives if is_loss(metric)]
+        for key in self.space.keys:
+            if losses and key.partition(".")[0] in ("loss", "module"):
+                raise UserError(
+                    f"{key} is not allowed in the space of a search for {losses[0]}: different losses are not "
+                    "compared; objective.metric may be one that all have, such as val/mae or val/acc"
+                )
         for probe in self.space.probes():
-            cfg = self.compose([*self.fixed, *probe])
-            check_job(cfg, self.launcher)
+            cfg = self._probe([*self.fixed, *probe])
+            check_job(cfg, self.config)
             goals.check(self.goals, cfg)
         for guess in self.guesses:
             self.space.check_guess(guess)
@@ -157,10 +182,16 @@ class Search:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What makes this search another one than the next, and its trials comparable."""
-        config = record.flatten(run_config(self.compose(self.fixed)))
+        cfg = self._probe(self.fixed)
+        written = record.flatten(run_config(cfg, resolve=False))
+        config = record.flatten(run_config(cfg))
+        # what follows another key, or the environment, is another search than one with the value that it has now
+        follows = {
+            key: f"{text} = {config[key]}" for key, text in written.items() if "${" in str(text) and key in config
+        }
         kept = {
-            key: value
-            for key, value in record.without_secrets(config).items()
+            key: value if value == HIDDEN else follows.get(key, value)
+            for key, value in without_secrets(config).items()
             if key not in self.space.keys and not record.is_bookkeeping(key)
         }
         return {
@@ -168,8 +199,18 @@ class Search:
             "objectives": list(map(list, self.goals.objectives)),
             "constraints": [constraint.text for constraint in self.goals.constraints],
             "config": kept,
-            "source": record.source_digest(),
+            "sampling": {key: plain(self.options)[key] for key in SAMPLING},
+            "source": {"package": record.source_digest(), **record.sources(self._with_all_activations())},
         }
+
+    def _with_all_activations(self) -> dict[str, Any]:
+        """The config of its runs, with every activation that any of them may have."""
+        config = run_config(self.compose(self.fixed))
+        for dimension in self.space.dimensions:
+            group, _, key = dimension.key.partition(".")
+            if group == "model" and isinstance(dimension, Choice):
+                config["model"] |= {key: list(dimension.values)}
+        return config
 
     @property
     def study(self) -> list[str]:

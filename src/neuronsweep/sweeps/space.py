@@ -49,6 +49,11 @@ class Space:
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
         """Parameters as one would type them, always in the same order."""
         known = {dimension.key: dimension for dimension in self.dimensions}
+        # a study may be in a file of somebody else's: only a function can ask for more than is known here
+        strange = [key for key in params if key not in self.keys and not self.function]
+        strange += [key for key, dimension in known.items() if key in params and not dimension.holds(params[key])]
+        if strange:
+            raise UserError(f"the study has {strange[0]}={params[strange[0]]}, which is not in the space of the search")
         order = [*self.keys, *sorted(params.keys() - set(self.keys))]
         return [
             f"{key}={(known[key].text if key in known else as_typed)(params[key])}" for key in order if key in params

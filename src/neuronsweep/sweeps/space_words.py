@@ -64,7 +64,10 @@ def _function(name: str) -> Callable[[Any], object]:
 
 def _params_text(value: Any) -> str:
     """A value of hydra.sweeper.params as on the command line; a list is a choice."""
-    return f"choice({','.join(map(as_typed, value))})" if isinstance(value, list) else str(value)
+    if not isinstance(value, list):
+        return str(value)
+    text = ",".join(map(as_typed, value))
+    return text if len(value) > 1 else f"choice({text})"  # Hydra's choice does not take null
 
 
 def _dimension(override: Override) -> Dimension:
@@ -84,6 +87,10 @@ def _dimension(override: Override) -> Dimension:
     numbers = isinstance(value, IntervalSweep | RangeSweep)
     if not override.is_sweep_override():
         raise refuse(f"{key} in hydra.sweeper.params is choice(...), range(...), interval(...) or a list")
+    if getattr(value, "shuffle", False):
+        raise refuse(
+            "a search tries values in an order of its own, and another space each time would be another search"
+        )
     if not numbers:
         if log:
             raise refuse("log is for interval and range")

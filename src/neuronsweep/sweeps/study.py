@@ -4,7 +4,6 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import optuna
@@ -171,8 +170,8 @@ class Study:
     def _is_stale(self, trial: FrozenTrial, attrs: Mapping[str, Any]) -> bool:
         owner = trial.user_attrs.get(OWNER)
         if owner is None:
-            assert trial.datetime_start is not None
-            return (datetime.now() - trial.datetime_start).total_seconds() > CLAIMING
+            what = f"{self.storage} {trial._trial_id} without an owner"
+            return liveness.seconds_unchanged(what, trial.datetime_start) > CLAIMING
         return owner != self.me and not liveness.is_alive(owner, attrs)
 
     def _frozen(self, number: int) -> FrozenTrial:

@@ -4,13 +4,14 @@ Native code lets go of Python's lock, so that one thread trains while another wr
 writes what it goes on from into its own run directory.
 """
 
+import contextlib
 import ctypes
 import io
 import os
 import queue
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
@@ -23,7 +24,7 @@ from neuronsweep.data.dataset import Dataset
 from neuronsweep.engine.train import Samples, Training
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, WorkerError
 from neuronsweep.models.checkpoint import readable
-from neuronsweep.sweeps import ledger, lock
+from neuronsweep.sweeps import contents, ledger, lock
 from neuronsweep.sweeps.member_run import MemberRun
 from neuronsweep.sweeps.pruning import Prunes
 
@@ -128,6 +129,11 @@ class Trainee:
         """Seconds of training, those of earlier tries included."""
         return self.earlier + self.trained
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether it is trained to its end and all of its log points are reported."""
+        return self.training.over and self.reported == self.training.count("logged")
+
     def where(self) -> Advanced:
         """How far it is."""
         row = self.training.history[-1][1] if self.training.count("logged") else {}
@@ -158,7 +164,7 @@ class Trainee:
             self.training.load(torch.load(path, weights_only=True))
         except ValueError:
             console.say(f"{path} is damaged: the run begins anew")
-            path.unlink()
+            contents.remove(path)
 
 
 class Crew:
@@ -174,7 +180,7 @@ class Crew:
         self.stop = ctypes.c_int32(0)
         self.news: queue.SimpleQueue[Message | BaseException | None] = queue.SimpleQueue()
 
-    def train(self, runs: Sequence[MemberRun]) -> Iterator[Message]:
+    def train(self, runs: Sequence[MemberRun]) -> Generator[Message, None, None]:
         """Train every run to its end; yields what happens. Interrupted, every member saves what it goes on from.
 
         Raises Unwritable where results cannot be written.
@@ -198,7 +204,7 @@ class Crew:
 
     def train_in_rounds(
         self, runs: Sequence[MemberRun], pruning: Prunes, past: Mapping[int, Reports]
-    ) -> Iterator[Message]:
+    ) -> Generator[Message, None, None]:
         """Train runs log point by log point together and ask a pruner, in the order of epochs and run numbers.
 
         So what is pruned depends neither on who is faster nor on restarts.
@@ -208,43 +214,54 @@ class Crew:
         """
         samples = SharedSamples()
         reports = sorted((epoch, number, value) for number, rows in past.items() for epoch, value in rows)
-        with self._pool() as pool:
-            begun = list(pool.map(lambda run: self._guarded(run, lambda: self._trainee(run, samples)), runs))
-            trainees = [one for one in begun if isinstance(one, Trainee)]
-            yield from (one for one in begun if isinstance(one, Ended))
-            try:
-                while trainees:
-                    lock.beat()
-                    epoch = min(map(_next_epoch, trainees))
-                    due = [one for one in trainees if _next_epoch(one) == epoch]
-                    ended = {one.number: end for one, end in zip(due, pool.map(self._round, due), strict=True) if end}
-                    rows = {one.number: one for one in due if one.reported < one.training.count("logged")}
-                    now = [(epoch, number, _value(one, pruning.metric)) for number, one in rows.items()]
-                    earlier = [report for report in reports if report[0] <= epoch]
-                    reports = reports[len(earlier) :]
-                    stopped = {n for at, n, value in sorted(earlier + now) if pruning.report(n, at, value)}
-                    for one in rows.values():
-                        one.reported += 1
-                    over = [
-                        one
-                        for one in due
-                        if one.number not in ended
-                        and (
-                            one.number in stopped or one.training.over and one.reported == one.training.count("logged")
-                        )
-                    ]
-                    finish = [self._end_of(one, pruned=not one.training.over) for one in over]
-                    ended |= {end.number: end for end in pool.map(lambda call: call(), finish)}
-                    yield from ended.values()
-                    trainees = [one for one in trainees if one.number not in ended]
-                    yield from (one.where() for one in trainees[:1])
-            except BaseException:
-                self.stop.value = 1
+        trainees: list[Trainee] = []
+        try:
+            with self._pool() as pool:
+                try:
+                    begun = list(pool.map(lambda run: self._guarded(run, lambda: self._trainee(run, samples)), runs))
+                    trainees = [one for one in begun if isinstance(one, Trainee)]
+                    yield from (one for one in begun if isinstance(one, Ended))
+                    while trainees:
+                        lock.beat()
+                        ended = self._round_of_all(trainees, pool, pruning, reports)
+                        trainees = [one for one in trainees if one.number not in ended]
+                        yield from ended.values()
+                        yield from (one.where() for one in trainees[:1])
+                except BaseException:
+                    self.stop.value = 1  # the pool waits for its threads, which look at this
+                    raise
+        except BaseException:
+            with contextlib.suppress(Unwritable):
                 for one in trainees:
                     one.save()
-                raise
-            for at, number, value in reports:
-                pruning.report(number, at, value)
+            raise
+        for at, number, value in reports:
+            pruning.report(number, at, value)
+
+    def _round_of_all(
+        self,
+        trainees: Sequence[Trainee],
+        pool: ThreadPoolExecutor,
+        pruning: Prunes,
+        reports: list[tuple[int, int, float]],
+    ) -> dict[int, Ended]:
+        """Train to the earliest log epoch that is not reported yet, report it, and end who is stopped or done.
+
+        Reports of the past up to that epoch are made in their places and taken out of ``reports``.
+        """
+        epoch = min(map(_next_epoch, trainees))
+        due = [one for one in trainees if _next_epoch(one) == epoch]
+        ended = {one.number: end for one, end in zip(due, pool.map(self._round, due), strict=True) if end}
+        logged = [one for one in due if one.number not in ended]
+        now = [(epoch, one.number, _value(one, pruning.metric)) for one in logged]
+        earlier = [report for report in reports if report[0] <= epoch]
+        del reports[: len(earlier)]
+        stopped = {number for at, number, value in sorted(earlier + now) if pruning.report(number, at, value)}
+        for one in logged:
+            one.reported += 1
+        over = [one for one in logged if one.number in stopped or one.is_finished]
+        calls = [self._end_of(one, pruned=not one.training.over) for one in over]
+        return ended | {end.number: end for end in pool.map(lambda call: call(), calls)}
 
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,))

@@ -43,12 +43,14 @@ INLINE vreal reduced(vreal x, vreal *whole) {
 
 // exp(r) - 1 for |r| <= ln(2)/2
 INLINE vreal reduced_exponential_minus_one(vreal r) {
+    vreal u = r * r;
 #if REAL_BITS == 32
-    vreal tail = HORNER5(r, 0x1.fffffep-2f, 0x1.5554aap-3f, 0x1.55579cp-5f, 0x1.122c9ap-7f, 0x1.6ab400p-10f);
+    // in pairs: as many operations as one after the other, of which more can go on at once
+    vreal tail = HORNER3(u, 0x1.fffffep-2f + r * 0x1.5554aap-3f, 0x1.55579cp-5f + r * 0x1.122c9ap-7f, 0x1.6ab400p-10f);
 #else
     vreal tail = EXPONENTIAL_TAIL_64(r);
 #endif
-    return r + (r * r) * tail;
+    return r + u * tail;
 }
 
 // exp(x). Results below 1.5 times the smallest normal number are 0.
@@ -121,8 +123,7 @@ INLINE vreal logarithm_of_one_plus(vreal x) {
 // With |x| = n ln(2)/2 + s and e = exp(-2 |x|) = 2^-n (1 - t) / (1 + t), where t = tanh(s),
 // (1 - e) / (1 + e) = ((1 - 2^-n) + t (1 + 2^-n)) / ((1 + 2^-n) + t (1 - 2^-n)).
 INLINE vreal hyperbolic_tangent(vreal x) {
-    vreal size = at_most(absolute(x), EITHER(10, 20));
-    vreal whole = size * ((real)2 * LOG2_E) + ROUND, n = whole - ROUND;
+    vreal size = absolute(x), whole = size * ((real)2 * LOG2_E) + ROUND, n = whole - ROUND;
     vreal s = size - n * ((real)0.5 * LN2), u = s * s;
 #if REAL_BITS == 32
     vreal tail = HORNER2(u, -0x1.554fecp-2f, 0x1.0c8048p-3f);
@@ -132,7 +133,9 @@ INLINE vreal hyperbolic_tangent(vreal x) {
 #endif
     vreal t = s + (s * u) * tail, power = inverse_power_of_two(whole);
     vreal less = (real)1 - power, more = (real)1 + power;
-    return with_sign_of((less + t * more) / (more + t * less), x);
+    // far out n is no exponent any more, and the quotient no number; there tanh is 1
+    vreal quotient = (less + t * more) / (more + t * less);
+    return with_sign_of(choose(size > splat(EITHER(10, 20)), splat((real)1), quotient), x);
 }
 
 // 1 / (1 + exp(-x))
@@ -158,8 +161,9 @@ INLINE vreal sigmoid(vreal x) {
 INLINE vreal normal_density_and_tail(vreal size, vreal *tail) {
     vreal z = (size * size) * ((real)-0.5 * LOG2_E), whole = z + ROUND, r = z - (whole - ROUND);
 #if REAL_BITS == 32
-    vreal p = HORNER7(r, 0x1.988454p-2f, 0x1.1b298ep-2f, 0x1.888b04p-4f, 0x1.6ac9e8p-6f, 0x1.f809cep-9f,
-                      0x1.17f66cp-11f, 0x1.4d5ebcp-15f);
+    vreal u = r * r;
+    vreal p = HORNER4(u, 0x1.988454p-2f + r * 0x1.1b298ep-2f, 0x1.888b04p-4f + r * 0x1.6ac9e8p-6f,
+                      0x1.f809cep-9f + r * 0x1.17f66cp-11f, 0x1.4d5ebcp-15f);
     vreal above = HORNER4(size, 0x1.40d931f50a863p+0f, 0x1.89cb9bf15d29ep-1f, 0x1.d12550d77eb32p-3f,
                           0x1.b9441cb8bf88ep-6f);
     vreal below = HORNER5(size, 1.0f, 0x1.695c29fb17060p+0f, 0x1.9d6e826fe025ep-1f, 0x1.ceb61ad25c8d2p-3f,

@@ -67,7 +67,8 @@ INLINE void loss_gradient(const Spec *spec, int64_t samples, int64_t t, int v, c
         else if (spec->loss == HUBER)
             slope = at_most(at_least(error, -number), number);
         else
-            slope = choose(error > (vreal){0}, splat(1 - number), keep_where(error < (vreal){0}, splat(-number)));
+            slope = choose(error > (vreal){0}, splat(1 - number),
+                           choose(error < (vreal){0}, splat(-number), splat((1 - 2 * number) / 2))); // torch's at 0
         slope = choose(error != error, error, slope); // NaN stays NaN
         g[k * ROW + v] = keep_where(inside, slope * splat(scale));
     }

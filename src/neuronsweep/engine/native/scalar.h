@@ -98,14 +98,15 @@ static inline double cosine(double x) {
     // pi/2 as a sum: the first two parts have 31 bits, so their products with n are exact
     double n = (size * 0x1.45f306dc9c883p-1 + ROUND_64) - ROUND_64;
     double a = size - n * 0x1.921fb544p0, b = n * 0x1.0b4611a6p-34;
-    double r = a - b, low = ((a - r) - b) - n * 0x1.3198a2e037073p-69;
+    double sum = a - b, rest = ((a - sum) - b) - n * 0x1.3198a2e037073p-69;
+    double r = sum + rest, low = (sum - r) + rest; // size - n pi/2 to twice a double's digits
     double z = r * r;
     int64_t quadrant = (int64_t)n & 3;
     double y;
     if (quadrant & 1) {
         double tail = HORNER6(z, -0x1.5555555555549p-3, 0x1.111111110f8a6p-7, -0x1.a01a019c161d5p-13,
                               0x1.71de357b1fe7dp-19, -0x1.ae5e68a2b9cebp-26, 0x1.5d93a5acfd57cp-33);
-        y = r + (low + (z * r) * tail);
+        y = r + (low * (1.0 - 0.5 * z) + (z * r) * tail);
     } else {
         double tail = HORNER6(z, 0x1.555555555554cp-5, -0x1.6c16c16c15177p-10, 0x1.a01a019cb1590p-16,
                               -0x1.27e4f809c52adp-22, 0x1.1ee9ebdb4b1c4p-29, -0x1.8fae9be8838d4p-37);

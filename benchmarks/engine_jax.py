@@ -1,28 +1,27 @@
-"""The population engine against jax.jit(vmap(scan)) of the same work, on the same cores.
+"""The native engine against jax.jit(vmap(scan)) of the same work, on the same cores.
 
 JAX is no dependency, so it has an environment of its own:
 
     python -m venv .venv-bench && .venv-bench/bin/pip install -c constraints.txt -e . jax
-    .venv-bench/bin/python benchmarks/population_jax.py [--epochs 200] [--members 6 128 512] [--own-seeds]
+    .venv-bench/bin/python benchmarks/engine_jax.py [--epochs 200] [--members 6 128 512] [--own-seeds]
 
 Moons (n=200), batch 32, Adam; one hidden layer of 2, 8 or 32 units, relu, tanh, sigmoid or gelu, cycling; twelve
 architectures share a seed, as in a grid with replicates, or with ``--own-seeds`` every member has its own batches. Both
 start from the same weights and see the same batches, which is checked by their losses after a few epochs.
 
-Ours: two worker processes of one thread, the members split as a sweep splits them; time from the members to their
-results, orders of batches and all final metrics included. JAX: one call with its default threads; the indices of all
+Ours: as many threads as there are cores; time from the members to their results, orders of batches and all final
+metrics included. JAX: one call with its default threads; the indices of all
 batches are given to it and their computation is not counted, nor is any metric. What differs between members is vmapped
 in the way that is fastest of three: one vmap an architecture, one vmap an activation (widths padded and masked), or one
-for all with lax.switch. Imports and the start of processes are counted for neither. ``first`` is the first call, JAX's
-with its compilation, ours in new processes; ``warm`` is the best of the calls after it.
+for all with lax.switch. Imports are counted for neither. ``first`` is the first call, JAX's
+with its compilation (ours is compiled when the environment is made); ``warm`` is the best of the calls after it.
 """
 
 import argparse
-import multiprocessing
 import os
 import time
 from collections.abc import Callable
-from multiprocessing.pool import Pool
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -30,17 +29,16 @@ import torch
 
 from neuronsweep.data.batches import order, sizes
 from neuronsweep.data.planes import moons
+from neuronsweep.engine.member import Member
+from neuronsweep.engine.train import Samples, Training
 from neuronsweep.models.mlp import MLP
-from neuronsweep.population.engine import train
-from neuronsweep.population.member import Member
-from neuronsweep.population.plan import Limits, plan
+from neuronsweep.sweeps.train_members import cores
 
 DATA = moons()
 ACTS = ("relu", "tanh", "sigmoid", "gelu")
 WIDTHS = (2, 8, 32)
 BATCH, LR = 32, 0.01
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
-WORKERS = 2
 WAYS: dict[str, Callable[[Member], Any]] = {
     "a vmap an architecture": lambda member: (member.network["act"], member.network["hidden"]),
     "a vmap an activation": lambda member: member.network["act"],
@@ -63,26 +61,17 @@ def member(i: int, epochs: int, own_seed: bool) -> Member:
 # Ours ----------------------------------------------------------------------------------------------------------------
 
 
-def _begin() -> None:
-    torch.set_num_threads(1)
-
-
-def _part(members: list[Member]) -> list[float]:
-    return [result.metrics["train/loss"] for result in train(members)]
-
-
-def _ready(_: int) -> None:
-    time.sleep(0.2)
-
-
-def engine(pool: Pool, members: list[Member]) -> np.ndarray:
+def engine(members: list[Member]) -> np.ndarray:
     """The members' losses on the training data."""
-    parts, _ = plan(dict(enumerate(members)), Limits(512, 2e9), WORKERS)
-    losses = np.empty(len(members))
-    tasks = [[members[i] for i in part] for part in parts]
-    for part, values in zip(parts, pool.map(_part, tasks, chunksize=1), strict=True):
-        losses[part] = values
-    return losses
+    samples = Samples(DATA, members[0].dtype)
+
+    def loss(member: Member) -> float:
+        training = Training(member, samples)
+        training.advance()
+        return training.result().metrics["train/loss"]
+
+    with ThreadPoolExecutor(cores()) as pool:
+        return np.array(list(pool.map(loss, members)))
 
 
 # JAX -----------------------------------------------------------------------------------------------------------------
@@ -190,18 +179,10 @@ def timed(call: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
     return time.perf_counter() - start, result
 
 
-def new_pool() -> Pool:
-    """Worker processes that have imported everything."""
-    pool = multiprocessing.get_context("spawn").Pool(WORKERS, _begin)
-    pool.map(_ready, range(WORKERS), chunksize=1)
-    return pool
-
-
 def check() -> None:
     """Both engines do the same work: their losses after a few epochs are the same to float32's precision."""
     members = [member(i, 5, False) for i in range(30)]
-    with new_pool() as pool:
-        ours = engine(pool, members)
+    ours = engine(members)
     for way in WAYS:
         run, (compiled,) = jax_program(members, way)
         np.testing.assert_allclose(run(compiled), ours, rtol=1e-4, err_msg=way)
@@ -226,16 +207,15 @@ def main() -> None:
         members = [member(i, args.epochs, args.own_seeds) for i in range(count)]
         firsts, warms = {}, {}
         programs = {way: jax_program(members, way) for way in WAYS}
-        with new_pool() as pool:
-            first, _ = timed(lambda pool=pool, members=members: engine(pool, members))
+        first, _ = timed(lambda members=members: engine(members))
+        for way, (run, (compiled,)) in programs.items():
+            firsts[way], _ = timed(lambda run=run, compiled=compiled: run(compiled))
+        warm = float("inf")
+        for _ in range(3):  # in turn, so that a slow minute of the machine meets both
+            warm = min(warm, timed(lambda members=members: engine(members))[0])
             for way, (run, (compiled,)) in programs.items():
-                firsts[way], _ = timed(lambda run=run, compiled=compiled: run(compiled))
-            warm = float("inf")
-            for _ in range(3):  # in turn, so that a slow minute of the machine meets both
-                warm = min(warm, timed(lambda pool=pool, members=members: engine(pool, members))[0])
-                for way, (run, (compiled,)) in programs.items():
-                    seconds, _ = timed(lambda run=run, compiled=compiled: run(compiled))
-                    warms[way] = min(warms.get(way, seconds), seconds)
+                seconds, _ = timed(lambda run=run, compiled=compiled: run(compiled))
+                warms[way] = min(warms.get(way, seconds), seconds)
         fast = min(warms, key=warms.__getitem__)
         early = min(firsts.values())
         print(

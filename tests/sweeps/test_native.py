@@ -1,6 +1,5 @@
-"""Sweeps by the vectorised launcher: the same directories and the same bits, however the members are grouped."""
+"""Sweeps by the native launcher: the same directories and the same bits, however many threads train them."""
 
-import contextlib
 import csv
 import dataclasses
 import json
@@ -9,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,12 +15,11 @@ from omegaconf import OmegaConf
 
 from neuronsweep.config import plain
 from neuronsweep.data.planes import moons
+from neuronsweep.engine.member import member
 from neuronsweep.models.modules import ClassificationModule
-from neuronsweep.population.plan import member
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.member_run import MemberRun
-from neuronsweep.sweeps.worker_process import Ended, Population
-from neuronsweep.sweeps.workers import train_populations
+from neuronsweep.sweeps.train_members import Crew, Ended
 from tests.commands import NO_REPORT, ROOT
 
 GRID = ("model.hidden=2,8,32", "model.act=relu,tanh,silu", "model.depth=0,2", "epochs=12", "log_points=4")
@@ -45,15 +42,13 @@ def numbers(rows):
 
 
 @pytest.mark.parametrize("data", [("data=sine",), ("data=spirals", "batch_size=32", "optimizer=rmsprop")])
-def test_company_workers_and_budget_change_no_bit(sweep, tmp_path, data):
-    together, rows = sweep("together", *GRID, *data)
+def test_threads_and_company_change_no_bit(sweep, tmp_path, data):
+    together, rows = sweep("together", *GRID, *data, "engine.threads=7")
     assert together.returncode == 0, together.stderr
-    assert "training 18 runs in 1 population on 1 process" in together.stdout
-    alone, rows_alone = sweep("alone", *GRID, *data, "population.max_members=1", "population.workers=2")
-    assert "18 populations on 2 processes" in alone.stdout
-    _, rows_small = sweep("small", *GRID, *data, "population.max_memory_gb=0.0005", "population.workers=3")
+    assert "training 18 runs natively on 7 threads" in together.stdout
+    _, alone = sweep("alone", *GRID, *data, "engine.threads=1")
     assert len(rows) == 18
-    assert numbers(rows) == numbers(rows_alone) == numbers(rows_small)
+    assert numbers(rows) == numbers(alone)
     for number in range(18):
         history = [(tmp_path / name / f"{number:04d}" / ledger.HISTORY).read_bytes() for name in ("together", "alone")]
         assert history[0] == history[1]
@@ -61,10 +56,10 @@ def test_company_workers_and_budget_change_no_bit(sweep, tmp_path, data):
 
 def test_a_member_has_the_directory_and_the_numbers_of_a_lightning_run(sweep, tmp_path):
     words = ("data=moons", "model.hidden=2,8", "optimizer.lr=0.05", "scheduler=cosine", "epochs=50", "batch_size=64")
-    _, vectorized = sweep("vectorized", *words)
+    _, native = sweep("native", *words)
     _, basic = sweep("basic", *words, "hydra/launcher=basic")
     for number in range(2):
-        one, other = tmp_path / "vectorized" / f"{number:04d}", tmp_path / "basic" / f"{number:04d}"
+        one, other = tmp_path / "native" / f"{number:04d}", tmp_path / "basic" / f"{number:04d}"
         names = [{p.name for p in run.rglob("*") if "tfevents" not in p.name} for run in (one, other)]
         assert names[0] == names[1]
         for name in ("config", "overrides", "hydra"):
@@ -78,25 +73,41 @@ def test_a_member_has_the_directory_and_the_numbers_of_a_lightning_run(sweep, tm
             else:
                 assert yaml[0] == yaml[1]
         status = [json.loads((run / ledger.STATUS).read_text()) for run in (one, other)]
-        assert [s["engine"] for s in status] == ["population", "lightning"]
+        assert [s["engine"] for s in status] == ["native", "lightning"]
         assert status[0]["fingerprint"] == status[1]["fingerprint"]
         ckpt = [torch.load(run / ledger.MODEL, weights_only=True) for run in (one, other)]
         assert ckpt[0]["hyper_parameters"] == ckpt[1]["hyper_parameters"]
         assert (ckpt[0]["epoch"], ckpt[0]["global_step"]) == (ckpt[1]["epoch"], ckpt[1]["global_step"]) == (50, 200)
         ClassificationModule.load_from_checkpoint(one / ledger.MODEL, map_location="cpu", weights_only=True)
-    assert list(vectorized[0]) == list(basic[0])
+    assert list(native[0]) == list(basic[0])
     for metric in ("train/loss", "val/loss", "val/auroc"):
-        ours, theirs = ([float(row[metric]) for row in rows] for rows in (vectorized, basic))
+        ours, theirs = ([float(row[metric]) for row in rows] for rows in (native, basic))
         assert ours == pytest.approx(theirs, rel=1e-3)
 
 
 def test_what_cannot_be_a_member_is_trained_by_lightning_and_told_why(sweep):
-    done, rows = sweep("sweep", "data=line", "epochs=5", "model.dropout=0,0.1", "model.norm=none,batch")
+    done, rows = sweep("sweep", "data=line", "epochs=5", "model.dropout=0,0.1", "optimizer=adam,lbfgs")
     assert done.returncode == 0, done.stderr
-    assert "is trained by Lightning: model.norm=batch" in done.stdout
-    assert done.stdout.count("is trained by Lightning: model.dropout=0.1") == 2
+    reason = "is trained by Lightning: optimizer._target_=torch.optim.LBFGS is not known to the native engine"
+    assert done.stdout.count(reason) == 2
+    assert "training 2 runs natively" in done.stdout
     assert [row["state"] for row in rows] == ["COMPLETE"] * 4
-    assert [row["model.dropout"] for row in rows] == ["0", "0", "0.1", "0.1"]
+
+
+def test_without_a_compiler_lightning_trains_and_says_why(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "from neuronsweep.engine import library\nlibrary.available = lambda: 'there is no C compiler'\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), "-m", NO_REPORT, "data=line", "epochs=5", "seed=0,1"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("is trained by Lightning: there is no C compiler") == 2
 
 
 def test_a_users_module_is_never_a_member(sweep, tmp_path):
@@ -141,10 +152,9 @@ def test_a_member_whose_training_cannot_begin_fails_alone(composed, tmp_path):
             trained = dataclasses.replace(trained, optimizer={**trained.optimizer, "betas": ["x", 0.9]})
         directory = ledger.run_directory(tmp_path, number)
         runs.append(MemberRun(number, directory, [], config, raw=config, hydra={}, member=trained))
-    populations = [Population(runs, ledger.population_snapshot(tmp_path, "all"))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("neuronsweep.population.population.unsupported", lambda member: None)
-        ended = {told.number: told for told in train_populations(populations, ["cpu"], 5.0) if isinstance(told, Ended)}
+        patch.setattr("neuronsweep.engine.train.unsupported", lambda member: None)
+        ended = {told.number: told for told in Crew(2, 5.0).train(runs) if isinstance(told, Ended)}
     assert ended[1].error.endswith("could not convert string to float: 'x'\n")
     assert ledger.status(runs[1].directory)["state"] == ledger.FAILED
     for number in (0, 2):
@@ -154,10 +164,10 @@ def test_a_member_whose_training_cannot_begin_fails_alone(composed, tmp_path):
 
 def test_members_may_have_data_schedules_and_ends_of_their_own(sweep):
     words = ("data.noise=0.1,0.3", "scheduler=none,plateau,step", "epochs=10,25", "trainer.gradient_clip_val=null,0.5")
-    done, rows = sweep("sweep", *words, "log_points=5", "hydra/launcher=vectorized")
+    done, rows = sweep("sweep", *words, "log_points=5", "hydra/launcher=native")
     assert done.returncode == 0, done.stderr
-    assert "training 24 runs in 1 population" in done.stdout
-    _, alone = sweep("alone", *words, "log_points=5", "population.max_members=1")
+    assert "training 24 runs natively" in done.stdout
+    _, alone = sweep("alone", *words, "log_points=5", "engine.threads=1")
     assert numbers(rows) == numbers(alone)
 
 
@@ -173,54 +183,30 @@ def wait_until(true, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-def children(pid: int) -> list[int]:
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # processes come and go
-            parent = stat.read_text().rpartition(")")[2].split()[1]
-            found += [int(stat.parent.name)] if int(parent) == pid else []
-    return found
-
-
-LONG = ("seed=0,1,2,3", "epochs=200000", "population.max_members=2", "population.snapshot_seconds=0.1")
-
-
-def test_a_worker_that_dies_takes_its_own_population_only(tmp_path):
-    words = ("seed=0,1", "data=line", "epochs=300,200000", "population.max_members=2", "population.workers=2")
-    process = start(tmp_path, *words)
-    states = [tmp_path / "sweep" / f"{number:04d}" / ledger.STATUS for number in range(4)]
-    wait_until(lambda: all(path.exists() for path in states))
-    wait_until(lambda: sum("COMPLETE" in path.read_text() for path in states) == 2)
-    for pid in children(process.pid):
-        with contextlib.suppress(ProcessLookupError):  # one that has nothing more to train ends
-            os.kill(pid, signal.SIGKILL)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert "the worker process died with exit status -9" in err
-    rows = list(csv.DictReader((tmp_path / "sweep" / ledger.RESULTS).open()))
-    assert sorted(row["state"] for row in rows) == ["COMPLETE", "COMPLETE", "FAILED", "FAILED"]
-
-
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_worker_outlives_its_sweep_and_a_snapshot_is_left(tmp_path, how):
-    process = start(tmp_path, *LONG)
-    snapshots = lambda: list((tmp_path / "sweep").glob(".population-*"))  # noqa: E731
-    wait_until(lambda: len([path for path in snapshots() if path.name.count(".") == 1]) == 2)
-    workers = children(process.pid)
-    assert len(workers) == 2
+def test_what_goes_on_is_left_in_each_runs_directory(tmp_path, how):
+    process = start(tmp_path, "seed=0,1,2", "epochs=2000000000", "engine.threads=2", "engine.snapshot_seconds=0.1")
+    left = lambda: sorted(path.parent.name for path in (tmp_path / "sweep").glob("*/resume.ckpt"))  # noqa: E731
+    wait_until(lambda: left() == ["0000", "0001"])
     process.send_signal(how)
     process.communicate(timeout=10)
-    assert process.returncode == (-9 if how is signal.SIGKILL else 130)
-    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), 10)
-    assert len(snapshots()) == 2
+    assert process.returncode == (-9 if how is signal.SIGKILL else 128 + how)
+    assert left() == ["0000", "0001"]
     states = [json.loads(path.read_text())["state"] for path in (tmp_path / "sweep").glob("*/status.json")]
-    assert states == ["RUNNING"] * 4
+    assert states == ["RUNNING"] * 2
+
+
+def test_a_member_that_takes_longer_than_its_time_fails_alone(sweep):
+    done, rows = sweep("sweep", "data=line", "epochs=2000000000,20", "time_limit=0.3")
+    assert done.returncode == 1
+    assert [row["state"] for row in rows] == ["FAILED", "COMPLETE"]
+    assert "it took longer than time_limit=0.3 seconds" in done.stderr
 
 
 def test_another_task_function_is_run_job_by_job(tmp_path):
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "app.yaml").write_text(
-        "defaults:\n  - _self_\n  - override hydra/launcher: vectorized\nx: 1\nhydra:\n  sweep:\n    dir: out\n"
+        "defaults:\n  - _self_\n  - override hydra/launcher: native\nx: 1\nhydra:\n  sweep:\n    dir: out\n"
     )
     (tmp_path / "app.py").write_text(
         "import hydra\n@hydra.main(version_base='1.3', config_path='conf', config_name='app')\n"
@@ -249,9 +235,9 @@ def test_hydras_callbacks_hear_of_every_member(sweep, tmp_path):
 
 
 def test_a_killed_sweep_goes_on_to_the_same_bits(command, sweep, tmp_path):
-    words = ("seed=0,1,2,3", "epochs=4000,8000", "population.max_members=4", "population.snapshot_seconds=0.1")
+    words = ("seed=0,1", "epochs=50,700000", "engine.snapshot_seconds=0.1", "log_points=3")
     process = start(tmp_path, *words)
-    states = [tmp_path / "sweep" / f"{number:04d}" / ledger.STATUS for number in range(8)]
+    states = [tmp_path / "sweep" / f"{number:04d}" / ledger.STATUS for number in range(4)]
     wait_until(lambda: sum(path.exists() and "COMPLETE" in path.read_text() for path in states) >= 2)
     process.kill()
     process.communicate(timeout=10)
@@ -261,7 +247,7 @@ def test_a_killed_sweep_goes_on_to_the_same_bits(command, sweep, tmp_path):
     rows = list(csv.DictReader((tmp_path / "sweep" / ledger.RESULTS).open()))
     _, whole = sweep("whole", *words)
     assert numbers(rows) == numbers(whole)
-    for number in range(8):
+    for number in range(4):
         files = [tmp_path / name / f"{number:04d}" / ledger.HISTORY for name in ("sweep", "whole")]
         assert files[0].read_bytes() == files[1].read_bytes()
     assert not list((tmp_path / "sweep").glob(".*"))
@@ -289,4 +275,4 @@ def test_a_directory_of_another_sweep_is_refused_and_failed_runs_are_tried_again
     assert again.returncode == 1
     assert "training" not in again.stdout
     tried = command("scripts/resume.py", "sweep", "--retry-failed")
-    assert "training 1 run in 1 population" in tried.stdout
+    assert "training 1 run natively" in tried.stdout

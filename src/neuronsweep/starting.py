@@ -1,0 +1,10 @@
+"""Imported before all else by a command: until it has begun, a Ctrl-C ends it as SIGTERM does, at once.
+
+While libraries are imported a KeyboardInterrupt may be raised where Python has to ignore it (as the weak references
+of the import system do), and nothing is there yet that would have to be closed.
+"""
+
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else somebody wants it to be ignored
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
