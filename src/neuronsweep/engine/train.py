@@ -143,6 +143,7 @@ class Training:
         best = self.member.keep == "best" and self.count("logged") > 0 and not self.error
         params, buffers = ("best", "best_buffers") if best else ("params", "buffers")
         weights = self.arrays[params][: self.parameters], self.arrays[buffers]
+        epoch = self._best_epoch() if best else self.count("epoch")
         error = self.error
         metrics: Metrics = {}
         if not error:
@@ -155,11 +156,11 @@ class Training:
             state,
             self.history,
             {} if error else metrics,
-            self._state_dict(*weights, self._best_epoch() if best else self.count("epoch")),
+            self._state_dict(*weights, epoch),
             self.count("epoch"),
             self.count("steps"),
             error,
-            {epoch: self._state_dict(*np.split(row, [self.parameters]), epoch) for epoch, row in kept},
+            {at: self._state_dict(row[: self.parameters], row[self.parameters :], at) for at, row in kept},
         )
 
     def snapshot(self) -> dict[str, Tensor]:

@@ -159,6 +159,8 @@ EXPORT int32_t advance(const Spec *spec, State *state, const volatile int32_t *s
     int64_t size[5], *counts = state->counts;
     if (counts[LOGGED] == spec->log_count || counts[STOPPED])
         return DONE;
+    if (counts[BAD_COLUMN] >= 0)
+        return DIVERGED;
     if (sizes(spec, size) == NO_MEMORY || !make_workspace(&w, spec, &block))
         return NO_MEMORY;
     int64_t *unit_counts = malloc((size_t)(spec->diagnostics ? spec->layers * w.widest : 1) * sizeof(int64_t));

@@ -89,9 +89,10 @@ INLINE vreal mean_of(real *slot, vreal g, vreal rate) {
     store(slot, mean);
     return mean;
 }
-INLINE vreal square_of(real *slot, vreal g, vreal rate) {
+// A square that overflows stays inf, so that a step is 0, as torch's is; its difference to the next would be NaN.
+INLINE vreal square_of(real *slot, vreal g, vreal share, vreal rate) {
     vreal square = load(slot);
-    square = flush(square + rate * (g * g - square), TINY_SQUARE);
+    square = flush(share * square + (rate * g) * g, TINY_SQUARE);
     store(slot, square);
     return square;
 }
@@ -100,6 +101,7 @@ static void adam(const Spec *spec, State *state, int64_t padded, real *params, c
     const double *n = spec->numbers, rate = state->values[RATE];
     const double rest1 = 1 - state->values[POWER1], rest2 = 1 - state->values[POWER2];
     const vreal rate1 = splat((real)(1 - n[ADAM_BETA1])), rate2 = splat((real)(1 - n[ADAM_BETA2]));
+    const vreal share2 = splat((real)n[ADAM_BETA2]);
     const vreal step = splat((real)(rate / rest1)), root = splat((real)(1 / sqrt(rest2)));
     const vreal eps = splat((real)n[ADAM_EPS]);
     const int decoupled = spec->optimizer == ADAMW;
@@ -108,24 +110,26 @@ static void adam(const Spec *spec, State *state, int64_t padded, real *params, c
     real *means = state->slots, *squares = means + padded, *largest = squares + padded;
     if (n[ADAM_AMSGRAD] == 0) {
         EACH(p = p * shrink; g = g + decay * p; vreal m = mean_of(means + i, g, rate1);
-             vreal s = square_of(squares + i, g, rate2); p = p - step * m / (square_root(s) * root + eps);)
+             vreal s = square_of(squares + i, g, share2, rate2); p = p - step * m / (square_root(s) * root + eps);)
         return;
     }
     EACH(p = p * shrink; g = g + decay * p; vreal m = mean_of(means + i, g, rate1);
-         vreal s = square_of(squares + i, g, rate2); vreal most = load(largest + i); most = choose(s > most, s, most);
+         vreal s = square_of(squares + i, g, share2, rate2); vreal most = load(largest + i);
+         most = choose(s > most, s, most);
          store(largest + i, most); p = p - step * m / (square_root(most) * root + eps);)
 }
 
 static void rmsprop(const Spec *spec, State *state, int64_t padded, real *params, const real *gradient) {
     const double *n = spec->numbers;
     const vreal decay = splat((real)n[RMSPROP_DECAY]), rate1 = splat((real)(1 - n[RMSPROP_ALPHA]));
+    const vreal share1 = splat((real)n[RMSPROP_ALPHA]);
     const vreal eps = splat((real)n[RMSPROP_EPS]), momentum = splat((real)n[RMSPROP_MOMENTUM]);
     const vreal rate = splat((real)state->values[RATE]);
     const int centered = n[RMSPROP_CENTERED] != 0, moving = n[RMSPROP_MOMENTUM] > 0;
     real *squares = state->slots, *means = squares + padded, *buffer = squares + (1 + centered) * padded;
-    EACH(g = g + decay * p; vreal s = square_of(squares + i, g, rate1); if (centered) {
+    EACH(g = g + decay * p; vreal s = square_of(squares + i, g, share1, rate1); if (centered) {
         vreal m = mean_of(means + i, g, rate1);
-        s = s - m * m;
+        s = at_least(s - m * m, 0); // a variance: where rounding alone makes it negative, torch's root is NaN
     } vreal d = g / (square_root(s) + eps);
          if (moving) {
              d = flush(momentum * load(buffer + i) + d, TINY);
@@ -156,12 +160,13 @@ static void nadam(const Spec *spec, State *state, int64_t padded, real *params, 
     const vreal of_m = splat((real)(rate * then / (1 - product * then)));
     const vreal root = splat((real)(1 / sqrt(1 - state->values[POWER2]))), eps = splat((real)n[ADAM_EPS]);
     const vreal rate1 = splat((real)(1 - n[ADAM_BETA1])), rate2 = splat((real)(1 - n[ADAM_BETA2]));
+    const vreal share2 = splat((real)n[ADAM_BETA2]);
     const int decoupled = n[ADAM_DECOUPLED] != 0;
     const vreal decay = splat(decoupled ? 0 : (real)n[ADAM_DECAY]);
     const vreal shrink = splat(decoupled ? (real)(1 - rate * n[ADAM_DECAY]) : 1);
     real *means = state->slots, *squares = means + padded;
     EACH(p = p * shrink; g = g + decay * p; vreal m = mean_of(means + i, g, rate1);
-         vreal s = square_of(squares + i, g, rate2); vreal d = square_root(s) * root + eps;
+         vreal s = square_of(squares + i, g, share2, rate2); vreal d = square_root(s) * root + eps;
          p = p - of_g * g / d; p = p - of_m * m / d;)
 }
 
@@ -175,12 +180,14 @@ static void radam(const Spec *spec, State *state, int64_t padded, real *params, 
     const vreal step = splat((real)(rate / rest1 * (rectified ? rectification * sqrt(rest2) : 1)));
     const vreal eps = splat((real)n[ADAM_EPS]);
     const vreal rate1 = splat((real)(1 - n[ADAM_BETA1])), rate2 = splat((real)(1 - n[ADAM_BETA2]));
+    const vreal share2 = splat((real)n[ADAM_BETA2]);
     const int decoupled = n[ADAM_DECOUPLED] != 0;
     const vreal decay = splat(decoupled ? 0 : (real)n[ADAM_DECAY]);
     const vreal shrink = splat(decoupled ? (real)(1 - rate * n[ADAM_DECAY]) : 1);
     real *means = state->slots, *squares = means + padded;
     EACH(p = p * shrink; g = g + decay * p; vreal m = mean_of(means + i, g, rate1);
-         vreal s = square_of(squares + i, g, rate2); p = p - step * (rectified ? m / (square_root(s) + eps) : m);)
+         vreal s = square_of(squares + i, g, share2, rate2);
+         p = p - step * (rectified ? m / (square_root(s) + eps) : m);)
 }
 
 // One step of a member's parameters against the gradient, which is clipped in place.
