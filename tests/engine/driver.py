@@ -1,11 +1,15 @@
 """Drives the native engine without Python: writes members for digest_driver.c, builds it, reads what it prints."""
 
+import math
+import os
+import shutil
 import struct
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 from drawn import exact
 
 from neuronsweep.engine import build
@@ -16,14 +20,21 @@ WHOLE = ("bias", "norm", "skip", "optimizer", "schedule", "metric", "maximize", 
 REAL = ("min_delta", "dropout", "loss_number", "clip_norm", "clip_value", "rate")
 
 
+def needed(*programs: str) -> str:
+    """The first of these programs that is installed. Skips the test where none is; in CI one has to be."""
+    found = next((program for program in programs if shutil.which(program)), None)
+    if not found and os.environ.get("CI") != "true":
+        pytest.skip(f"{' or '.join(programs)} is not installed")
+    assert found, programs
+    return found
+
+
 def start_without_torch(training: Training) -> None:
     """Give a member exact initial weights, so that what it becomes depends on the native engine alone."""
-    at = 0
-    for name, shape in training._shapes:
-        size = int(np.prod(shape))
-        if name.startswith("layers") and at + size <= training.parameters:
-            training.arrays["params"][at : at + size] = exact(7 * training.member.seed + at, size) / 2
-        at += size
+    for name, array, at, shape in training._places:
+        if name.startswith("layers"):
+            size = math.prod(shape)
+            training.arrays[array][at : at + size] = exact(7 * training.member.seed + at, size) / 2
 
 
 def write(path: Path, trainings: Iterable[Training]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from hydra.utils import instantiate
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig
 from reference import trained
@@ -193,6 +193,10 @@ WORDS = {
         *(*QUICK, "data=sine", "data.n=1600", "epochs=40", "model.norm=batch", "model.act=tanh"),
         *("optimizer=sgd", "optimizer.lr=0.05"),
     ),
+    "the best weights with batch norm": (
+        *(*PLANE, "trainer.keep=best", "log_points=40", "model.norm=batch", "model.act=tanh", "model.bias=false"),
+        *("optimizer=sgd", "optimizer.lr=1.5", "model.hidden=20"),
+    ),
     "the largest seed": (*PLANE, f"seed={2**32 - 1}", "model.dropout=0.5", "model.act=tanh"),
     "mae": (*CURVE, "loss=mae", "model.act=tanh", "optimizer=sgd"),
     "huber": (*CURVE, "loss=huber", "loss.delta=0.2", "model.act=tanh"),
@@ -234,7 +238,8 @@ MIXES = st.fixed_dictionaries(
         "batch_size": drawn(7, 32, "full"),
         "optimizer": drawn("sgd", "adam", "adamw", "adagrad", "radam"),
         "scheduler": drawn(*SCHEDULERS),
-        "hidden": st.lists(drawn(2, 3, 8, 17, 33), min_size=1, max_size=3),
+        # a layer norm of two units is nearly a step, whose trajectories part by themselves
+        "hidden": st.lists(drawn(5, 8, 17, 33), min_size=1, max_size=3),
         "act": drawn("tanh", "sigmoid", "gelu", "silu", "softplus", "elu"),
         "out_act": drawn("identity", "identity", "tanh", "softplus"),
         "init": drawn("default", "xavier", "kaiming"),
@@ -249,7 +254,8 @@ MIXES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# a failure is not made smaller: that takes minutes, because every try is two runs
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], phases=[Phase.generate])
 @given(mix=MIXES)
 def test_drawn_mixes(composed, mix):
     depth = len(mix["hidden"])

@@ -9,14 +9,13 @@ decides. A digest that changes is a change of every number that was ever publish
 import json
 import os
 import random
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 from drawn import some_member
-from driver import compile_driver, run, start_without_torch, write
+from driver import compile_driver, needed, run, start_without_torch, write
 
 from neuronsweep.engine.train import Training
 
@@ -40,14 +39,6 @@ def trainings(bits: int) -> list[Training]:
     for training in made:
         start_without_torch(training)
     return made
-
-
-def needed(*programs: str) -> None:
-    """Skip where a program is not installed; in CI it has to be."""
-    missing = [program for program in programs if not shutil.which(program)]
-    if missing and os.environ.get("CI") != "true":
-        pytest.skip(f"{', '.join(missing)} is not installed")
-    assert not missing
 
 
 def processors() -> list[str]:
@@ -96,7 +87,8 @@ def test_of_every_compiler_level_and_processor(members, tmp_path, compiler):
 
 
 def test_of_64_bit_arm(members, tmp_path):
-    needed(ARM, EMULATOR)
+    needed(ARM)
+    needed(EMULATOR)
     builds = [(f"{ARM} {level}", [ARM], [level, "-static"], [EMULATOR]) for level in LEVELS]
     assert differences(members, tmp_path, builds) == []
 

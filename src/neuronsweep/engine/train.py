@@ -155,11 +155,11 @@ class Training:
             state,
             self.history,
             {} if error else metrics,
-            self._state_dict(*weights),
+            self._state_dict(*weights, self._best_epoch() if best else self.count("epoch")),
             self.count("epoch"),
             self.count("steps"),
             error,
-            {epoch: self._state_dict(*np.split(row, [self.parameters])) for epoch, row in kept},
+            {epoch: self._state_dict(*np.split(row, [self.parameters]), epoch) for epoch, row in kept},
         )
 
     def snapshot(self) -> dict[str, Tensor]:
@@ -265,12 +265,17 @@ class Training:
                 place(f"norms.{i}.running_var", "buffers", np.ones(width))
                 self._places.append((f"norms.{i}.num_batches_tracked", "", 0, ()))
 
-    def _state_dict(self, params: np.ndarray, buffers: np.ndarray) -> dict[str, Tensor]:
+    def _best_epoch(self) -> int:
+        """Of the log epochs so far the first with the best objective, as native code keeps it."""
+        choose = max if self.member.mode == "max" else min
+        return choose(self.history, key=lambda point: point[1][self.member.metric])[0]
+
+    def _state_dict(self, params: np.ndarray, buffers: np.ndarray, epoch: int) -> dict[str, Tensor]:
         arrays = {"params": params.copy(), "buffers": buffers.copy()}
         return {
             name: torch.from_numpy(arrays[array][at : at + math.prod(shape)].reshape(shape))
             if array
-            else torch.tensor(self.count("steps"))
+            else torch.tensor(epoch * self.member.steps_per_epoch)  # weights are looked at after whole epochs
             for name, array, at, shape in self._places
         }
 
