@@ -46,9 +46,9 @@ def runs(composed, tmp_path):
     configs = [plain(composed(*WORDS, f"seed={number}", *words)) for number, words in enumerate(EACH)]
     dataset = moons()
 
-    def runs(name, numbers=tuple(range(len(EACH)))):
+    def runs(name, numbers=None):
         made = []
-        for number in numbers:
+        for number in range(len(EACH)) if numbers is None else numbers:
             config, directory = configs[number], ledger.run_directory(tmp_path / name, number)
             made.append(MemberRun(number, directory, [], config, config, {}, member(config, dataset)))
         return made
