@@ -1,11 +1,11 @@
-"""The native engine under the address and undefined-behaviour sanitizers: nothing out of bounds, no leak, no overflow."""
+"""The native engine under the address and undefined-behaviour sanitizers: no leak, nothing out of bounds."""
 
 import random
 
 import pytest
 import torch
-from driver import compile_driver, needed, run, start_without_torch, write
 from drawn import made, some_member
+from driver import compile_driver, needed, run, start_without_torch, write
 from reference import ADAM
 
 from neuronsweep.engine.member import Member

@@ -165,7 +165,7 @@ class Training:
             self.count("epoch"),
             self.count("steps"),
             error,
-            {epoch: self._state_dict(*np.split(row, [self.parameters]), epoch) for epoch, row in kept},
+            {epoch: self._state_dict(row[: self.parameters], row[self.parameters :], epoch) for epoch, row in kept},
         )
 
     def snapshot(self) -> dict[str, Tensor]:
