@@ -35,7 +35,7 @@ def main() -> None:
 
     ledger.read_record(arguments.directory)
 
-    from neuronsweep.models.recorded import load_recorded  # late: the errors above need no torch
+    from neuronsweep.sweeps.recorded import load_recorded  # late: the errors above need no torch
 
     recorded = load_recorded(arguments.directory)
     network, width = recorded.module, recorded.inputs

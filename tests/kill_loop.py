@@ -21,15 +21,15 @@ from neuronsweep.sweeps import ledger
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN, RESUME = ROOT / "train.py", ROOT / "scripts" / "resume.py"
 
-VECTORIZED = (
+NATIVE = (
     "data=moons",
     "batch_size=50",
     "model.hidden=2,8,32",
     "model.act=relu,tanh",
     "seed=range(8)",
-    "epochs=600",
-    "population.max_members=16",
-    "population.snapshot_seconds=0.3",
+    "epochs=150000",
+    "log_points=20",
+    "engine.snapshot_seconds=0.1",
 )
 BASIC = (
     "hydra/launcher=basic",
@@ -138,7 +138,7 @@ def _killed(script: Sequence[str | Path], seconds: float, rng: random.Random) ->
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
-        # not communicate: workers that still live hold the pipe, and the next command has to cope with them
+        # not communicate: what still lives of it holds the pipe, and the next command has to cope with it
         process.wait()
         process.stderr.close()
         return True
@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     rng, counts = random.Random(arguments.seed), Counts()
-    shares = (("48 runs, vectorized", VECTORIZED, 3 / 5), ("24 runs, basic launcher", BASIC, 2 / 5))
+    shares = (("48 runs, native", NATIVE, 3 / 5), ("24 runs, basic launcher", BASIC, 2 / 5))
     for name, words, share in shares:
         with tempfile.TemporaryDirectory() as directory:
             kill_loop(words, round(share * arguments.kills), Path(directory), rng, counts)

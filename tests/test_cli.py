@@ -87,6 +87,9 @@ MISTAKES = {
     "-m model.hidden=2,x": ("model.hidden=x", "a whole number >= 1"),
     "-m optimizer.lr=${nothing},0.1": ("job 0", "'nothing' not found"),
     "-m optimizer.lr=interval(0.1,1)": ("interval", "a grid"),
+    "-m seed=0,1 hydra/launcher=vectorized": ("hydra/launcher=vectorized", "native"),
+    "-m seed=0,1 population.workers=2": ("population is not a key", "engine.threads"),
+    "-m seed=0,1 population.snapshot_seconds=2": ("population is not a key", "engine.snapshot_seconds"),
     "-m seed=0,1 trainer=ddp_cpu trainer.devices=2 hydra/launcher=basic": (
         "trainer.devices=2",
         "native or process",

@@ -20,7 +20,7 @@ WORDS = (
 )
 
 
-@pytest.fixture(params=["basic", "vectorized"])
+@pytest.fixture(params=["basic", "native"])
 def board(command, tmp_path, request):
     """A TensorBoard over the outputs of a search; get(path) returns its answer."""
     launcher = f"hydra/launcher={request.param}"

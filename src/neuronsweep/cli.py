@@ -218,6 +218,8 @@ def explain(error: Exception) -> str:
 
 def unknown_key(key: str) -> str:
     """What to say of a key that the config does not have."""
+    if key.split(".")[0] == "population":
+        return f"{key} is not a key of the config: the native engine has engine.threads, engine.snapshot_seconds"
     parent, _, name = key.rpartition(".")
     known = {known for known, _, _ in known_keys()} | set(SCHEMAS)
     known |= {f"hydra.sweeper.{item.name}" for item in fields(Search)}

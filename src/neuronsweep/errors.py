@@ -30,7 +30,7 @@ class TookTooLong(Exception):
 
 
 class WorkerError(Exception):
-    """A run failed in another process; the message is that process's traceback."""
+    """A run failed in another process or thread; the message is its traceback."""
 
 
 def stop(message: str, status: int = 2) -> NoReturn:

@@ -94,7 +94,7 @@ def compile_driver(compiler: Sequence[str], flags: Sequence[str], bits: int, pro
 
 
 def run(command: Sequence[str | Path], members: Path) -> list[str]:
-    """A line for each member: ``done`` or ``diverged``, and its digest. Raises AssertionError where it fails."""
+    """A line for each member: ``done`` or ``diverged``, and its digest. AssertionError where the program fails."""
     done = subprocess.run([*map(str, command), str(members)], capture_output=True, text=True)
     assert done.returncode == 0, f"status {done.returncode}\n{done.stderr[-4000:]}"
     return done.stdout.splitlines()

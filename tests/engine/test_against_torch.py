@@ -1,4 +1,4 @@
-"""The native engine's parts against what they re-write: optimisers, schedules, losses, gradients, metrics."""
+"""Parts of the native engine against what they re-write: torch.optim, schedules, losses, gradients, metrics."""
 
 import dataclasses
 import math
@@ -184,7 +184,7 @@ def test_losses_are_those_of_torch(classes, loss):
         torch.testing.assert_close(result.state_dict[name], expected, rtol=1e-12, atol=1e-13)
 
 
-# Gradients: one step of SGD with the rate 1 takes the gradient away from the weights ---------------------------------
+# Gradients: one step of SGD with the rate 1 takes the gradient away from the weights --------------------------------
 
 
 def gradient_of(one: Member) -> dict[str, torch.Tensor]:
@@ -274,7 +274,7 @@ def test_dropout_has_the_masks_of_numpy():
     torch.testing.assert_close(gradient_of(one)["layers.1.weight"], error.T @ h, rtol=1e-12, atol=1e-15)
 
 
-# Metrics at the end of a run -----------------------------------------------------------------------------------------
+# Metrics at the end of a run ----------------------------------------------------------------------------------------
 
 
 def scored(dataset: Dataset, **network: Any) -> tuple[dict[str, float], torch.Tensor, torch.Tensor]:
@@ -336,7 +336,7 @@ def test_multiclass_metrics_are_those_of_torchmetrics(n, classes):
     assert metrics["val/auroc"] == pytest.approx(auroc.item(), rel=1e-6)
 
 
-# What both sides have to know ----------------------------------------------------------------------------------------
+# What both sides have to know ---------------------------------------------------------------------------------------
 
 
 def enum(name: str) -> list[str]:

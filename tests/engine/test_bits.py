@@ -1,4 +1,4 @@
-"""A member's numbers are the same bits in any company, on any number of threads, however often it is stopped."""
+"""A member has the same bits whoever else is trained, on however many threads, and however often it is stopped."""
 
 import ctypes
 import random

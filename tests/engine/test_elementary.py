@@ -1,4 +1,4 @@
-"""The native engine's own exp, log, tanh, ...: how exact they are, what they are at the edges, and the same bits always."""
+"""The native engine's own exp, log, tanh and others: their errors, their edges, and the same bits always."""
 
 import ctypes
 import itertools

@@ -1,4 +1,4 @@
-"""The native engine under the address and undefined-behaviour sanitizers: nothing out of bounds, no leak."""
+"""The native engine under the address and undefined-behaviour sanitizers: no leak, nothing out of bounds."""
 
 import random
 

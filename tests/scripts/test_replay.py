@@ -24,14 +24,14 @@ def reseal(run, **metrics) -> None:
 
 
 def test_runs_of_both_engines_are_equal(command, tmp_path, run):
-    words = ("data=moons", "batch_size=64", "model.hidden=2,8,40", "model.act=tanh,silu", "model.dropout=0,0.1")
+    words = ("data=moons", "batch_size=64", "model.hidden=2,8,40", "model.act=tanh,silu", "optimizer=adam,lbfgs")
     assert command("train.py", "-m", *QUICK, *words, "hydra.sweep.dir=sweep").returncode == 0
     done = command("scripts/replay.py", "run", "sweep", "--sample", "5")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("EQUAL  ") == 6
     assert "6 of 6 EQUAL" in done.stdout
     engines = {ledger.status(path.parent)["engine"] for path in tmp_path.glob("sweep/*/status.json")}
-    assert engines == {"lightning", "population"}
+    assert engines == {"lightning", "native"}
 
 
 def test_what_differs_is_named_with_how_much_and_what_changed_around_it(command, run):

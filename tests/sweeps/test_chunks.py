@@ -41,11 +41,11 @@ def test_joblibs_chunks_have_the_bits_of_the_default_launcher_and_tell_what_fail
 
 
 def test_a_chunk_whose_machine_is_wanted_back_goes_on_from_its_snapshots(command, tmp_path):
-    words = (*HEADLINE, "epochs=1500", "batch_size=50", "population.snapshot_seconds=0.05")
+    words = (*HEADLINE, "epochs=60000", "batch_size=50", "engine.snapshot_seconds=0.05")
     directory = tmp_path / "sweep"
     launcher = ("hydra/launcher=submitit_local", "hydra.launcher.chunks=2", f"hydra.sweep.dir={directory}")
     process = start(tmp_path, "train.py", "-m", *words, *launcher)
-    wait_for(lambda: list(directory.glob(f"{ledger.POPULATION}*")), process)
+    wait_for(lambda: list(directory.glob(f"*/{ledger.CHECKPOINT}")), process)
     # the processes that submitit runs on the machines, where Slurm's signal arrives
     for pid in {*processes_of("submitit.core._submit")} & {*processes_of(str(directory))}:
         if leaf(pid):
@@ -86,7 +86,7 @@ def test_a_machine_of_a_ray_cluster_dies_and_the_sweep_completes(command, tmp_pa
         monkeypatch.setenv(f"RAY_{name}", value)
     from ray.cluster_utils import Cluster
 
-    words = (*HEADLINE, "epochs=2500", "batch_size=50", "population.snapshot_seconds=0.05")
+    words = (*HEADLINE, "epochs=100000", "batch_size=50", "engine.snapshot_seconds=0.05")
     node = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80_000_000}
     process = None
     cluster = Cluster(initialize_head=True, head_node_args=node)
@@ -94,7 +94,7 @@ def test_a_machine_of_a_ray_cluster_dies_and_the_sweep_completes(command, tmp_pa
         other = cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
         launcher = ("hydra/launcher=ray", f"hydra.launcher.address={cluster.address}", "hydra.launcher.chunks=4")
         process = start(tmp_path, "train.py", "-m", *words, *launcher, "hydra.sweep.dir=sweep")
-        wait_for(lambda: len(list(tmp_path.glob(f"sweep/{ledger.POPULATION}*"))) == 2, process)
+        wait_for(lambda: len(list(tmp_path.glob(f"sweep/*/{ledger.CHECKPOINT}"))) >= 2, process)
         cluster.remove_node(other, allow_graceful=False)
         _, err = process.communicate(timeout=240)
     finally:

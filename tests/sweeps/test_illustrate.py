@@ -1,4 +1,4 @@
-"""Pictures and TensorBoard events of population members, written when all results are on disk."""
+"""Pictures and TensorBoard events of members, written when all results are on disk."""
 
 import os
 import shutil
@@ -42,7 +42,7 @@ def events(directory):
 
 
 def test_members_have_the_events_of_lightning_runs(sweep):
-    sweeps = sweep("vectorized"), sweep("basic")
+    sweeps = sweep("native"), sweep("basic")
     for number in range(4):
         ours, theirs = (events(ledger.run_directory(sweep, number)) for sweep in sweeps)
         assert ours[1:] == theirs[1:]
@@ -56,7 +56,7 @@ def test_members_have_the_events_of_lightning_runs(sweep):
 
 
 def test_what_is_missing_is_written_and_nothing_else(sweep):
-    directory = sweep("vectorized")
+    directory = sweep("native")
     runs = [ledger.run_directory(directory, number) for number in range(4)]
     png = (runs[1] / ledger.FIGURE).read_bytes()
     assert png == figures.fit_png(load_network(runs[1] / ledger.MODEL), moons(), _title(runs[1]))

@@ -7,15 +7,15 @@ import pytest
 from tests.commands import NO_REPORT
 from tests.kill_loop import Counts, kill_loop
 
-VECTORIZED = (
+NATIVE = (
     "data=moons",
     "batch_size=50",
     "model.hidden=2,8",
     "model.act=relu,tanh",
     "seed=range(3)",
-    "epochs=300",
-    "population.max_members=4",
-    "population.snapshot_seconds=0.2",
+    "epochs=200000",
+    "log_points=20",
+    "engine.snapshot_seconds=0.1",
 )
 BASIC = (
     "hydra/launcher=basic",
@@ -26,7 +26,7 @@ BASIC = (
 )
 
 
-@pytest.mark.parametrize(("words", "kills"), [(VECTORIZED, 4), (BASIC, 2)])
+@pytest.mark.parametrize(("words", "kills"), [(NATIVE, 4), (BASIC, 2)])
 def test_a_killed_sweep_loses_and_repeats_nothing(tmp_path, words, kills):
     counts = Counts()
     kill_loop((*words, NO_REPORT), kills, tmp_path, random.Random(1), counts)

@@ -100,7 +100,7 @@ def test_the_best_is_trained_again_by_the_command_that_is_told(whole, command, t
 
 
 def test_equal_commands_find_the_same_however_they_are_trained(whole, command, tmp_path):
-    done = command("train.py", *HYPERBAND, "hydra.sweep.dir=sweep", "population.max_members=3", "population.workers=3")
+    done = command("train.py", *HYPERBAND, "hydra.sweep.dir=sweep", "engine.threads=3")
     assert done.returncode == 0, done.stderr
     assert rows(tmp_path / "sweep") == rows(whole[0])
     assert told(tmp_path / "sweep") == told(whole[0])

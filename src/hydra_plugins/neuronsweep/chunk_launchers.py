@@ -18,7 +18,7 @@ class ChunkLauncher(Launcher):
 
     Args:
         chunks: how many; null: one a core of this machine.
-        cpus: worker processes of a chunk.
+        cpus: threads of a chunk.
         keys: of the pool that trains them.
     """
 

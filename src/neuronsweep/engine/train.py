@@ -103,7 +103,6 @@ class Training:
         self.state = layout.State(**{name: _address(array) for name, array in self.arrays.items()})
         self._initialise()
         self.library.begin(self.spec, self.state, self.padded)
-        self.over = False
 
     def advance(self, stop: ctypes.c_int32 | None = None, seconds: float = FOREVER, log_point: bool = False) -> bool:
         """Train until the end, or for so many seconds, or until ``stop`` is not 0, or to the next log point.
@@ -111,9 +110,16 @@ class Training:
         Returns whether training is over. Other threads run meanwhile.
         """
         stop = stop or ctypes.c_int32(0)
-        answer = self._check(self.library.advance(self.spec, self.state, stop, seconds, log_point))
-        self.over = answer in (layout.DONE, layout.DIVERGED)
+        if not self.over:
+            self._check(self.library.advance(self.spec, self.state, stop, seconds, log_point))
         return self.over
+
+    @property
+    def over(self) -> bool:
+        """Whether the last log epoch is behind it, or early stopping or a loss that is not finite has ended it."""
+        return (
+            self.count("logged") == len(self.log_epochs) or self.count("stopped") != 0 or self.count("bad_column") >= 0
+        )
 
     def count(self, name: str) -> int:
         """One of engine.layout.COUNTS, such as ``epoch``, ``steps`` or ``logged``."""
@@ -160,7 +166,7 @@ class Training:
             self.count("epoch"),
             self.count("steps"),
             error,
-            {at: self._state_dict(row[: self.parameters], row[self.parameters :], at) for at, row in kept},
+            {epoch: self._state_dict(row[: self.parameters], row[self.parameters :], epoch) for epoch, row in kept},
         )
 
     def snapshot(self) -> dict[str, Tensor]:
@@ -168,11 +174,26 @@ class Training:
         return {name: torch.from_numpy(array.copy()) for name, array in self.arrays.items()}
 
     def load(self, snapshot: Mapping[str, Tensor]) -> None:
-        """Go on from a ``snapshot`` of the same member. Raises ValueError if it is another one's."""
-        for name, array in self.arrays.items():
-            tensor = snapshot.get(name)
-            if tensor is None or tuple(tensor.shape) != array.shape or tensor.numpy().dtype != array.dtype:
-                raise ValueError("this snapshot is of another member")
+        """Go on from a ``snapshot`` of the same member. Raises ValueError if it is another one's, or none."""
+        if not isinstance(snapshot, Mapping) or not all(
+            isinstance(tensor := snapshot.get(name), Tensor)
+            and tensor.dtype == torch.from_numpy(array).dtype
+            and tuple(tensor.shape) == array.shape
+            for name, array in self.arrays.items()
+        ):
+            raise ValueError("this snapshot is of another member")
+        # native code writes where the counts say
+        counts = dict(zip(layout.COUNTS, snapshot["counts"].tolist(), strict=True))
+        logged, epoch = counts["logged"], counts["epoch"]
+        batches = -(-len(self.member.dataset.splits["train"].x) // self.spec.batch_size)
+        fits = 0 <= logged <= len(self.log_epochs) and 0 <= counts["batch"] < batches
+        if fits:
+            behind, ahead = [0, *self.log_epochs][logged], [*self.log_epochs, epoch + 1][logged]
+            diverged = 0 <= counts["bad_column"] < len(self.columns) and epoch == ahead
+            fits = diverged or (counts["bad_column"] == -1 and behind <= epoch < ahead)
+            fits = fits and counts["kept"] == len(set(self.moments) & set(self.log_epochs[:logged]))
+        if not fits:
+            raise ValueError("this snapshot is of no member")
         for name, array in self.arrays.items():
             array[...] = snapshot[name].numpy()
 

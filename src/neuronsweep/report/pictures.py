@@ -133,7 +133,7 @@ def _panel(sweep: Sweep, configuration: Configuration) -> "Panel | None":
     from neuronsweep.data.build import build_dataset
     from neuronsweep.figures.multiples import Panel
     from neuronsweep.models.mlp import MLP
-    from neuronsweep.models.recorded import load_recorded
+    from neuronsweep.sweeps.recorded import load_recorded
 
     config = ledger.read_record(sweep.path(configuration.median))["config"]
     dataset = build_dataset(config["data"])

@@ -61,7 +61,7 @@ class Config:
     # whether history.csv has gradients, updates, dead and saturated units of every layer; changes no other number
     diagnostics: bool = False
     threads: int = key(1, whole(1))
-    # seconds after which a run that is trained by itself FAILs; null: never
+    # seconds after which a run FAILs; null: never
     time_limit: float | None = key(None, POSITIVE)
     # whether a sweep stops at its first failure
     fail_fast: bool = False

@@ -29,7 +29,7 @@ from neuronsweep.sweeps.processes import OF_THE_SWEEP, RANKS
 from neuronsweep.sweeps.words import config_words, typed
 
 LINES_SHOWN = 30
-# How long a chunk that was asked to stop may take to write its snapshots; its workers take less.
+# How long a chunk that was asked to stop may take to write what its runs go on from; it takes less.
 SECONDS_TO_STOP = 15.0
 
 
@@ -75,7 +75,7 @@ class Chunk:
         """What submitit calls when the machine is wanted back: how to go on elsewhere. The command is ended."""
         from submitit.helpers import DelayedSubmission
 
-        # the SystemExit that follows unwinds __call__, which ends its command and waits for its snapshots
+        # the SystemExit that follows unwinds __call__, which ends its command and waits for it
         return DelayedSubmission(self)
 
     @property
@@ -215,7 +215,7 @@ def keep_errors(file: Path, sweep: Path, returns: Mapping[int, JobReturn]) -> No
 
 
 def _end(process: subprocess.Popen) -> None:
-    """End a chunk's command: it writes its snapshots; then whatever is left of its group."""
+    """End a chunk's command: it writes what its runs go on from; then whatever is left of its group."""
     if process.poll() is None:
         process.terminate()
         try:

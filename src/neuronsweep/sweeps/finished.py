@@ -9,8 +9,8 @@ from typing import Any
 from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.models.mlp import MLP
-from neuronsweep.models.recorded import load_recorded
 from neuronsweep.sweeps import ledger
+from neuronsweep.sweeps.recorded import load_recorded
 
 
 @dataclass(frozen=True)

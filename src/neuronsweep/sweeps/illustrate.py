@@ -126,7 +126,7 @@ class Illustrator:
     def _complete(self, directory: Path, config: Mapping[str, Any]) -> None:
         """Events first, because the picture is the mark of both."""
         from neuronsweep.models.mlp import MLP
-        from neuronsweep.models.recorded import load_recorded
+        from neuronsweep.sweeps.recorded import load_recorded
 
         metrics = ledger.read_json(directory / ledger.METRICS)
         network = load_recorded(directory).module

@@ -224,7 +224,7 @@ def _past(runs: Iterable[MemberRun], pruning: Prunes) -> dict[int, Reports]:
     return {
         run.number: [(epoch, row[pruning.metric]) for epoch, row in ledger.read_history(run.directory)]
         for run in runs
-        if run.before
+        if run.before and (run.directory / ledger.HISTORY).exists()  # one whose time was over has none
     }
 
 

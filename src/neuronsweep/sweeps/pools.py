@@ -23,7 +23,7 @@ def submitit(
 ) -> Iterator[tuple[int, str | None]]:
     """Train chunks as a job array of Slurm's (cluster ``slurm``) or as processes of this machine (``local``).
 
-    A chunk whose machine is wanted back writes its snapshots, is queued again, and goes on.
+    A chunk whose machine is wanted back writes what its runs go on from, is queued again, and goes on.
 
     Args:
         folder: for what submitit writes: scripts, pickles, output.

@@ -226,7 +226,7 @@ class Crew:
                         ended = self._round_of_all(trainees, pool, pruning, reports)
                         trainees = [one for one in trainees if one.number not in ended]
                         yield from ended.values()
-                        yield from (one.where() for one in trainees[:1])
+                        yield from (one.where() for one in trainees)
                 except BaseException:
                     self.stop.value = 1  # the pool waits for its threads, which look at this
                     raise

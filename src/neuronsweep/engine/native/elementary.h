@@ -2,7 +2,9 @@
 // machine.
 //
 // Every function is polynomials and at most one division after a change of the argument, in the order written here;
-// lanes take no branches. What is NaN is only ever NaN: its bits are never used as a number.
+// lanes take no branches. Where an argument is too large or too small for the formula, the result is replaced at the end
+// (limiting the argument first would make everything wait for that). What is NaN is only ever NaN: no comparison with it
+// is true, and a number made from its bits meets the NaN again before the end.
 #ifndef NEURONSWEEP_ELEMENTARY_H
 #define NEURONSWEEP_ELEMENTARY_H
 
@@ -53,18 +55,24 @@ INLINE vreal reduced_exponential_minus_one(vreal r) {
     return r + u * tail;
 }
 
+// size, which has no sign, with that of x
+INLINE vreal signed_as(vreal size, vreal x) { return (vreal)((vint)size | ((vint)x & SIGN_BIT)); }
+
 // exp(x). Results below 1.5 times the smallest normal number are 0.
 INLINE vreal exponential(vreal x) {
-    vreal whole, r = reduced(at_most(at_least(x, EITHER(-87.5, -708.5)), EITHER(89, 710)), &whole);
+    vreal whole, r = reduced(x, &whole);
     // half the power: the largest power of two that exp has is no number yet
-    return ((reduced_exponential_minus_one(r) + (real)1) * power_of_two(whole - (real)1)) * (real)2;
+    vreal y = ((reduced_exponential_minus_one(r) + (real)1) * power_of_two(whole - (real)1)) * (real)2;
+    y = choose(x > splat(EITHER(88.8, 709.9)), splat((real)INFINITY), y);
+    return keep_where(~(x < splat(EITHER(-87, -708.1))), y);
 }
 
 // exp(x) - 1
 INLINE vreal exponential_minus_one(vreal x) {
-    vreal whole, r = reduced(at_most(at_least(x, EITHER(-25, -50)), EITHER(89, 710)), &whole);
-    vreal half = power_of_two(whole - (real)1);
-    return with_sign_of((half * reduced_exponential_minus_one(r) + (half - (real)0.5)) * (real)2, x);
+    vreal whole, r = reduced(x, &whole), half = power_of_two(whole - (real)1);
+    vreal y = (half * reduced_exponential_minus_one(r) + (half - (real)0.5)) * (real)2;
+    y = choose(x > splat(EITHER(88.8, 709.9)), splat((real)INFINITY), y);
+    return with_sign_of(choose(x < splat(EITHER(-25, -50)), splat((real)-1), y), x);
 }
 
 // log(1 + f) + n ln(2) for 1 + f between sqrt(1/2) and sqrt(2)
@@ -120,44 +128,36 @@ INLINE vreal logarithm_of_one_plus(vreal x) {
 
 // tanh(x)
 //
-// With |x| = n ln(2)/2 + s and e = exp(-2 |x|) = 2^-n (1 - t) / (1 + t), where t = tanh(s),
-// (1 - e) / (1 + e) = ((1 - 2^-n) + t (1 + 2^-n)) / ((1 + 2^-n) + t (1 - 2^-n)).
+// With |x| = n ln(2)/2 + s and t = tanh(s), exp(-2 |x|) = 2^-n (1 - t) / (1 + t), so tanh(|x|) = a / (a + b) with
+// a = (1 - 2^-n) + t (1 + 2^-n) and b = 2 2^-n (1 - t). What a is rounded by matters little where a is the larger.
 INLINE vreal hyperbolic_tangent(vreal x) {
-    vreal size = absolute(x), whole = size * ((real)2 * LOG2_E) + ROUND, n = whole - ROUND;
+    // n is less than the nearest by up to 0.8: for n = 1 a would lose digits where t is far below 0
+    vreal size = absolute(x), whole = (size * ((real)2 * LOG2_E) - (real)0.3) + ROUND, n = whole - ROUND;
     vreal s = size - n * ((real)0.5 * LN2), u = s * s;
 #if REAL_BITS == 32
-    vreal tail = HORNER2(u, -0x1.554fecp-2f, 0x1.0c8048p-3f);
+    vreal tail = HORNER3(u, -0x1.5554e2p-2f, 0x1.10c980p-3f, -0x1.a0b27ep-5f);
 #else
-    vreal tail = HORNER6(u, -0x1.55555555554bbp-2, 0x1.11111110e04e9p-3, -0x1.ba1ba115e90eap-5, 0x1.664ec94f409f4p-6,
-                         -0x1.223c4eacdc280p-7, 0x1.c37c5f4c32fdep-9);
+    vreal tail = HORNER7(u, -0x1.55555555553c1p-2, 0x1.11111110cf88dp-3, -0x1.ba1ba14709446p-5, 0x1.664f188a17abdp-6,
+                         -0x1.22637c5e99542p-7, 0x1.d42e0cd3f7fe9p-9, -0x1.51bc273a96294p-10);
 #endif
     vreal t = s + (s * u) * tail, power = inverse_power_of_two(whole);
-    vreal less = (real)1 - power, more = (real)1 + power;
+    vreal a = ((real)1 - power) + t * ((real)1 + power), b = ((real)1 - t) * (power + power);
     // far out n is no exponent any more, and the quotient no number; there tanh is 1
-    vreal quotient = (less + t * more) / (more + t * less);
-    return with_sign_of(choose(size > splat(EITHER(10, 20)), splat((real)1), quotient), x);
+    return signed_as(choose(size > splat(EITHER(10, 20)), splat((real)1), a / (a + b)), x);
 }
 
 // 1 / (1 + exp(-x))
-//
-// With x = n ln(2) + r and t = tanh(r / 2), exp(x) = 2^n (1 + t) / (1 - t). Everything is multiplied by 27/32, so that
-// 1 + t and 1 - t are below 1, where they are rounded less.
 INLINE vreal sigmoid(vreal x) {
-    vreal whole, r = reduced(at_most(at_least(x, EITHER(-88, -709)), EITHER(30, 60)), &whole), v = r * r;
-#if REAL_BITS == 32
-    vreal t = r * HORNER3(v, 0x1.affffcp-2f, -0x1.1ff71ap-5f, 0x1.c34372p-9f);
-#else
-    vreal t = r * HORNER7(v, 0x1.bp-2, -0x1.1ffffffffff08p-5, 0x1.cccccccc4e4f5p-9, -0x1.75074fbc3f24cp-12,
-                          0x1.2e5263ed1a164p-15, -0x1.e9bc1a92923fdp-19, 0x1.7c22f16678658p-22);
-#endif
-    vreal above = ((real)0.84375 + t) * power_of_two(whole), below = (real)0.84375 - t;
-    return above / (above + below);
+    vreal whole, r = reduced(-x, &whole), power = power_of_two(whole);
+    vreal y = (real)1 / ((power * reduced_exponential_minus_one(r) + (real)1) + power);
+    y = choose(x > splat(EITHER(30, 60)), splat((real)1), y);
+    return keep_where(~(x < splat(EITHER(-88.37, -709.43))), y);
 }
 
 // the standard normal distribution at |x|: its density, and *tail, the part of it that lies beyond
 //
 // The density is 2^z / sqrt(2 pi) with z = -x^2 log2(e) / 2; the tail is the density times Mills' ratio, a quotient of
-// polynomials of |x|.
+// polynomials of |x|. Both are 0 where the density would be less than the smallest normal number.
 INLINE vreal normal_density_and_tail(vreal size, vreal *tail) {
     vreal z = (size * size) * ((real)-0.5 * LOG2_E), whole = z + ROUND, r = z - (whole - ROUND);
 #if REAL_BITS == 32
@@ -179,13 +179,14 @@ INLINE vreal normal_density_and_tail(vreal size, vreal *tail) {
                           0x1.4f77e6ca7dd1cp-15);
 #endif
     vreal density = p * power_of_two(whole);
-    *tail = (density * above) / below;
-    return density;
+    vint normal = ~(size > splat(EITHER(13.2, 37.6)));
+    *tail = keep_where(normal, (density * above) / below);
+    return keep_where(normal, density);
 }
 
 // the standard normal distribution: *below, the part of it below x, and its density at x, which is returned
 INLINE vreal normal_distribution(vreal x, vreal *below) {
-    vreal zero = {0}, tail, density = normal_density_and_tail(at_most(absolute(x), EITHER(13.27, 37.66)), &tail);
+    vreal zero = {0}, tail, density = normal_density_and_tail(absolute(x), &tail);
     *below = choose(x < zero, tail, (real)1 - tail);
     return density;
 }
@@ -193,15 +194,16 @@ INLINE vreal normal_distribution(vreal x, vreal *below) {
 // erf(x)
 INLINE vreal error_function(vreal x) {
     vreal u = x * x, size = absolute(x), tail;
-    normal_density_and_tail(at_most(size * EITHER(0x1.6a09e6p+0, 0x1.6a09e667f3bcdp+0), EITHER(6, 9)), &tail);
+    normal_density_and_tail(size * EITHER(0x1.6a09e6p+0, 0x1.6a09e667f3bcdp+0), &tail);
 #if REAL_BITS == 32
-    vreal p = HORNER5(u, 0x1.06eba0p-3f, -0x1.81253ap-2f, 0x1.cd87f6p-4f, -0x1.a6ba6ep-6f, 0x1.7043f2p-9f);
+    vreal p = HORNER6(u, 0x1.06eba8p-3f, -0x1.812732p-2f, 0x1.ce2888p-4f, -0x1.b774a4p-6f, 0x1.4d5f72p-8f,
+                      -0x1.570094p-11f);
 #else
-    vreal p = HORNER9(u, 0x1.06eba8214db69p-3, -0x1.812746b03794ap-2, 0x1.ce2f21a034712p-4, -0x1.b82ce30a7ec9ep-6,
-                      0x1.565bcacb47e7cp-8, -0x1.c02cfd26e84cbp-11, 0x1.f9814d2cfc165p-14, -0x1.f12c6694c2a7cp-17,
-                      0x1.836887a826027p-20);
+    vreal p = HORNER11(u, 0x1.06eba8214db68p-3, -0x1.812746b03798bp-2, 0x1.ce2f21a03dd2fp-4, -0x1.b82ce310e2f21p-6,
+                       0x1.565bccc5eca4bp-8, -0x1.c02da577a800bp-11, 0x1.f9a1565486e30p-14, -0x1.f4ad21755f09ep-17,
+                       0x1.b7fc39985c7d5p-20, -0x1.4fb58f4293d8cp-23, 0x1.6798f60380a47p-27);
 #endif
-    return choose(size < splat((real)0.5), x + x * p, with_sign_of((real)1 - (tail + tail), x));
+    return choose(size < splat((real)0.8), x + x * p, with_sign_of((real)1 - (tail + tail), x));
 }
 
 #endif
