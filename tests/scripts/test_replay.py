@@ -24,7 +24,15 @@ def reseal(run, **metrics) -> None:
 
 
 def test_runs_of_both_engines_are_equal(command, tmp_path, run):
-    words = ("data=moons", "batch_size=64", "model.hidden=2,8,40", "model.act=tanh,silu", "optimizer=adam,lbfgs")
+    words = (
+        "data=moons",
+        "batch_size=64",
+        "model.hidden=2,8,40",
+        "model.act=tanh,silu",
+        "optimizer=adam,lbfgs",
+        "optimizer.lr=0.01",
+        "epochs=10",
+    )
     assert command("train.py", "-m", *QUICK, *words, "hydra.sweep.dir=sweep").returncode == 0
     done = command("scripts/replay.py", "run", "sweep", "--sample", "5")
     assert done.returncode == 0, done.stdout + done.stderr
