@@ -28,21 +28,34 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def _default(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
-    # torch.nn.Linear.reset_parameters, with a generator of our own
-    nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
+    # torch.nn.Linear.reset_parameters
+    fan_in = weight.shape[1]
+    _uniform(weight, math.sqrt(3.0) * nn.init.calculate_gain("leaky_relu", math.sqrt(5)) / math.sqrt(fan_in), generator)
     if bias is not None:
-        bound = 1 / math.sqrt(weight.shape[1])
-        nn.init.uniform_(bias, -bound, bound, generator=generator)
+        _uniform(bias, 1 / math.sqrt(fan_in), generator)
 
 
 def _xavier(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
-    nn.init.xavier_uniform_(weight, generator=generator)
+    # torch.nn.init.xavier_uniform_
+    _uniform(weight, math.sqrt(3.0) * math.sqrt(2.0 / sum(weight.shape)), generator)
     _zero(bias)
 
 
 def _kaiming(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
-    nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
+    # as torch.nn.init.kaiming_normal_, in double precision: torch draws single ones in another way on each processor
+    drawn = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+    weight.copy_(drawn * math.sqrt(2 / weight.shape[1]))
     _zero(bias)
+
+
+def _uniform(tensor: Tensor, bound: float, generator: Generator) -> None:
+    """Draw from -bound to bound, with the bits of torch's ``uniform_`` where the processor multiplies and adds in one.
+
+    Where it does not, torch rounds twice; in double precision the product is exact, and all processors round once.
+    """
+    low, high = torch.tensor([-bound, bound]).unbind()
+    drawn = torch.rand(tensor.shape, generator=generator).double()
+    tensor.copy_(drawn * (high - low).double() + low.double())
 
 
 def _zeros(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
