@@ -2,9 +2,15 @@
 // machine.
 //
 // Every function is polynomials and at most one division after a change of the argument, in the order written here;
-// lanes take no branches. Where an argument is too large or too small for the formula, the result is replaced at the end
-// (limiting the argument first would make everything wait for that). What is NaN is only ever NaN: no comparison with it
-// is true, and a number made from its bits meets the NaN again before the end.
+// lanes take no branches. Where an argument is too large or too small for the formula, the result is replaced at the
+// end: were the argument limited first, everything would wait for that. What is NaN is only ever NaN: no comparison
+// with it is true, and a number made from its bits meets the NaN again before the end.
+//
+// The coefficients are minimax for the relative error of the function, by Remez' exchange in 60 digits (quotients: in
+// 80, from a linearised least squares fit), then rounded from the lowest power up, the rest fitted again each time;
+// those of erf near 0 in float32 interpolate at Chebyshev's points. "At most 1.5 / 1.0
+// units" are the largest errors seen, in units in the last place of float32 / float64, at millions / thousands of
+// points of all exponents; tests/engine/test_elementary.py keeps them, against mpmath.
 #ifndef NEURONSWEEP_ELEMENTARY_H
 #define NEURONSWEEP_ELEMENTARY_H
 
@@ -58,7 +64,7 @@ INLINE vreal reduced_exponential_minus_one(vreal r) {
 // size, which has no sign, with that of x
 INLINE vreal signed_as(vreal size, vreal x) { return (vreal)((vint)size | ((vint)x & SIGN_BIT)); }
 
-// exp(x). Results below 1.5 times the smallest normal number are 0.
+// exp(x), at most 1.5 / 1.0 units off. Results below 1.5 times the smallest normal number are 0.
 INLINE vreal exponential(vreal x) {
     vreal whole, r = reduced(x, &whole);
     // half the power: the largest power of two that exp has is no number yet
@@ -67,7 +73,7 @@ INLINE vreal exponential(vreal x) {
     return keep_where(~(x < splat(EITHER(-87, -708.1))), y);
 }
 
-// exp(x) - 1
+// exp(x) - 1, at most 1.7 / 1.6 units off
 INLINE vreal exponential_minus_one(vreal x) {
     vreal whole, r = reduced(x, &whole), half = power_of_two(whole - (real)1);
     vreal y = (half * reduced_exponential_minus_one(r) + (half - (real)0.5)) * (real)2;
@@ -102,7 +108,7 @@ INLINE vreal where_logarithm_is_finite(vreal x, vreal y) {
     return choose(x > zero, y, choose(x == zero, splat((real)-INFINITY), splat((real)NAN)));
 }
 
-// log(x)
+// log(x), at most 0.8 / 0.8 units off
 INLINE vreal logarithm(vreal x) {
     const real larger = EITHER(0x1p25, 0x1p54), steps = EITHER(25, 54);
     vint denormal = x < splat(EITHER(0x1p-126, 0x1p-1022));
@@ -113,7 +119,7 @@ INLINE vreal logarithm(vreal x) {
     return where_logarithm_is_finite(x, y);
 }
 
-// log(1 + x)
+// log(1 + x), at most 1.4 / 1.4 units off
 INLINE vreal logarithm_of_one_plus(vreal x) {
     const real smaller = EITHER(0x1p-20, 0x1p-40), steps = EITHER(20, 40);
     vint huge = x > splat(EITHER(0x1p60, 0x1p100));
@@ -126,7 +132,7 @@ INLINE vreal logarithm_of_one_plus(vreal x) {
     return where_logarithm_is_finite(x + (real)1, with_sign_of(y, x));
 }
 
-// tanh(x)
+// tanh(x), at most 1.7 / 1.8 units off
 //
 // With |x| = n ln(2)/2 + s and t = tanh(s), exp(-2 |x|) = 2^-n (1 - t) / (1 + t), so tanh(|x|) = a / (a + b) with
 // a = (1 - 2^-n) + t (1 + 2^-n) and b = 2 2^-n (1 - t). What a is rounded by matters little where a is the larger.
@@ -146,7 +152,7 @@ INLINE vreal hyperbolic_tangent(vreal x) {
     return signed_as(choose(size > splat(EITHER(10, 20)), splat((real)1), a / (a + b)), x);
 }
 
-// 1 / (1 + exp(-x))
+// 1 / (1 + exp(-x)), at most 2.0 / 2.0 units off, also where it is small. Results below 2^-127.5 (2^-1023.5) are 0.
 INLINE vreal sigmoid(vreal x) {
     vreal whole, r = reduced(-x, &whole), power = power_of_two(whole);
     vreal y = (real)1 / ((power * reduced_exponential_minus_one(r) + (real)1) + power);
@@ -184,26 +190,31 @@ INLINE vreal normal_density_and_tail(vreal size, vreal *tail) {
     return keep_where(normal, density);
 }
 
-// the standard normal distribution: *below, the part of it below x, and its density at x, which is returned
+// the standard normal distribution: *below, the part of it below x, and its density at x, which is returned (gelu(x) is
+// x *below, and its derivative *below + x density)
+//
+// As x^2 is rounded before it is raised, the density is at most 1.4 / 2.4 times 1 + x^2 units off. *below is off by at
+// most 1.3 times the distance from 1 to the next number, and relative to itself by 6e-6 / 4e-15 for x >= -5, and by
+// 2e-4 / 2e-7 below.
 INLINE vreal normal_distribution(vreal x, vreal *below) {
     vreal zero = {0}, tail, density = normal_density_and_tail(absolute(x), &tail);
     *below = choose(x < zero, tail, (real)1 - tail);
     return density;
 }
 
-// erf(x)
+// erf(x), at most 1.7 / 1.6 units off
 INLINE vreal error_function(vreal x) {
     vreal u = x * x, size = absolute(x), tail;
     normal_density_and_tail(size * EITHER(0x1.6a09e6p+0, 0x1.6a09e667f3bcdp+0), &tail);
 #if REAL_BITS == 32
-    vreal p = HORNER6(u, 0x1.06eba8p-3f, -0x1.812732p-2f, 0x1.ce2888p-4f, -0x1.b774a4p-6f, 0x1.4d5f72p-8f,
-                      -0x1.570094p-11f);
+    vreal p = HORNER7(u, 0x1.06eba8p-3f, -0x1.81273ep-2f, 0x1.ce2d10p-4f, -0x1.b7fabap-6f, 0x1.541270p-8f,
+                      -0x1.a45088p-11f, 0x1.4a5690p-14f);
 #else
     vreal p = HORNER11(u, 0x1.06eba8214db68p-3, -0x1.812746b03798bp-2, 0x1.ce2f21a03dd2fp-4, -0x1.b82ce310e2f21p-6,
                        0x1.565bccc5eca4bp-8, -0x1.c02da577a800bp-11, 0x1.f9a1565486e30p-14, -0x1.f4ad21755f09ep-17,
                        0x1.b7fc39985c7d5p-20, -0x1.4fb58f4293d8cp-23, 0x1.6798f60380a47p-27);
 #endif
-    return choose(size < splat((real)0.8), x + x * p, with_sign_of((real)1 - (tail + tail), x));
+    return choose(size < splat(EITHER(1, 0.8)), x + x * p, with_sign_of((real)1 - (tail + tail), x));
 }
 
 #endif

