@@ -28,7 +28,7 @@ static inline double double_of_bits(uint64_t bits) {
 // added and taken away again it rounds to an integer (to even), and leaves that integer in the lowest bits in between
 #define ROUND_64 0x1.8p52
 
-// polynomials of 2 to 11 coefficients, that of the lowest power first
+// polynomials of 2 to 12 coefficients, that of the lowest power first
 #define HORNER2(x, c, last) ((c) + (x) * (last))
 #define HORNER3(x, c, ...) ((c) + (x) * HORNER2(x, __VA_ARGS__))
 #define HORNER4(x, c, ...) ((c) + (x) * HORNER3(x, __VA_ARGS__))
@@ -39,6 +39,7 @@ static inline double double_of_bits(uint64_t bits) {
 #define HORNER9(x, c, ...) ((c) + (x) * HORNER8(x, __VA_ARGS__))
 #define HORNER10(x, c, ...) ((c) + (x) * HORNER9(x, __VA_ARGS__))
 #define HORNER11(x, c, ...) ((c) + (x) * HORNER10(x, __VA_ARGS__))
+#define HORNER12(x, c, ...) ((c) + (x) * HORNER11(x, __VA_ARGS__))
 
 // (exp(r) - 1 - r) / r^2 for |r| <= ln(2)/2
 #define EXPONENTIAL_TAIL_64(r)                                                                                         \
@@ -91,8 +92,7 @@ static inline double natural_logarithm(double x) {
 }
 
 // cos(x), at most 0.8 units in the last place off for |x| <= 3 million: of more than 2^21 quarter turns the products
-// below are not exact. NaN beyond a thousand million, where the reduction has no digits left. The coefficients are
-// those of fdlibm's kernels.
+// below are not exact. NaN beyond a thousand million, where the reduction has no digits left.
 static inline double cosine(double x) {
     double size = x < 0 ? -x : x;
     if (!(size < 1e9))
@@ -106,12 +106,12 @@ static inline double cosine(double x) {
     int64_t quadrant = (int64_t)n & 3;
     double y;
     if (quadrant & 1) {
-        double tail = HORNER6(z, -0x1.5555555555549p-3, 0x1.111111110f8a6p-7, -0x1.a01a019c161d5p-13,
-                              0x1.71de357b1fe7dp-19, -0x1.ae5e68a2b9cebp-26, 0x1.5d93a5acfd57cp-33);
+        double tail = HORNER6(z, -0x1.5555555555549p-3, 0x1.111111110f89cp-7, -0x1.a01a019c141cbp-13,
+                              0x1.71de3578f0698p-19, -0x1.ae5e66a7c1de8p-26, 0x1.5d93026e8a2bfp-33);
         y = r + (low * (1.0 - 0.5 * z) + (z * r) * tail);
     } else {
-        double tail = HORNER6(z, 0x1.555555555554cp-5, -0x1.6c16c16c15177p-10, 0x1.a01a019cb1590p-16,
-                              -0x1.27e4f809c52adp-22, 0x1.1ee9ebdb4b1c4p-29, -0x1.8fae9be8838d4p-37);
+        double tail = HORNER6(z, 0x1.555555555554bp-5, -0x1.6c16c16c1500dp-10, 0x1.a01a019c8dd22p-16,
+                              -0x1.27e4f7f0508f1p-22, 0x1.1ee9dacc00ac5p-29, -0x1.8fa5ecd9c6df2p-37);
         double half = 0.5 * z, one = 1.0 - half;
         y = one + (((1.0 - one) - half) + ((z * z) * tail - r * low));
     }
