@@ -92,6 +92,11 @@ class Member:
         return [*activations(self.option("act"), len(self.widths) - 2), self.option("out_act")]
 
     @property
+    def bits(self) -> int:
+        """Of its real numbers."""
+        return 64 if self.dtype == torch.float64 else 32
+
+    @property
     def loss_name(self) -> str:
         """One of engine.layout.LOSSES: ``binary`` is cross-entropy of one logit, ``multiclass`` of k logits."""
         if self.dataset.classes:

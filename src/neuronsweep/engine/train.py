@@ -1,6 +1,9 @@
 """Trains one member in native code: its arrays, its slices of training, its result."""
 
+import bisect
 import ctypes
+import hashlib
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -171,31 +174,39 @@ class Training:
 
     def snapshot(self) -> dict[str, Tensor]:
         """Everything training goes on from, as tensors."""
-        return {name: torch.from_numpy(array.copy()) for name, array in self.arrays.items()}
+        arrays = {name: torch.from_numpy(array.copy()) for name, array in self.arrays.items()}
+        return {**arrays, "member": self._identity()}
 
     def load(self, snapshot: Mapping[str, Tensor]) -> None:
-        """Go on from a ``snapshot`` of the same member. Raises ValueError if it is another one's, or none."""
-        if not isinstance(snapshot, Mapping) or not all(
-            isinstance(tensor := snapshot.get(name), Tensor)
-            and tensor.dtype == torch.from_numpy(array).dtype
-            and tuple(tensor.shape) == array.shape
-            for name, array in self.arrays.items()
-        ):
-            raise ValueError("this snapshot is of another member")
-        # native code writes where the counts say
+        """Go on from a ``snapshot`` of the same member. Raises ValueError if it is another one's or was changed."""
+        wanted = self.snapshot()
+        for name, own in wanted.items():
+            tensor = snapshot.get(name)
+            if not isinstance(tensor, Tensor) or tensor.shape != own.shape or tensor.dtype != own.dtype:
+                raise ValueError("this snapshot is of another member")
         counts = dict(zip(layout.COUNTS, snapshot["counts"].tolist(), strict=True))
-        logged, epoch = counts["logged"], counts["epoch"]
-        batches = -(-len(self.member.dataset.splits["train"].x) // self.spec.batch_size)
-        fits = 0 <= logged <= len(self.log_epochs) and 0 <= counts["batch"] < batches
-        if fits:
-            behind, ahead = [0, *self.log_epochs][logged], [*self.log_epochs, epoch + 1][logged]
-            diverged = 0 <= counts["bad_column"] < len(self.columns) and epoch == ahead
-            fits = diverged or (counts["bad_column"] == -1 and behind <= epoch < ahead)
-            fits = fits and counts["kept"] == len(set(self.moments) & set(self.log_epochs[:logged]))
-        if not fits:
-            raise ValueError("this snapshot is of no member")
+        if not torch.equal(snapshot["member"], wanted["member"]) or not self._may_be(counts):
+            raise ValueError("this snapshot is of another member")
         for name, array in self.arrays.items():
             array[...] = snapshot[name].numpy()
+
+    def _identity(self) -> Tensor:
+        """Digest of what decides the member's numbers."""
+        values = {name: value for name, value in vars(self.member).items() if name not in ("dataset", "time_limit")}
+        text = json.dumps({**values, "data": self.member.dataset.digest}, sort_keys=True, default=str)
+        return torch.tensor(list(hashlib.sha256(text.encode()).digest()), dtype=torch.uint8)
+
+    def _may_be(self, counts: Mapping[str, int]) -> bool:
+        """Whether training can have come to these counts: native code takes them for positions in arrays."""
+        diverged = counts["bad_column"] >= 0  # at a log point that does not count as logged
+        logged = max(0, bisect.bisect_right(self.log_epochs, counts["epoch"]) - diverged)
+        kept = sum(epoch in self.moments for epoch in self.log_epochs[:logged])
+        return (
+            0 <= counts["epoch"] <= self.member.epochs
+            and 0 <= counts["batch"] < self.member.steps_per_epoch
+            and -1 <= counts["bad_column"] < len(self.columns)
+            and (counts["logged"], counts["kept"]) == (logged, kept)
+        )
 
     def _final(self, params: np.ndarray, buffers: np.ndarray) -> Metrics:
         found = (ctypes.c_double * (layout.FINAL_METRICS * len(self.samples.splits)))()

@@ -15,8 +15,8 @@ from neuronsweep import console, record
 from neuronsweep.config import plain, run_config
 from neuronsweep.data.build import build_dataset, check_dataset
 from neuronsweep.data.dataset import Dataset
-from neuronsweep.engine.library import available
-from neuronsweep.engine.member import member, outside, unsupported
+from neuronsweep.engine.library import NoLibrary, available, library
+from neuronsweep.engine.member import Member, member, outside, unsupported
 from neuronsweep.errors import UserError
 from neuronsweep.sweeps import ledger
 from neuronsweep.sweeps.compose import Composer
@@ -140,7 +140,7 @@ class NativeLauncher:
             directory = ledger.run_directory(self.directory, number)
             dataset = datasets[key]
             described = member(config, dataset)
-            if reason := unsupported(described) or without:
+            if reason := unsupported(described) or without or _no_library(described):
                 alone[number] = reason
                 continue
             resumed = (directory / ledger.STATUS).exists()
@@ -217,6 +217,15 @@ def _resolved(raw: Mapping[str, Any], cfg: DictConfig, prefix: str = "") -> dict
         else:
             values[name] = value
     return values
+
+
+def _no_library(described: Member) -> str | None:
+    """Why there is no native engine for a member, or None. Compiles it now, so that no run fails for the want of it."""
+    try:
+        library(described.bits)
+    except NoLibrary as error:
+        return str(error)
+    return None
 
 
 def _past(runs: Iterable[MemberRun], pruning: Prunes) -> dict[int, Reports]:

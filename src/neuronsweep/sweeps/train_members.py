@@ -162,8 +162,8 @@ class Trainee:
             if not readable(path):
                 raise ValueError("damaged")
             self.training.load(torch.load(path, weights_only=True))
-        except ValueError:
-            console.say(f"{path} is damaged: the run begins anew")
+        except (ValueError, AttributeError):  # AttributeError: what is not a snapshot at all
+            console.say(f"{path} is damaged or of another run: the run begins anew")
             contents.remove(path)
 
 
