@@ -241,7 +241,7 @@ def test_a_killed_sweep_goes_on_to_the_same_bits(command, sweep, tmp_path):
     wait_until(lambda: sum(path.exists() and "COMPLETE" in path.read_text() for path in states) >= 2)
     process.kill()
     process.communicate(timeout=10)
-    complete = {path: path.stat().st_mtime_ns for path in states if "COMPLETE" in path.read_text()}
+    complete = {path: path.stat().st_mtime_ns for path in states if path.exists() and "COMPLETE" in path.read_text()}
     wait_until(lambda: command("scripts/resume.py", "sweep").returncode == 0)
     assert {path: path.stat().st_mtime_ns for path in complete} == complete
     rows = list(csv.DictReader((tmp_path / "sweep" / ledger.RESULTS).open()))
