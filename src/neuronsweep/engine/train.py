@@ -140,12 +140,13 @@ class Training:
     @property
     def history(self) -> list[tuple[int, Metrics]]:
         """(epoch, metrics and diagnostics) of the log epochs so far."""
+        return [self.log_point(i) for i in range(self.count("logged"))]
+
+    def log_point(self, i: int) -> tuple[int, Metrics]:
+        """(epoch, metrics and diagnostics) of one log epoch, counted from 0."""
+        epoch, *values = self.arrays["history"][i].tolist()
         names = [*self.columns, *self._diagnoses()]
-        rows = self.arrays["history"][: self.count("logged")].tolist()
-        return [
-            (int(epoch), {name: value for name, value in zip(names, values, strict=True) if name})
-            for epoch, *values in rows
-        ]
+        return int(epoch), {name: value for name, value in zip(names, values, strict=True) if name}
 
     def result(self, pruned: bool = False) -> Result:
         """What became of the member, now."""

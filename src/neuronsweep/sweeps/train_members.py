@@ -136,7 +136,8 @@ class Trainee:
 
     def where(self) -> Advanced:
         """How far it is."""
-        row = self.training.history[-1][1] if self.training.count("logged") else {}
+        logged = self.training.count("logged")
+        row = self.training.log_point(logged - 1)[1] if logged else {}
         return Advanced(self.number, self.training.count("epoch"), row.get(self.run.member.metric))
 
     def save(self) -> None:
@@ -349,4 +350,4 @@ def _next_epoch(trainee: Trainee) -> int:
 
 
 def _value(trainee: Trainee, metric: str) -> float:
-    return trainee.training.history[trainee.reported][1][metric]
+    return trainee.training.log_point(trainee.reported)[1][metric]
