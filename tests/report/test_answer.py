@@ -7,7 +7,7 @@ import pytest
 from neuronsweep.report.charts.all import _curves
 from neuronsweep.report.charts.metric import axes_of, lines, metric_chart, optimum_chart
 from neuronsweep.report.charts.pairs import heat_maps
-from neuronsweep.report.pngs.fits import metric_png
+from neuronsweep.report.svgs.metric import metric_svg
 from neuronsweep.report.text.answer import sentences
 from neuronsweep.report.text.verdicts import against, compared
 from neuronsweep.runs import ledger
@@ -107,7 +107,7 @@ def test_results_that_are_not_finite_are_drawn_and_told():
     ]
     sweep = made(rows, HIDDEN)
     assert sentences(sweep)[0].startswith("On the sine, model.hidden=2 is best of 3")
-    assert metric_png(sweep)
+    assert metric_svg(sweep)
     assert metric_chart(sweep)
 
 
@@ -145,7 +145,7 @@ def test_no_best_is_taken_over_data(keys, expected):
     assert axes_of(sweep) == expected
     assert all(set(sweep.data_keys) <= set(name.split(" x ")) for name in heat_maps(sweep))
     metric_chart(sweep)
-    metric_png(sweep)
+    metric_svg(sweep)
 
 
 def test_the_least_possible_is_said_to_be_that_of_those_that_have_one():

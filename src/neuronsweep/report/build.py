@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from neuronsweep import console, stopping
 from neuronsweep.errors import UserError
+from neuronsweep.report.data.diagnostics import inside
 from neuronsweep.report.data.search import search_of
 from neuronsweep.report.data.sweep import read
 from neuronsweep.report.text import markdown
@@ -31,22 +32,25 @@ def build(directory: Path) -> Path:
 
 def _build(directory: Path) -> Path:
     from neuronsweep.report.page import page
-    from neuronsweep.report.pngs.fits import gallery_png, metric_png
-    from neuronsweep.report.pngs.search import search_png
+    from neuronsweep.report.svgs.fits import gallery
+    from neuronsweep.report.svgs.metric import metric_svg
+    from neuronsweep.report.svgs.search import search_svg
 
     sweep = read(directory)
     search = search_of(sweep)
+    fits = gallery(sweep, search)
     drawn = {
-        markdown.GALLERY: gallery_png(sweep, search),
-        markdown.SEARCH: search_png(sweep, search),
-        markdown.METRIC: metric_png(sweep),
+        markdown.GALLERY: fits.file() if fits else None,
+        markdown.SEARCH: search_svg(sweep, search),
+        markdown.METRIC: metric_svg(sweep),
     }
     pictures = {name: content for name, content in drawn.items() if content}
+    insides = inside(sweep)
     Results(directory).write(sweep.rows)
     for name, content in pictures.items():
         ledger.write(directory / name, content)
-    ledger.write(directory / TEXT, markdown.markdown(sweep, search, pictures))
-    ledger.write(directory / PAGE, page(sweep, search, pictures))
+    ledger.write(directory / TEXT, markdown.markdown(sweep, search, pictures, insides))
+    ledger.write(directory / PAGE, page(sweep, search, fits, insides))
     return directory / PAGE
 
 

@@ -17,7 +17,7 @@ METRICS, HISTORY, MODEL, FIGURE = "metrics.json", "history.csv", "model.ckpt", "
 SWEEP, RESULTS = "sweep.json", "results.csv"
 JOURNAL, SEARCH = "optuna.journal", "optimization_results.yaml"
 PAGE, TEXT = "report.html", "report.md"
-GALLERY, METRIC, SEARCH_PICTURE = "report-fits.png", "report-metric.png", "report-search.png"
+GALLERY, METRIC, SEARCH_PICTURE = "report-fits.svg", "report-metric.svg", "report-search.svg"
 REPORTS = (PAGE, TEXT, GALLERY, METRIC, SEARCH_PICTURE)
 LOCK = ".lock"
 # How the names of TensorBoard's files begin.

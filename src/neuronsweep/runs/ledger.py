@@ -343,8 +343,8 @@ def write_history(directory: Path, history: History) -> None:
 
 def read_history(directory: Path) -> list[tuple[int, dict[str, float]]]:
     """history.csv: (epoch, metrics) of every log point."""
-    rows = csv.DictReader(io.StringIO((directory / HISTORY).read_text()))
-    return [(int(row.pop("epoch")), {name: float(value) for name, value in row.items()}) for row in rows]
+    (_, *names), *rows = csv.reader(io.StringIO((directory / HISTORY).read_text()))
+    return [(int(epoch), dict(zip(names, map(float, values), strict=True))) for epoch, *values in rows]
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:

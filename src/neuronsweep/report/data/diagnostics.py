@@ -79,6 +79,9 @@ def layers_chart(found: list[Inside]) -> Chart | None:
 
 
 def _read(sweep: Sweep, configuration: Configuration) -> Inside | None:
+    with (sweep.path(configuration.best) / ledger.HISTORY).open() as file:
+        if ",gradient/" not in file.readline():
+            return None
     histories = [dict(ledger.read_history(sweep.path(row))) for row in spread_out(configuration.rows, REPLICATES)]
     epochs = spread_out([epoch for epoch in histories[0] if all(epoch in h for h in histories)], MOMENTS)
     if not epochs:
