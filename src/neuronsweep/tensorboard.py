@@ -1,14 +1,14 @@
 """TensorBoard events of a run beside its scalars, for both engines: hyperparameters, graph, pictures, and a layout."""
 
-import io
+import struct
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import google_crc32c
 import torch
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.summary.writer.record_writer import RecordWriter
 
 from neuronsweep.config.check import known_keys, shown
 from neuronsweep.models.mlp import MLP
@@ -74,18 +74,28 @@ def file(
         pictures: PNG files by their epochs.
         seconds: the time that every event gets, since 1970.
     """
-    content = io.BytesIO()
-    writer = RecordWriter(content)
     last = history[-1][0] if history else 0
     points = [Event(step=epoch, summary=_scalars(row)) for epoch, row in history]
     end = [Event(step=last, summary=summary) for summary in (_scalars(metrics), _session_end(state))]
     begin = [Event(file_version="brain.Event:2"), Event(summary=_session_start(config)), Event(graph_def=graph)]
     begin.append(Event(summary=_layout(names)))
     drawn = [Event(step=epoch, summary=_picture(png)) for epoch, png in pictures.items()]
+    records = []
     for event in (*begin, *points, *drawn, *end):
         event.wall_time = seconds
-        writer.write(event.SerializeToString())
-    return content.getvalue()
+        records.append(_record(event.SerializeToString()))
+    return b"".join(records)
+
+
+def _record(data: bytes) -> bytes:
+    """A record of TensorBoard's files: its length and its bytes, with the checksum of each (TFRecord)."""
+    length = struct.pack("<Q", len(data))
+    return b"".join((length, _checksum(length), data, _checksum(data)))
+
+
+def _checksum(data: bytes) -> bytes:
+    found = google_crc32c.value(data)
+    return struct.pack("<I", ((found >> 15 | found << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
 def graph(network: MLP) -> bytes:

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -97,6 +98,7 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return f"; did you mean {match[0]}?" if match else ""
 
 
+@cache
 def known_keys() -> list[tuple[str, Any, Allowed | None]]:
     """Every dotted key that some config has, with its type and what is allowed; sorted by name."""
     keys = list(_dotted(Config))
