@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
-from tests.sweeps.test_processes import numbers, processes_of, start, wait_for
+from tests.launch.test_processes import numbers, processes_of, start, wait_for
 
 from neuronsweep.errors import UserError
 from neuronsweep.launch import clusters

@@ -4,8 +4,8 @@ import json
 import signal
 
 import pytest
-from tests.sweeps.test_processes import processes_of, rows, wait_until_gone
-from tests.sweeps.test_search import trials
+from tests.launch.test_processes import processes_of, rows, wait_until_gone
+from tests.search.test_definition import trials
 
 from neuronsweep.runs import contents, files
 from neuronsweep.runs.run import COMPLETE, Run
