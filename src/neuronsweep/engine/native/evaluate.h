@@ -10,20 +10,20 @@ static void loss_of(Workspace *w, const real *params, const real *buffers, const
     const Spec *spec = w->spec;
     const int64_t D = spec->widths[0], targets = spec->loss < BINARY ? spec->widths[spec->layers] : 1;
     double sum = 0, hits = 0;
-    vreal losses = {0}, rights = {0};
+    vsum losses = {0}, rights = {0};
     for (int64_t t = 0, end = tiles_of(split->n); t < end; t++) {
         const int vectors = vectors_in(split->n, t);
         const vreal *y = (const vreal *)split->tiled_y + t * targets * ROW;
         const vreal *out = predict_tile(w, params, buffers, vectors, (const vreal *)split->tiled_x + t * D * ROW);
         for (int v = 0; v < vectors; v++) {
             vreal right;
-            losses = losses + loss_values(spec, split->n, t, v, out, y, &right);
-            rights = rights + right;
+            losses = plus(losses, loss_values(spec, split->n, t, v, out, y, &right));
+            rights = plus(rights, right);
         }
         if ((t + 1) * TILE % CHUNK == 0 || t == end - 1) {
             sum = sum + (double)sum_of(losses);
             hits = hits + (double)sum_of(rights);
-            losses = rights = (vreal){0};
+            losses = rights = (vsum){0};
         }
     }
     *loss = sum / loss_terms(spec, split->n, (const vreal *)split->tiled_y);

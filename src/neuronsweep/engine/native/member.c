@@ -29,7 +29,7 @@ EXPORT int32_t self_check(void) {
     vreal lanes;
     for (int i = 0; i < LANES; i++)
         lanes[i] = i;
-    if (sum_of(square_root(lanes * lanes)) != LANES * (LANES - 1) / 2)
+    if (sum_of(plus((vsum){0}, square_root(lanes * lanes))) != LANES * (LANES - 1) / 2)
         return 2;
     real half = sigmoid(splat(0))[0], one = exponential(splat(0))[0];
     return half == (real)0.5 && one == 1 && hyperbolic_tangent(splat(0))[0] == 0 ? 0 : 3;

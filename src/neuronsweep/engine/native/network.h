@@ -34,14 +34,18 @@ typedef struct {
     vreal **scales;      // of each hidden layer with a layer norm: one row a tile
     real **unit_scales;  // of each hidden layer with a batch norm
     vreal *g, *gy, *next; // gradients by linear outputs, by a layer's outputs, by those before
-    vreal *partial;
+    vsum *partial;
     vreal *mask;         // four rows of dropout's factors
     real *gradient;      // padded
     real *before;        // parameters before the last step of a log epoch, where diagnostics ask for it
     int32_t *order;
 } Workspace;
 
-static int64_t padded(int64_t numbers) { return (numbers + LANES - 1) / LANES * LANES; }
+// Numbers of an array of parameters: full vectors of the longest kind, the same on every processor.
+static int64_t padded(int64_t numbers) {
+    const int64_t most = 64 / (int64_t)sizeof(real);
+    return (numbers + most - 1) / most * most;
+}
 
 static void find_places(const Spec *spec, Place *places, int64_t *parameters, int64_t *buffers) {
     int64_t at = 0, buffer = 0;
@@ -108,7 +112,7 @@ static int64_t lay_out(Workspace *w, const Spec *spec, char *block) {
     w->g = take(block, &used, tiles * w->widest * row);
     w->gy = take(block, &used, tiles * w->widest * row);
     w->next = take(block, &used, tiles * w->widest * row);
-    w->partial = take(block, &used, partials_for(w->widest) * (int64_t)sizeof(vreal));
+    w->partial = take(block, &used, partials_for(w->widest) * (int64_t)sizeof(vsum));
     w->mask = take(block, &used, 4 * row);
     w->order = take(block, &used, spec->splits[0].n * (int64_t)sizeof(int32_t));
     if (block)
@@ -238,7 +242,7 @@ static void backward(Workspace *w, const real *params, int64_t samples, const vr
             for (int64_t t = 0; t < tiles; t++)
                 layer_norm_gradient(vectors_in(samples, t), H, w->g + t * H * ROW, params + at->gamma,
                                     w->normed[i] + t * H * ROW, w->scales[i] + t * ROW);
-        weight_gradient(samples, H, D, w->g, input, w->partial, w->gradient + at->weight,
+        weight_gradient(samples, H, D, (const vsum *)w->g, (const vsum *)input, w->partial, w->gradient + at->weight,
                         at->bias < 0 ? 0 : w->gradient + at->bias);
         if (!i)
             break;
