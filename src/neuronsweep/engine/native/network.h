@@ -27,7 +27,8 @@ typedef struct {
     int64_t parameters, padded, buffers;
     int64_t widest;      // units of the widest layer, the inputs included
     int64_t capacity;    // samples of a chunk
-    vreal *x, *y;        // a batch that was gathered, in tiles
+    int64_t gathered, ahead; // the first batch in x and y, and how many they hold
+    vreal *x, *y;        // batches that were gathered, in tiles
     vreal **outputs;     // of each layer: what the next one reads
     vreal **slopes;      // of each layer: d outputs / d normed
     vreal **normed;      // of each hidden layer with a norm: x of norm.h
@@ -91,10 +92,12 @@ static int64_t lay_out(Workspace *w, const Spec *spec, char *block) {
     w->capacity = samples < CHUNK && spec->norm != BATCH_NORM && !spec->diagnostics ? samples : CHUNK;
     if (spec->norm == BATCH_NORM && samples > CHUNK)
         w->capacity = samples;
-    const int64_t row = ROW * (int64_t)sizeof(vreal), tiles = tiles_of(w->capacity);
+    const int64_t row = ROW * (int64_t)sizeof(vreal), tiles = tiles_of(w->capacity), batch = tiles_of(samples);
+    w->ahead = batch * TILE < CHUNK ? CHUNK / TILE / batch : 1;
     const int targets = spec->loss < BINARY ? spec->widths[layers] : 1;
-    w->x = take(block, &used, tiles * spec->widths[0] * row);
-    w->y = take(block, &used, tiles * targets * row);
+    const int64_t gathered = samples < spec->splits[0].n ? w->ahead * batch : 0; // a full batch is read where it is
+    w->x = take(block, &used, gathered * spec->widths[0] * row);
+    w->y = take(block, &used, gathered * targets * row);
     for (int i = 0; i < layers; i++) {
         int64_t H = spec->widths[i + 1], hidden = i < layers - 1;
         vreal *outputs = take(block, &used, tiles * H * row), *slopes = take(block, &used, tiles * H * row);
@@ -150,18 +153,12 @@ static int make_workspace(Workspace *w, const Spec *spec, void **block) {
 static void drop(const Workspace *w, int layer, uint32_t epoch, int64_t first, int vectors, vreal *y, vreal *slope) {
     const Spec *spec = w->spec;
     const int64_t H = spec->widths[layer + 1];
-    const uint32_t threshold = (uint32_t)(spec->dropout * 4294967296.0);
+    const uint64_t threshold = (uint64_t)(spec->dropout * 4294967296.0);
     const real factor = (real)(1 / (1 - spec->dropout));
     for (int64_t block = 0; block * 4 < H; block++) {
         for (int64_t s = 0; s < vectors * LANES; s += TOGETHER) {
-            uint32_t counter[4][TOGETHER], words[4][TOGETHER];
-            for (int i = 0; i < TOGETHER; i++) {
-                counter[0][i] = (uint32_t)(first + s + i);
-                counter[1][i] = (uint32_t)block | (uint32_t)layer << 16;
-                counter[2][i] = epoch;
-                counter[3][i] = DROPOUT;
-            }
-            philox(spec->seed, counter, words);
+            uint64_t words[4][TOGETHER];
+            philox(spec->seed, (uint32_t)(first + s), (uint32_t)block | (uint32_t)layer << 16, epoch, DROPOUT, words);
             for (int unit = 0; unit < 4; unit++)
                 for (int i = 0; i < TOGETHER; i++)
                     ((real *)(w->mask + unit * ROW))[s + i] = words[unit][i] >= threshold ? factor : 0;
