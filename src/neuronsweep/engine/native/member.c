@@ -69,16 +69,20 @@ EXPORT void begin(const Spec *spec, State *state, int64_t padded_parameters) {
     state->values[PLATEAU_BEST] = state->values[STOPPING_BEST] = state->values[BEST] = worst;
 }
 
-// Copies the numbers (width each) of a tile's samples, whose positions are given for all lanes that are used.
-static void gather_numbers(int64_t lanes, const int32_t *places, int64_t width, const real *by_sample, real *tile) {
-    for (int64_t k = 0; k < width; k++)
-        for (int64_t lane = 0; lane < lanes; lane++)
-            tile[k * TILE + lane] = by_sample[places[lane] * width + k];
+// Copies the numbers (width each) of samples, in an order, into a tile; lanes beyond them get copies of the first.
+INLINE void gather_numbers(int64_t samples, const int32_t *order, const int64_t width, const real *by_sample, real *tile) {
+    const int64_t lanes = vectors_in(samples, 0) * LANES, used = samples < TILE ? samples : TILE;
+    for (int64_t lane = 0; lane < used; lane++)
+        for (int64_t k = 0; k < width; k++)
+            tile[k * TILE + lane] = by_sample[order[lane] * width + k];
+    for (int64_t lane = used; lane < lanes; lane++)
+        for (int64_t k = 0; k < width; k++)
+            tile[k * TILE + lane] = tile[k * TILE];
 }
 
 // Puts batches of this epoch into tiles, from one on, as many as the workspace holds: of one batch that was gathered
 // just before it is trained, vectors would wait for the single numbers that are still being stored.
-static void gather(Workspace *w, int64_t batch) {
+OUTLINE static void gather(Workspace *w, int64_t batch) {
     const Spec *spec = w->spec;
     const Split *train = &spec->splits[0];
     const int64_t D = spec->widths[0], targets = spec->loss < BINARY ? spec->widths[spec->layers] : 1;
@@ -90,12 +94,14 @@ static void gather(Workspace *w, int64_t batch) {
         const int64_t end = (batch + i / tiles + 1) * size, samples = (end < train->n ? end : train->n) - first;
         if (samples <= 0)
             continue;
-        const int64_t lanes = vectors_in(samples, 0) * LANES;
-        int32_t places[TILE];
-        for (int64_t lane = 0; lane < lanes; lane++)
-            places[lane] = w->order[first + (lane < samples ? lane : 0)];
-        gather_numbers(lanes, places, D, train->x, x + i * D * TILE);
-        gather_numbers(lanes, places, targets, train->y, y + i * targets * TILE);
+        if (D == 2) // loops of known length are faster
+            gather_numbers(samples, w->order + first, 2, train->x, x + i * 2 * TILE);
+        else
+            gather_numbers(samples, w->order + first, D, train->x, x + i * D * TILE);
+        if (targets == 1)
+            gather_numbers(samples, w->order + first, 1, train->y, y + i * TILE);
+        else
+            gather_numbers(samples, w->order + first, targets, train->y, y + i * targets * TILE);
     }
 }
 

@@ -40,7 +40,7 @@ static void philox(uint64_t seed, uint32_t first, uint32_t c1, uint32_t epoch, u
 }
 
 // The order of n samples in an epoch (counted from 1): a shuffle by Fisher and Yates.
-static void shuffle(int64_t n, uint64_t seed, uint32_t epoch, int32_t *order) {
+OUTLINE static void shuffle(int64_t n, uint64_t seed, uint32_t epoch, int32_t *order) {
     for (int64_t i = 0; i < n; i++)
         order[i] = (int32_t)i;
     for (int64_t block = 0, k = 0; k < n - 1; block += TOGETHER) {

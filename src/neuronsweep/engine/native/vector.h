@@ -39,6 +39,7 @@ typedef real vreal_anywhere __attribute__((vector_size(VECTOR_BYTES), aligned(RE
 typedef real vsum_anywhere __attribute__((vector_size(SUM_BYTES), aligned(REAL_BITS / 8), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
+#define OUTLINE __attribute__((noinline))
 
 INLINE vreal load(const real *at) { return *(const vreal_anywhere *)at; }
 INLINE void store(real *at, vreal x) { *(vreal_anywhere *)at = x; }
