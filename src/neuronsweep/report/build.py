@@ -13,7 +13,7 @@ from neuronsweep.report.data.diagnostics import inside
 from neuronsweep.report.data.search import search_of
 from neuronsweep.report.data.sweep import read
 from neuronsweep.report.text import markdown
-from neuronsweep.runs import ledger
+from neuronsweep.runs import files
 from neuronsweep.runs.contents import PAGE, TEXT
 from neuronsweep.runs.results import Results
 
@@ -48,9 +48,9 @@ def _build(directory: Path) -> Path:
     insides = inside(sweep)
     Results(directory).write(sweep.rows)
     for name, content in pictures.items():
-        ledger.write(directory / name, content)
-    ledger.write(directory / TEXT, markdown.markdown(sweep, search, pictures, insides))
-    ledger.write(directory / PAGE, page(sweep, search, fits, insides))
+        files.write(directory / name, content)
+    files.write(directory / TEXT, markdown.markdown(sweep, search, pictures, insides))
+    files.write(directory / PAGE, page(sweep, search, fits, insides))
     return directory / PAGE
 
 

@@ -10,7 +10,7 @@ from neuronsweep.report.data.formatting import in_order, spread_out
 from neuronsweep.report.data.search import Search
 from neuronsweep.report.data.sweep import Sweep
 from neuronsweep.report.svgs.plot import Entry, file, legend
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import Run
 
 if TYPE_CHECKING:
     from neuronsweep.data.dataset import Dataset
@@ -87,7 +87,7 @@ def gallery(sweep: Sweep, search: Search | None) -> Gallery | None:
         if configuration is None:
             found.panels.append(None)
             continue
-        config = ledger.read_record(sweep.path(configuration.median))["config"]
+        config = Run(sweep.path(configuration.median)).record()["config"]
         data = json.dumps(config["data"], sort_keys=True)
         dataset = datasets[data] = datasets.get(data) or build_dataset(config["data"])
         if dataset.inputs > 2 or (dataset.inputs == 2 and not dataset.classes):

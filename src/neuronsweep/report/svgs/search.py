@@ -8,12 +8,12 @@ from neuronsweep.report.data.search import Search, best_so_far, pruned_at
 from neuronsweep.report.data.sweep import Sweep
 from neuronsweep.report.svgs.metric import scale_of, under_legend
 from neuronsweep.report.svgs.plot import Entry, Plot, Scale, sample_line, sample_mark
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import DAMAGED, FAILED
 
 SIZE = (480, 330)
 # Marks that are drawn of one kind.
 POINTS = 2000
-COMPLETE, PRUNED, BETTER, FAILED, OTHERS = COLOURS[0], COLOURS[1], COLOURS[2], COLOURS[4], "#888888"
+DONE, STOPPED, BETTER, WORST, OTHERS = COLOURS[0], COLOURS[1], COLOURS[2], COLOURS[4], "#888888"
 
 
 def search_svg(sweep: Sweep, search: Search | None) -> str | None:
@@ -34,9 +34,9 @@ def _history(sweep: Sweep, search: Search, entries: dict[str, Entry]) -> str:
     pruned = pruned_at(sweep, metric)
     better = best_so_far(search, 0)
     groups = {
-        "complete": (COMPLETE, 0, [(row["run"], row[metric]) for row in search.satisfying]),
+        "complete": (DONE, 0, [(row["run"], row[metric]) for row in search.satisfying]),
         "not as asked": (OTHERS, 0, [(row["run"], row[metric]) for row in complete if row["run"] not in counted]),
-        "pruned at": (PRUNED, 3, [(row["run"], value) for row, value in pruned]),
+        "pruned at": (STOPPED, 3, [(row["run"], value) for row, value in pruned]),
     }
     values = [float(value) for _, _, points in groups.values() for _, value in points if math.isfinite(value)]
     last = sweep.rows[-1]["run"]
@@ -51,9 +51,9 @@ def _history(sweep: Sweep, search: Search, entries: dict[str, Entry]) -> str:
         y = [value for _, value in better for _ in range(2)]
         plot.line([*corners[1:], last], y, stroke=BETTER, stroke_width=2)
         entries["best so far"] = Entry("best so far", sample_line(stroke=BETTER, stroke_width=2))
-    if failed := [row["run"] for row in sweep.rows if row["state"] in (ledger.FAILED, ledger.DAMAGED)]:
-        plot.marks(failed, [plot.y.low] * len(failed), FAILED, 2, 8)
-        entries["failed"] = Entry("failed", sample_mark(FAILED, 2, 8))
+    if failed := [row["run"] for row in sweep.rows if row["state"] in (FAILED, DAMAGED)]:
+        plot.marks(failed, [plot.y.low] * len(failed), WORST, 2, 8)
+        entries["failed"] = Entry("failed", sample_mark(WORST, 2, 8))
     return plot.svg(f"History of the search: {metric}")
 
 
@@ -63,7 +63,7 @@ def _front(sweep: Sweep, search: Search, entries: dict[str, Entry]) -> str:
     rows = [row for row in rows if math.isfinite(row[across]) and math.isfinite(row[down])]
     x, y = (scale_of([row[name] for row in rows] or [0.0]) for name in (across, down))
     plot = Plot(SIZE, x, y, (across, down))
-    for name, those, colour in (("trials", rows, OTHERS), ("front", search.best, FAILED)):
+    for name, those, colour in (("trials", rows, OTHERS), ("front", search.best, WORST)):
         shown = thinned(those, POINTS)
         size = 4 if name == "trials" else 7
         plot.marks([row[across] for row in shown], [row[down] for row in shown], colour, 0, size)
