@@ -44,7 +44,7 @@ def train_again(directory: Path, into: Path) -> None:
     dataset = build_dataset(config["data"])
     torch.set_num_threads(config["threads"])
     if status["engine"] == "native":
-        run = MemberRun(0, into, asked["overrides"], config, config, {}, member(config, dataset))
+        run = MemberRun(0, into, asked["overrides"], config, config, member(config, dataset))
         run.begin()
         training = Training(run.member)
         training.advance()

@@ -52,7 +52,7 @@ def runs(composed, tmp_path):
         made = []
         for number in range(len(EACH)) if numbers is None else numbers:
             config, directory = configs[number], run_directory(tmp_path / name, number)
-            made.append(MemberRun(number, directory, [], config, config, {}, member(config, dataset)))
+            made.append(MemberRun(number, directory, [], config, config, member(config, dataset)))
         return made
 
     return runs
@@ -177,7 +177,7 @@ def test_a_member_that_diverges_fails_alone_and_its_reports_are_those_before(com
     for number, rate in enumerate(("0.001", "1", "0.002")):
         config = plain(composed(*words, f"optimizer.lr={rate}"))
         directory = run_directory(tmp_path, number)
-        made.append(MemberRun(number, directory, [], config, config, {}, member(config, line())))
+        made.append(MemberRun(number, directory, [], config, config, member(config, line())))
     recorder, ended = train(made)
     assert [end.error is None for _, end in sorted(ended.items())] == [True, False, True]
     assert ended[1].diverged

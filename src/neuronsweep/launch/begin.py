@@ -166,7 +166,7 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
         **record.origin(config.threads, config.trainer.accelerator),
     }
     targets.grant_words([word for key in RECORDED_WORDS for word in description[key]])
-    files.write_json(directory / contents.SWEEP, description)
+    files.write_json(directory / contents.SWEEP, description, durable=True)
 
 
 def _recorded(directory: Path, jobs: Jobs, config: DictConfig) -> Jobs:
@@ -202,7 +202,7 @@ def _jobs(directory: Path) -> list[list[str]] | None:
 def end_sweep(sweep: Path, failed: Sequence[int]) -> None:
     """Mark a sweep whose runs have all been tried: COMPLETE where they all are, else FAILED."""
     description = files.read_json(sweep / contents.SWEEP)
-    files.write_json(sweep / contents.SWEEP, {**description, "state": FAILED if failed else COMPLETE})
+    files.write_json(sweep / contents.SWEEP, {**description, "state": FAILED if failed else COMPLETE}, durable=True)
 
 
 def stopped(sweep: Path) -> None:

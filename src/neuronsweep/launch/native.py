@@ -22,7 +22,7 @@ from neuronsweep.launch.jobs import Composer
 from neuronsweep.launch.member_run import MemberRun
 from neuronsweep.launch.pruning import Prunes
 from neuronsweep.launch.train_members import Crew, Ended, Message, Reports, cores
-from neuronsweep.runs import contents, record
+from neuronsweep.runs import contents, files, record
 from neuronsweep.runs.run import FAILED, PRUNED, Run
 from neuronsweep.runs.sweep import run_directory
 
@@ -81,6 +81,7 @@ class NativeLauncher:
         self.processes = processes
         self.compose = Composer(context.config_loader, config)
         self.directory = Path(config.hydra.sweep.dir)
+        self.hydra = plain(config.hydra, resolve=False)
         self.options, self.quiet = config.engine, quiet
         self.returns: dict[int, JobReturn] = {}
 
@@ -91,6 +92,8 @@ class NativeLauncher:
         for number, run in runs.items():
             if run.before:
                 self._return(number, jobs[number], _ended_before(run))
+        if runs and not (self.directory / contents.HYDRA_NODE).exists():
+            files.write(self.directory / contents.HYDRA_NODE, files.as_yaml({"hydra": self.hydra}))
         pending = [run for run in runs.values() if not run.before]
         if pending or (runs and pruning):
             self._train(pending, jobs, pruning, _past(runs.values(), pruning) if pruning else {})
@@ -115,12 +118,9 @@ class NativeLauncher:
         runs: dict[int, MemberRun] = {}
         alone: dict[int, str] = {}
         datasets: dict[str, Dataset] = {}
-        shape, hydra = None, {}
         without = available()
         for number, overrides in jobs.items():
             cfg = self._config(number, overrides)
-            if self.compose.shape is not shape:
-                shape, hydra = self.compose.shape, plain(cfg.hydra, resolve=False)
             raw = run_config(cfg, resolve=False)
             config = _resolved(raw, cfg)
             if reason := outside(config):
@@ -134,11 +134,6 @@ class NativeLauncher:
             except UserError as error:
                 self._end(overrides, Ended(number, None, str(error), diverged=True))
                 continue
-            own = {
-                "overrides": {**hydra["overrides"], "task": overrides},
-                "job": {**hydra["job"], **{name: cfg.hydra.job[name] for name in ("id", "num", "override_dirname")}},
-                "runtime": {**hydra["runtime"], "output_dir": cfg.hydra.runtime.output_dir},
-            }
             directory = run_directory(self.directory, number)
             dataset = datasets[key]
             described = member(config, dataset)
@@ -152,7 +147,6 @@ class NativeLauncher:
                 overrides=overrides,
                 config=config,
                 raw=raw,
-                hydra={**hydra, **own},
                 member=described,
                 before=Run(directory).ended(record.fingerprint(config, dataset.digest)) if resumed else None,
             )

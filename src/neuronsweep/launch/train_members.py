@@ -91,13 +91,16 @@ class Trainee:
 
     def __init__(self, run: MemberRun, samples: Samples, stop: ctypes.c_int32, snapshot_seconds: float):
         self.run, self.stop, self.snapshot_seconds = run, stop, snapshot_seconds
-        run.begin()
+        # a short run is written when it ends, all at once
+        self.announced, self.earlier = Run(run.directory).has_begun, 0.0
         self.training = Training(run.member, samples)
-        self.earlier = Run(run.directory).status()["seconds"]
         self.trained = 0.0
         self.saved = time.monotonic()
         self.reported = 0  # log points that a pruner knows
-        self._go_on()
+        if self.announced:
+            run.begin()
+            self.earlier = Run(run.directory).status()["seconds"]
+            self._go_on()
 
     @property
     def number(self) -> int:
@@ -123,6 +126,8 @@ class Trainee:
                 self.save()
             if log_point and self.training.count("logged") > logged:
                 return
+            if not self.training.over:
+                self.announce()
             yield self.where()
 
     @property
@@ -141,8 +146,15 @@ class Trainee:
         row = self.training.log_point(logged - 1)[1] if logged else {}
         return Advanced(self.number, self.training.count("epoch"), row.get(self.run.member.metric))
 
+    def announce(self) -> None:
+        """Let those who look at its directory know that a run which takes longer is RUNNING."""
+        if not self.announced:
+            self.run.begin()
+            self.announced = True
+
     def save(self) -> None:
         """Write what training goes on from."""
+        self.announce()
         content = io.BytesIO()
         torch.save(self.training.snapshot(), content)
         files.write(self.run.directory / contents.CHECKPOINT, content.getvalue())
@@ -336,7 +348,9 @@ class Crew:
 
 def fail(run: MemberRun, error: str) -> None:
     """Mark a run as FAILED as far as its directory can still be written."""
-    if Run(run.directory).has_begun and Run(run.directory).status()["state"] == RUNNING:
+    if not Run(run.directory).has_begun:
+        run.begin()
+    if Run(run.directory).status()["state"] == RUNNING:
         Run(run.directory).end(FAILED, 0.0, error)
 
 

@@ -62,7 +62,7 @@ def collect(sources: Sequence[Path], sweep: Path) -> tuple[int, int]:
     ended = chosen.keys() == set(range(len(jobs)))
     complete = ended and all(found.state == COMPLETE for found in chosen.values())
     state = COMPLETE if complete else FAILED if ended else RUNNING
-    files.write_json(sweep / contents.SWEEP, {**description, "state": state})
+    files.write_json(sweep / contents.SWEEP, {**description, "state": state}, durable=True)
     return len(new), len(kept)
 
 

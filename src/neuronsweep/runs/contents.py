@@ -32,6 +32,8 @@ CHUNK = ".chunk-"
 OUTPUT, RETURNED = "output.log", "returned.json"
 # Where Hydra keeps the config of a job.
 HYDRA, OF_HYDRA = ".hydra", ("config.yaml", "hydra.yaml", "overrides.yaml")
+# In a sweep's directory: Hydra's own node, which its runs share but for what is in their records.
+HYDRA_NODE = "hydra.yaml"
 # Begin of the name of a run directory that is being copied.
 COPYING = ".collecting"
 # End of the names of files that are being written; those of a killed process are left behind.
@@ -40,7 +42,7 @@ TEMPORARY = ".tmp"
 # What a run came to. A run whose status.json and record.json are both gone has none of them.
 CAME_TO = (METRICS, HISTORY, MODEL, FIGURE, CHECKPOINT, MOMENTS, PATCH)
 OF_A_RUN = (STATUS, *CAME_TO, OUTPUT, RETURNED, RECORD)
-OF_A_SWEEP = (SWEEP, RESULTS, JOURNAL, SEARCH, *REPORTS)
+OF_A_SWEEP = (SWEEP, HYDRA_NODE, RESULTS, JOURNAL, SEARCH, *REPORTS)
 # Names that say what they are of: seconds, host, process and count; the first job.
 NUMBERED = re.compile(
     rf"{re.escape(EVENTS)}\d+\..+\.\d+\.\d+"

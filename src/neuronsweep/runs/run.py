@@ -7,14 +7,16 @@ import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from neuronsweep.config import targets
 from neuronsweep.errors import UserError
 from neuronsweep.runs import contents, files
-from neuronsweep.runs.contents import CHECKPOINT, EVENTS, FIGURE, HISTORY, METRICS, MODEL, PATCH, RECORD, STATUS
+from neuronsweep.runs.contents import CHECKPOINT, EVENTS, FIGURE, HISTORY, METRICS, MODEL, PATCH, RECORD, STATUS, SWEEP
 from neuronsweep.runs.files import Damaged
 
 # Files whose digests status.json keeps, from the beginning and from the end of a run; the others are derived from them.
@@ -28,6 +30,17 @@ History = Sequence[tuple[int, Mapping[str, float]]]
 RUNNING, COMPLETE, FAILED, PRUNED = "RUNNING", "COMPLETE", "FAILED", "PRUNED"
 # What tables show of a run whose files are not those it ended with; never written into its directory.
 DAMAGED = "DAMAGED"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """How a run began, as long as nothing of it is written: see ``Run.begin``. ``at`` is when."""
+
+    engine: str
+    fingerprint: str
+    record: Mapping[str, Any]
+    patch: str
+    at: str
 
 
 class Run:
@@ -124,34 +137,53 @@ class Run:
         """
         self.check_place(of_sweep=True)  # for whoever has not looked before
         contents.remove_temporary(self.directory)
-        now = _now()
+        time = now()
         if self.has_begun:
             before = self.status()
             if before["state"] != RUNNING or before["fingerprint"] != fingerprint:
                 raise UserError(
                     f"{self.directory} holds another run, or one that is {before['state']}: it is not overwritten"
                 )
-            again = {"at": now, **{key: record.get(key) for key in ("command", "git_sha", "environment")}}
+            again = {"at": time, **{key: record.get(key) for key in ("command", "git_sha", "environment")}}
             before["continued"] = [*before["continued"], again]
         else:  # also of a run whose status is lost
             contents.remove_run(self.directory, keep=(contents.HYDRA, contents.OUTPUT, RECORD))
             files.write_json(self.directory / RECORD, record)  # first, for it says that what follows is a run's
             if patch:
-                files.write(self.directory / PATCH, patch)
-            before = {"started": now, "seconds": 0.0, "continued": []}
-        owner = {"host": socket.gethostname(), "pid": os.getpid(), "engine": engine, "fingerprint": fingerprint}
+                self._write_patch(patch)
+            before = {"started": time, "seconds": 0.0, "continued": []}
         digests = files.digests(self.directory, BEGUN)
-        running = {"state": RUNNING, "ended": None, "heartbeat": now, "error": None, "files": digests}
-        self._write_status({**before, **running, **owner})
+        running = {"state": RUNNING, "ended": None, "heartbeat": time, "error": None, "files": digests}
+        self._write_status({**before, **running, **_owner(engine, fingerprint)})
+
+    def write_ended(
+        self, begun: Begun, results: Mapping[str, bytes], state: str, seconds: float, error: str | None
+    ) -> None:
+        """Write a run that has ended already, in a directory that holds nothing else but Hydra's files.
+
+        Args:
+            results: contents of its files METRICS, HISTORY and MODEL, of those that it has.
+        """
+        written = {RECORD: files.as_json(begun.record).encode(), **results}
+        for name, content in written.items():
+            files.write(self.directory / name, content)
+        if begun.patch:
+            self._write_patch(begun.patch)
+            written[PATCH] = begun.patch.encode()
+        digests = {name: hashlib.sha256(content).hexdigest() for name, content in written.items()}
+        time = now()
+        status = {"started": begun.at, "seconds": round(seconds, 3), "continued": [], "state": state, "ended": time}
+        status |= {"heartbeat": time, "error": error, "files": digests}
+        self._write_status({**status, **_owner(begun.engine, begun.fingerprint)})
 
     def update(self, **changes: Any) -> None:
         """Change keys of status.json and renew its heartbeat."""
-        self._write_status({**self.status(), **changes, "heartbeat": _now()})
+        self._write_status({**self.status(), **changes, "heartbeat": now()})
 
     def end(self, state: str, seconds: float, error: str | None = None) -> None:
         """Make the run COMPLETE, FAILED or PRUNED after so many seconds of training."""
         digests = files.digests(self.directory, (*BEGUN, *ENDED))
-        self.update(state=state, ended=_now(), seconds=round(seconds, 3), error=error, files=digests)
+        self.update(state=state, ended=now(), seconds=round(seconds, 3), error=error, files=digests)
 
     def complete(
         self, history: History, metrics: Mapping[str, float], model: bytes, figure: bytes | None, seconds: float
@@ -167,9 +199,7 @@ class Run:
 
     def write_history(self, history: History) -> None:
         """Write history.csv: epoch, then the metric names, one row a log point."""
-        names = list(history[0][1]) if history else []
-        rows = [{"epoch": epoch, **row} for epoch, row in history]
-        files.write_csv(self.directory / HISTORY, ["epoch", *names], rows)
+        files.write(self.directory / HISTORY, history_text(history))
 
     def discard(self) -> None:
         """Remove what the run wrote, so that it is begun anew; what else lies in its directory stays.
@@ -203,7 +233,9 @@ class Run:
         self.check_kinds()
         if self.is_run():
             return
-        results = [name for name in (*contents.CAME_TO, STATUS, RECORD) if (self.directory / name).exists()]
+        if of_sweep and any((self.directory / name).exists() for name in (STATUS, RECORD)):
+            return  # cut or emptied by a power failure, in a directory that is a sweep's
+        results = [name for name in contents.CAME_TO if _has_content(self.directory / name)]
         # others' events that are not named as a run's are not in its way
         events = sorted(path.name for path in self.directory.glob(f"{EVENTS}*") if contents.is_ours(path))
         found = [*results, *events] if of_sweep else list(contents.others(self.directory))
@@ -213,13 +245,42 @@ class Run:
                 "neuronsweep wrote; give it a directory of its own, which is new or empty"
             )
 
+    def _write_patch(self, patch: str) -> None:
+        """Write record.patch; the runs of a sweep have one file, and each a link to it."""
+        sweep = self.directory.parent
+        if (sweep / SWEEP).exists():
+            files.write_shared(self.directory / PATCH, patch, sweep / PATCH)
+        else:
+            files.write(self.directory / PATCH, patch)
+
     def _write_status(self, value: dict[str, Any]) -> None:
         files.write_json(self.directory / STATUS, {**value, "seal": _seal(value)})
+
+
+def history_text(history: History) -> str:
+    """The text of history.csv: epoch, then the metric names, one row a log point."""
+    names = list(history[0][1]) if history else []
+    return files.as_csv(["epoch", *names], ({"epoch": epoch, **row} for epoch, row in history))
+
+
+def _has_content(path: Path) -> bool:
+    """Whether there is something that is no empty file: a power failure leaves files so."""
+    return path.exists() and not (contents.is_file(path) and path.stat().st_size == 0)
+
+
+def _owner(engine: str, fingerprint: str) -> dict[str, Any]:
+    return {"host": _host(), "pid": os.getpid(), "engine": engine, "fingerprint": fingerprint}
+
+
+@cache
+def _host() -> str:
+    return socket.gethostname()
 
 
 def _seal(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _now() -> str:
+def now() -> str:
+    """The time as a status has it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
