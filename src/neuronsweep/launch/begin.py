@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,8 @@ Jobs = Sequence[Sequence[str]]
 
 # Where the directory of a run lies in its sweep's.
 SUBDIR = "${job_dir:${hydra.job.num}}"
+# An override that only says which replicate a job is.
+SEED = re.compile(r"seed=\d{1,9}")
 # Launchers that train a run in processes of its own where it wants several devices.
 OF_SEVERAL_DEVICES = ("native", "process")
 
@@ -67,9 +70,16 @@ def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Jobs, swept: Seq
 
 def check_jobs(compose: Composer, jobs: Jobs, directory: Path) -> None:
     """Raise UserError for the first job whose config is not allowed or wants another machine; it is named."""
+    allowed: set[tuple[str, ...]] = set()
     for number, job in enumerate(jobs):
+        others = tuple(word for word in job if not SEED.fullmatch(word))
+        if len(others) < len(job) and others in allowed:  # any seed is allowed where one is
+            continue
         try:
-            check_job(compose.job(number, job, run_directory(directory, number)), compose.config)
+            cfg = compose.job(number, job, run_directory(directory, number))
+            check_job(cfg, compose.config)
+            if "seed}" not in str(run_config(cfg, resolve=False)):  # unless something else reads it
+                allowed.add(others)
         except UserError as error:
             raise UserError(f"job {number} ({' '.join(job)}): {error}") from None
         except OmegaConfBaseException as error:  # an interpolation that leads nowhere

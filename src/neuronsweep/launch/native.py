@@ -81,6 +81,7 @@ class NativeLauncher:
         self.processes = processes
         self.compose = Composer(context.config_loader, config)
         self.directory = Path(config.hydra.sweep.dir)
+        self.here = os.getcwd()
         self.hydra = plain(config.hydra, resolve=False)
         self.options, self.quiet = config.engine, quiet
         self.returns: dict[int, JobReturn] = {}
@@ -185,7 +186,7 @@ class NativeLauncher:
 
     def _return(self, number: int, overrides: list[str], ended: Ended) -> None:
         ended_well = ended.error is None
-        job_return = JobReturn(overrides=overrides, working_dir=os.getcwd(), task_name=self.compose.cfg.hydra.job.name)
+        job_return = JobReturn(overrides=overrides, working_dir=self.here, task_name=self.compose.cfg.hydra.job.name)
         job_return.status = JobStatus.COMPLETED if ended_well else JobStatus.FAILED
         job_return.return_value = ended.objective if ended_well else ended.exception()
         self.returns[number] = job_return
