@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -154,6 +155,7 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
     description = {
         "config_words": config_words(config),
         "state": ledger.RUNNING,
+        "begun": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "objective": OmegaConf.to_container(config.objective, resolve=True),
         **without_secrets(jobs),
         "overrides": without_secrets(typed(overrides.task)),

@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, Wor
 from neuronsweep.launch.begin import begin_single, check_hydra, check_machine, end_sweep, no_room
 from neuronsweep.runs import ledger, lock
 from neuronsweep.runs.results import Results
+from neuronsweep.runs.watcher import Watcher
 
 # Sweepers that check all jobs, rank them and can go on.
 SWEEPERS = ("grid", "optuna")
@@ -60,6 +62,8 @@ class Bookkeeper(Callback):
                 f"hydra/sweeper={sweeper} is not allowed: hydra/sweeper is {' or '.join(SWEEPERS)}, chosen by "
                 f"{' or '.join(f'sweep={name}' for name in SWEEPERS)}"
             )
+        watcher = Watcher(Path(config.hydra.sweep.dir))
+        lock.besides.append(lambda: _say_how_far(watcher))
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         stopping.look()
@@ -120,6 +124,12 @@ class Bookkeeper(Callback):
         if self.results is None:
             self.results = Results(Path(config.hydra.sweep.dir))
         return self.results
+
+
+def _say_how_far(watcher: Watcher) -> None:
+    """Say it every half minute, where no live bar does."""
+    with suppress(UserError, OSError):  # files that are written or removed just now
+        console.now_and_then(lambda: watcher.look().line())
 
 
 def _illustrate(results: Results) -> None:

@@ -141,10 +141,11 @@ class Trainee:
         return Advanced(self.number, self.training.count("epoch"), row.get(self.run.member.metric))
 
     def save(self) -> None:
-        """Write what training goes on from."""
+        """Write what training goes on from, and what was logged so far, for whoever looks in from outside."""
         content = io.BytesIO()
         torch.save(self.training.snapshot(), content)
         ledger.write(self.run.directory / ledger.CHECKPOINT, content.getvalue())
+        ledger.write_history(self.run.directory, self.training.history)
         ledger.update(self.run.directory, seconds=round(self.seconds, 3))
         self.saved = time.monotonic()
 

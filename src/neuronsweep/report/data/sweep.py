@@ -77,6 +77,17 @@ class Sweep:
             if self.keys and set(those) == {ledger.FAILED}
         ]
 
+    @cached_property
+    def in_training(self) -> list[tuple[Row, ledger.History]]:
+        """The runs that have not ended, with what they have logged so far."""
+        return [(row, history) for row in self.rows if (history := self._logged(row))]
+
+    def _logged(self, row: Row) -> ledger.History:
+        try:
+            return ledger.read_history(self.path(row)) if row["state"] == ledger.RUNNING else []
+        except (OSError, ValueError):  # nothing yet
+            return []
+
     @property
     def metrics(self) -> list[str]:
         names = dict.fromkeys(name for row in self.rows for name in row)
