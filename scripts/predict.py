@@ -17,6 +17,7 @@ from neuronsweep.cli import Parser, command
 from neuronsweep.config.targets import TRUSTED, trust
 from neuronsweep.errors import UserError
 from neuronsweep.runs import ledger
+from neuronsweep.runs.trim import check_weights
 
 
 def main() -> None:
@@ -34,6 +35,7 @@ def main() -> None:
         raise UserError(f"{arguments.directory} cannot predict: its run is {state}, not {ledger.COMPLETE}")
 
     ledger.read_record(arguments.directory)
+    check_weights(arguments.directory)
 
     from neuronsweep.predictor import load_recorded  # late: the errors above need no torch
 

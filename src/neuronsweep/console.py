@@ -211,10 +211,15 @@ def printable(text: str) -> str:
 
 def resume_command(directory: Path) -> str:
     """The command line that goes on with a run or sweep."""
+    return script_command("resume.py", directory)
+
+
+def script_command(script: str, directory: Path) -> str:
+    """The command line of a script about a run or sweep, with --trust where it asks for that."""
     from neuronsweep.runs.words import needs_trust  # late: what needs no command needs no check
 
     trust = ["--trust"] if needs_trust(directory) else []
-    return shlex.join(["python", "scripts/resume.py", directory_name(directory), *trust])
+    return shlex.join(["python", f"scripts/{script}", directory_name(directory), *trust])
 
 
 def brief(value: Any) -> str:

@@ -11,6 +11,7 @@ from neuronsweep.config.targets import NODES, named_class
 from neuronsweep.errors import UserError
 from neuronsweep.models.checkpoint import load_network
 from neuronsweep.runs import ledger
+from neuronsweep.runs.trim import check_weights
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,10 @@ def load_recorded(directory: Path) -> Recorded:
     """The module that the run in a directory was trained with, its weights those of model.ckpt.
 
     A module of somebody's own is built and predicts itself: what it makes of its network no other class knows.
-    Raises Untrusted where that module may not be built, UserError where it cannot be, or where model.ckpt is damaged.
+    Raises Untrusted where that module may not be built, UserError where it cannot be, or where model.ckpt is damaged
+    or was removed.
     """
+    check_weights(directory)
     target = ledger.read_record(directory)["config"]["module"].get("_target_")
     path = directory / ledger.MODEL
     if target is None or target in NODES["module"]:

@@ -19,6 +19,7 @@ from neuronsweep.engine.train import Training
 from neuronsweep.errors import Diverged
 from neuronsweep.launch.member_run import MemberRun
 from neuronsweep.runs import ledger, record
+from neuronsweep.runs.trim import TRIMMED
 
 RESUME = Path(__file__).resolve().parents[2] / "scripts" / "resume.py"
 
@@ -79,6 +80,10 @@ def compare(directory: Path, again: Path, tolerance: float) -> list[Difference]:
     found += _numbers("history", columns[0], columns[1], tolerance)
     final = [{name: [value] for name, value in ledger.metrics(run).items()} for run in (directory, again)]
     found += _numbers("metric", final[0], final[1], tolerance)
+    if trimmed := ledger.status(directory).get(TRIMMED):
+        was, now = trimmed[ledger.MODEL], ledger.status(again)["files"][ledger.MODEL]
+        # of weights that are gone there is a digest only, which knows no tolerance
+        return found + ([Difference("weights (digest)", was[:12], now[:12])] if was != now and not tolerance else [])
     weights = [torch.load(run / ledger.MODEL, weights_only=True)["state_dict"] for run in (directory, again)]
     flat = [{name: tensor.double().flatten().tolist() for name, tensor in state.items()} for state in weights]
     return found + list(_numbers("weights", flat[0], flat[1], tolerance))

@@ -19,6 +19,7 @@ from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.errors import Unwritable, UserError
 from neuronsweep.runs import contents, ledger, record
+from neuronsweep.runs.trim import TRIMMED
 
 if TYPE_CHECKING:
     from neuronsweep.models.mlp import MLP
@@ -29,7 +30,8 @@ TENSORBOARD = "lightning.pytorch.loggers.TensorBoardLogger"
 def unillustrated(directories: Sequence[Path]) -> list[Path]:
     """Those run directories that lack something.
 
-    A COMPLETE run lacks its picture; a member that FAILED or was PRUNED the events of how far it came.
+    A COMPLETE run lacks its picture, unless it was trimmed; a member that FAILED or was PRUNED the events of how far
+    it came.
     """
 
     def lacks(directory: Path) -> bool:
@@ -37,6 +39,8 @@ def unillustrated(directories: Sequence[Path]) -> list[Path]:
             return False
         try:
             status = ledger.status(directory)
+            if status.get(TRIMMED):
+                return False
             if status["state"] == ledger.COMPLETE:
                 return True
             if status["state"] == ledger.RUNNING or status["engine"] != "native" or _has_events(directory):

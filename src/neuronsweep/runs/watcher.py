@@ -144,7 +144,7 @@ class Watcher:
             value = ledger.read_json(run / ledger.METRICS).get(metric) if complete else None
             error = (status["error"] or "").strip().splitlines()[-1:]
             at = datetime.fromisoformat(status["ended"]).timestamp()
-            self._known[number] = _Ended(status["state"], at, _last_epoch(run), value, "".join(error))
+            self._known[number] = _Ended(status["state"], at, _last_epoch(run), value, "".join(error).strip())
         except UserError as error:
             if (run / ledger.STATUS).exists():  # else it is begun anew just now
                 self._known[number] = _Ended(ledger.DAMAGED, 0.0, 0, None, str(error))
