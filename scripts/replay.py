@@ -19,7 +19,9 @@ from neuronsweep import console
 from neuronsweep.cli import Parser, command
 from neuronsweep.config.targets import TRUSTED, trust
 from neuronsweep.errors import Diverged, UserError
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import COMPLETE, Run
+from neuronsweep.runs.sweep import read_description
 from neuronsweep.runs.trim import is_trimmed, own, restore
 
 
@@ -39,9 +41,9 @@ def main() -> None:
         trust()
     runs = [run for directory in arguments.directories for run in chosen(directory, arguments.sample)]
     for run in runs:
-        if ledger.proved(run)["state"] != ledger.COMPLETE:
-            raise UserError(f"{run} cannot be replayed: its run is {ledger.status(run)['state']}")
-        ledger.read_record(run)
+        if Run(run).verified()["state"] != COMPLETE:
+            raise UserError(f"{run} cannot be replayed: its run is {Run(run).status()['state']}")
+        Run(run).record()
     # of a whole sweep they were removed to have room
     back = {directory for directory in arguments.directories if directory in runs and is_trimmed(directory)}
     for run in back:
@@ -55,13 +57,13 @@ def main() -> None:
 
 def chosen(directory: Path, sample: int | None) -> list[Path]:
     """The runs that a directory stands for: itself, or those of its sweep that are COMPLETE."""
-    if not (directory / ledger.SWEEP).exists():
+    if not (directory / contents.SWEEP).exists():
         return [directory]
-    ledger.description(directory)
-    runs = sorted(path.parent for path in directory.glob(f"*/{ledger.STATUS}"))
-    runs = [run for run in runs if ledger.status(run)["state"] == ledger.COMPLETE]
+    read_description(directory)
+    runs = sorted(path.parent for path in directory.glob(f"*/{contents.STATUS}"))
+    runs = [run for run in runs if Run(run).status()["state"] == COMPLETE]
     if not runs:
-        raise UserError(f"{directory} has no run that is {ledger.COMPLETE}")
+        raise UserError(f"{directory} has no run that is {COMPLETE}")
     return sorted(random.Random(0).sample(runs, sample)) if sample and sample < len(runs) else runs
 
 
@@ -91,7 +93,7 @@ def replay(run: Path, tolerance: float, back: bool) -> bool:
     print(f"DIFFERS  {run}")
     rows = [(d.what, d.was, d.now, "" if d.largest == float("inf") else f"{d.largest:.2g}") for d in differences]
     console.table("what", ["was", "is", "largest difference"], rows, needed=["was", "is"])
-    around = surroundings(ledger.read_record(run))
+    around = surroundings(Run(run).record())
     if around:
         console.table("environment", ["was", "is"], [(d.what, d.was, d.now) for d in around], needed=["was", "is"])
     else:

@@ -17,8 +17,10 @@ from neuronsweep import console
 from neuronsweep.cli import Parser, command
 from neuronsweep.config.targets import TRUSTED, trust
 from neuronsweep.errors import UserError
-from neuronsweep.runs import ledger, lock
+from neuronsweep.runs import contents, lock
 from neuronsweep.runs.results import Results
+from neuronsweep.runs.run import COMPLETE, FAILED, PRUNED
+from neuronsweep.runs.sweep import read_description, run_directory
 from neuronsweep.runs.trim import bulk, ended, is_trimmed, trim
 
 
@@ -33,15 +35,15 @@ def main() -> None:
         trust()
     if not re.fullmatch(r"best:\d+", arguments.keep):
         raise UserError(f"--keep={arguments.keep} is not allowed: it is best:N, such as best:20")
-    if not (arguments.sweep / ledger.SWEEP).is_file():
-        raise UserError(f"{arguments.sweep} is not a sweep directory: it has no {ledger.SWEEP}")
-    ledger.description(arguments.sweep)  # whose directory it is
+    if not (arguments.sweep / contents.SWEEP).is_file():
+        raise UserError(f"{arguments.sweep} is not a sweep directory: it has no {contents.SWEEP}")
+    read_description(arguments.sweep)  # whose directory it is
     lock.take(arguments.sweep)
     results = Results(arguments.sweep)
     rows = results.rows()
     best = best_first(rows, results.description)[: int(arguments.keep.removeprefix("best:"))]
-    gone = [run for run in best if is_trimmed(ledger.run_directory(arguments.sweep, run))]
-    over = (ledger.COMPLETE, ledger.FAILED, ledger.PRUNED)
+    gone = [run for run in best if is_trimmed(run_directory(arguments.sweep, run))]
+    over = (COMPLETE, FAILED, PRUNED)
     runs = ended(arguments.sweep, [row["run"] for row in rows if row["state"] in over and row["run"] not in best])
     size = sum(path.stat().st_size for run in runs for path in bulk(run))
     metric = results.description["objective"]["metric"]
@@ -71,7 +73,7 @@ def best_first(rows: Sequence[Mapping[str, Any]], description: Mapping[str, Any]
     if "search" in description:
         goals = recorded(description["search"])
     metrics = [metric for metric, _ in goals.objectives]
-    complete = [row for row in rows if row["state"] == ledger.COMPLETE and all(name in row for name in metrics)]
+    complete = [row for row in rows if row["state"] == COMPLETE and all(name in row for name in metrics)]
     rest = {row["run"]: [row[name] for name in metrics] for row in complete if goals.satisfied(row)}
     front = goals.best(rest) if len(metrics) > 1 else []
     sign = -1 if goals.objectives[0][1] == "max" else 1

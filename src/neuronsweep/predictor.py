@@ -10,7 +10,8 @@ from torch import nn
 from neuronsweep.config.targets import NODES, named_class
 from neuronsweep.errors import UserError
 from neuronsweep.models.checkpoint import load_network
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import Run
 from neuronsweep.runs.trim import check_weights
 
 
@@ -34,8 +35,8 @@ def load_recorded(directory: Path) -> Recorded:
     or was removed.
     """
     check_weights(directory)
-    target = ledger.read_record(directory)["config"]["module"].get("_target_")
-    path = directory / ledger.MODEL
+    target = Run(directory).record()["config"]["module"].get("_target_")
+    path = directory / contents.MODEL
     if target is None or target in NODES["module"]:
         network = load_network(path)
         return Recorded(network, network.inputs)

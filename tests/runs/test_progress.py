@@ -10,7 +10,8 @@ import pytest
 
 from neuronsweep import console
 from neuronsweep.errors import UserError
-from neuronsweep.runs import ledger, lock
+from neuronsweep.runs import contents, files, lock
+from neuronsweep.runs.run import FAILED, Run
 from neuronsweep.runs.watcher import Watcher
 from neuronsweep.search.heartbeat import identity
 
@@ -21,13 +22,13 @@ RECORD = {"command": "train", "config": CONFIG, "environment": {}, "data_digest"
 
 def begin(run, *overrides):
     run.mkdir()
-    ledger.begin(run, "native", "abc", {**RECORD, "overrides": list(overrides)}, "")
+    Run(run).begin("native", "abc", {**RECORD, "overrides": list(overrides)}, "")
 
 
 def describe(sweep, **changes):
     sweep.mkdir(exist_ok=True)
     told = {"state": "RUNNING", "swept": ["seed"], "objective": CONFIG["objective"], "overrides": [], "command": "c"}
-    ledger.write_json(sweep / ledger.SWEEP, {**told, **changes})
+    files.write_json(sweep / contents.SWEEP, {**told, **changes})
 
 
 @pytest.fixture
@@ -38,12 +39,12 @@ def sweep(tmp_path):
     for seed in range(5):
         begin(sweep / f"000{seed}", "data=moons", f"seed={seed}")
     for seed, accuracy in ((0, 0.75), (1, 0.875)):
-        ledger.complete(sweep / f"000{seed}", [(100, {}), (200, {})], {"val/acc": accuracy}, b"", None, 1.0)
-    ledger.write_history(sweep / "0002", [(20, {"val/acc": 0.5})])
-    ledger.end(sweep / "0002", ledger.FAILED, 1.0, "Traceback:\n  val/loss is \x1b[2Jnan")
-    ledger.write_history(sweep / "0003", [(60, {"val/acc": 0.5}), (100, {"val/acc": 0.625})])
-    ledger.update(sweep / "0003", seconds=3.0)
-    (sweep / "0004" / ledger.STATUS).write_text("{}")
+        Run(sweep / f"000{seed}").complete([(100, {}), (200, {})], {"val/acc": accuracy}, b"", None, 1.0)
+    Run(sweep / "0002").write_history([(20, {"val/acc": 0.5})])
+    Run(sweep / "0002").end(FAILED, 1.0, "Traceback:\n  val/loss is \x1b[2Jnan")
+    Run(sweep / "0003").write_history([(60, {"val/acc": 0.5}), (100, {"val/acc": 0.625})])
+    Run(sweep / "0003").update(seconds=3.0)
+    (sweep / "0004" / contents.STATUS).write_text("{}")
     return sweep
 
 
@@ -68,10 +69,10 @@ def test_a_sweep_in_training_says_what_is_known_of_it(sweep, monkeypatch):
         "best val/acc so far: 0.875, #1 seed=1",
         "in training: #3 seed=3  epoch 100 of 200 (50%)  val/acc 0.625",
         "failed: #2 seed=2: val/loss is \\x1b[2Jnan",
-        f"failed: #4 seed=4: {sweep / '0004' / ledger.STATUS} is damaged: it is not what was written",
+        f"failed: #4 seed=4: {sweep / '0004' / contents.STATUS} is damaged: it is not what was written",
     ]
     assert watcher.look().line().startswith("4/6 runs  2 failed  best val/acc 0.875 (#1 seed=1)  ")
-    ledger.complete(sweep / "0003", [(200, {})], {"val/acc": 1.0}, b"", None, 1.0)
+    Run(sweep / "0003").complete([(200, {})], {"val/acc": 1.0}, b"", None, 1.0)
     found = watcher.look()
     assert (found.ended, found.best, found.training) == (5, (1.0, "#3 seed=3"), [])
 
@@ -119,10 +120,10 @@ def test_a_single_run(tmp_path, monkeypatch):
     begin(tmp_path / "run")
     monkeypatch.setattr(lock, "owner", lambda directory: "process 7 on host")
     assert Watcher(tmp_path / "run").look().line() == "epoch 0 of 200 (0%)"
-    ledger.write_history(tmp_path / "run", [(50, {"val/acc": 0.5})])
-    ledger.update(tmp_path / "run", seconds=30.0)
+    Run(tmp_path / "run").write_history([(50, {"val/acc": 0.5})])
+    Run(tmp_path / "run").update(seconds=30.0)
     assert Watcher(tmp_path / "run").look().line() == "epoch 50 of 200 (25%)  val/acc 0.5  1 min 30 s left"
-    ledger.complete(tmp_path / "run", [(200, {})], {"val/acc": 1.0}, b"", None, 1.0)
+    Run(tmp_path / "run").complete([(200, {})], {"val/acc": 1.0}, b"", None, 1.0)
     monkeypatch.undo()
     assert Watcher(tmp_path / "run").look().lines()[0].endswith("run: COMPLETE")
 
@@ -133,12 +134,13 @@ def test_neither_run_nor_sweep(tmp_path):
 
 
 def test_a_line_every_half_minute_where_no_bar_is(monkeypatch, capsys):
-    now = 0.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(console, "_last_line", None)
     monkeypatch.setattr(console.CONSOLE, "_file", None)
     bar = console.Bar("epochs", 2000)
     for now, done in ((0.0, 0), (10.0, 100), (31.0, 400), (40.0, 500), (62.0, 1000)):
+        clock[0] = now
         bar.advance_to(done, "val/loss 0.5")
     bar.close()
     assert capsys.readouterr().out.splitlines() == [

@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from neuronsweep.runs import contents, ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import COMPLETE, Run
 from neuronsweep.runs.trim import bulk, is_trimmed, trim
 from tests.commands import run
 
@@ -31,7 +32,7 @@ def trimmed(sweep):
 
 
 def test_all_but_the_best_lose_their_weights_and_keep_their_numbers(command, sweep, whole):
-    losses = {number: ledger.metrics(whole / f"000{number}")["val/loss"] for number in (0, 2, 4, 6)}
+    losses = {number: Run(whole / f"000{number}").metrics()["val/loss"] for number in (0, 2, 4, 6)}
     best = min(losses, key=losses.get)
     done = command("scripts/trim.py", "sweep", "--keep", "best:1")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
@@ -49,7 +50,7 @@ def test_all_but_the_best_lose_their_weights_and_keep_their_numbers(command, swe
         else:
             assert set(all_of_them) - set(kept) == {file.name for file in bulk(path)}
             assert not bulk(sweep / path.name)
-            assert ledger.proved(sweep / path.name)["state"] == ledger.proved(path)["state"]
+            assert Run(sweep / path.name).verified()["state"] == Run(path).verified()["state"]
     assert (sweep / "0001" / "notes.txt").read_text() == "mine"
     assert "nothing to remove" in command("scripts/trim.py", "sweep", "--keep", "best:1", "--yes").stdout
     assert "but for 1 removed before" in command("scripts/trim.py", "sweep", "--keep", "best:2", "--yes").stdout
@@ -58,7 +59,7 @@ def test_all_but_the_best_lose_their_weights_and_keep_their_numbers(command, swe
     before = {path: path.read_bytes() for path in sweep.glob("000*/*") if path.is_file()}
     assert command("scripts/resume.py", "sweep").returncode == 1  # half of its runs FAILED
     assert {path: path.read_bytes() for path in sweep.glob("000*/*") if path.is_file()} == before
-    assert (sweep / ledger.RESULTS).read_bytes() == (whole / ledger.RESULTS).read_bytes()
+    assert (sweep / contents.RESULTS).read_bytes() == (whole / contents.RESULTS).read_bytes()
     assert command("scripts/report.py", "sweep").returncode == 0
 
     other = next(number for number in losses if number != best)
@@ -67,21 +68,21 @@ def test_all_but_the_best_lose_their_weights_and_keep_their_numbers(command, swe
     assert f"to get them again: python scripts/replay.py sweep/000{other}\n" in done.stderr
     done = command("scripts/replay.py", f"sweep/000{other}")
     assert done.stdout == f"EQUAL  sweep/000{other}  its weights are back\n", done.stderr
-    model = (sweep / f"000{other}" / ledger.MODEL).read_bytes()
-    assert model == (whole / f"000{other}" / ledger.MODEL).read_bytes()
-    assert ledger.proved(sweep / f"000{other}")["trimmed"] is None
+    model = (sweep / f"000{other}" / contents.MODEL).read_bytes()
+    assert model == (whole / f"000{other}" / contents.MODEL).read_bytes()
+    assert Run(sweep / f"000{other}").verified()["trimmed"] is None
     assert command("scripts/predict.py", f"sweep/000{other}", "--x", "1").returncode == 0
 
 
 def test_of_other_weights_a_replay_says_so_and_puts_nothing_back(command, sweep):
     path = sweep / "0000"
     trim(path)
-    status = ledger.status(path)
-    ledger.update(path, trimmed={**status["trimmed"], ledger.MODEL: "another"})
+    status = Run(path).status()
+    Run(path).update(trimmed={**status["trimmed"], contents.MODEL: "another"})
     done = command("scripts/replay.py", "sweep/0000")
     assert done.returncode == 1
     assert "weights (digest)" in done.stdout
-    assert not (path / ledger.MODEL).exists()
+    assert not (path / contents.MODEL).exists()
 
 
 def test_killed_in_the_middle_it_is_trimmed_and_goes_on(sweep, monkeypatch):
@@ -100,7 +101,7 @@ def test_killed_in_the_middle_it_is_trimmed_and_goes_on(sweep, monkeypatch):
     monkeypatch.undo()
     assert is_trimmed(sweep / "0000")
     assert bulk(sweep / "0000")
-    assert ledger.proved(sweep / "0000")["state"] == ledger.COMPLETE
+    assert Run(sweep / "0000").verified()["state"] == COMPLETE
     trim(sweep / "0000")
     assert not bulk(sweep / "0000")
 

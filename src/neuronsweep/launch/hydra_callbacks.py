@@ -20,8 +20,10 @@ from neuronsweep.config import targets
 from neuronsweep.config.check import check
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, WorkerError, stop
 from neuronsweep.launch.begin import begin_single, check_hydra, check_machine, end_sweep, no_room
-from neuronsweep.runs import ledger, lock
+from neuronsweep.runs import contents, lock
 from neuronsweep.runs.results import Results
+from neuronsweep.runs.run import PRUNED
+from neuronsweep.runs.sweep import run_directory
 from neuronsweep.runs.watcher import Watcher
 
 # Sweepers that check all jobs, rank them and can go on.
@@ -82,7 +84,7 @@ class Bookkeeper(Callback):
         if failed:
             print(f"{name}  FAILED: {_tell(job_return._return_value)}", file=sys.stderr, flush=True)
         elif results.jobs <= TOLD and job_return.return_value is None:
-            console.say(f"{name}  {ledger.PRUNED}")
+            console.say(f"{name}  {PRUNED}")
         elif results.jobs <= TOLD:
             console.say(f"{name}  {config.objective.metric} {console.number(job_return.return_value)}")
         lock.beat()
@@ -117,7 +119,7 @@ class Bookkeeper(Callback):
         if failed:
             numbers = ", ".join(map(str, failed[:20])) + (", ..." if len(failed) > 20 else "")
             again = f"; to try them again: {console.resume_command(results.sweep)} --retry-failed"
-            again = again if results.overrides is not None else f"; why is in {ledger.SEARCH}"
+            again = again if results.overrides is not None else f"; why is in {contents.SEARCH}"
             stop(f"{len(failed)} of {results.jobs} runs did not complete: {numbers}{again}", status=1)
 
     def _results(self, config: DictConfig) -> Results:
@@ -136,7 +138,7 @@ def _illustrate(results: Results) -> None:
     """Draw the pictures that are missing; whoever does not want to wait stops the command: all results are there."""
     from neuronsweep.launch.pictures import illustrate, unillustrated  # late: needs torch
 
-    missing = unillustrated([ledger.run_directory(results.sweep, number) for number in range(results.jobs)])
+    missing = unillustrated([run_directory(results.sweep, number) for number in range(results.jobs)])
     if not missing:
         return
     bar = console.Bar("pictures", len(missing))

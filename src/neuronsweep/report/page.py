@@ -21,7 +21,7 @@ from neuronsweep.report.pngs.fits import describe_gallery
 from neuronsweep.report.text import markdown
 from neuronsweep.report.text.answer import failures, sentences, states
 from neuronsweep.report.text.verdicts import against, compared
-from neuronsweep.runs import ledger, record
+from neuronsweep.runs import contents, record
 
 # Failures whose tracebacks the page shows.
 SHOWN = 20
@@ -113,7 +113,7 @@ def _patch(sweep: Sweep) -> str:
     """The uncommitted changes that the runs were trained with."""
     if not sweep.record.get("git_dirty"):
         return ""
-    paths = (sweep.path(row) / ledger.PATCH for row in sweep.rows)
+    paths = (sweep.path(row) / contents.PATCH for row in sweep.rows)
     found = next((path for path in paths if path.exists()), None)
     return found.read_text() if found else ""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neuronsweep import console
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import DAMAGED, FAILED, RUNNING
 
 # Runs in training, and failures, that are shown one by one.
 SHOWN = 8
@@ -71,7 +71,7 @@ class Progress:
 
     @property
     def ended(self) -> int:
-        return sum(self.states.values()) - self.states.get(ledger.RUNNING, 0) + self.without_run
+        return sum(self.states.values()) - self.states.get(RUNNING, 0) + self.without_run
 
     def line(self) -> str:
         """All of it in one line."""
@@ -79,7 +79,7 @@ class Progress:
             parts = [run.where(self.metric) for run in self.training] or [self.state]
         else:
             parts = [f"{self.ended}/{self.runs} {self._runs}"]
-            failed = self.states.get(ledger.FAILED, 0) + self.states.get(ledger.DAMAGED, 0)
+            failed = self.states.get(FAILED, 0) + self.states.get(DAMAGED, 0)
             parts += [f"{failed} failed"] if failed else []
             parts += [f"best {self.metric} {console.number(self.best[0])} ({self.best[1]})"] if self.best else []
             parts += [f"{self.per_second:.3g} {self._runs}/s"] if self.per_second else []
@@ -96,8 +96,8 @@ class Progress:
             yield f"trained by {self.owner}"
         training = "in training" if self.owner else "interrupted"
         if self.kind != "run":
-            named = {**self.states, training: self.states.get(ledger.RUNNING, 0)}
-            named.pop(ledger.RUNNING, None)
+            named = {**self.states, training: self.states.get(RUNNING, 0)}
+            named.pop(RUNNING, None)
             counts = [f"{count} {state}" for state, count in sorted(named.items()) if count]
             counts += [f"{self.without_run} without a run of their own"] if self.without_run else []
             to_come = self.runs - sum(self.states.values()) - self.without_run
@@ -133,7 +133,7 @@ class Progress:
             if self.kind != "run" and self.ended == self.runs:
                 return "all runs have ended, pictures and report are being made"
             return f"in training{several}"
-        if self.state != ledger.RUNNING:
+        if self.state != RUNNING:
             return self.state
         how = "was killed" if self.killed else "was stopped"
         return f"{how}, nobody trains it; go on with: {console.resume_command(self.directory)}"

@@ -11,8 +11,10 @@ from typing import Any
 
 from neuronsweep.config.metric_names import mode_of
 from neuronsweep.errors import UserError
-from neuronsweep.runs import contents, ledger, lock
+from neuronsweep.runs import contents, files, lock
 from neuronsweep.runs.progress import InTraining, Progress
+from neuronsweep.runs.run import COMPLETE, DAMAGED, FAILED, RUNNING, Run
+from neuronsweep.runs.sweep import read_description, run_directory
 
 # So many of the last runs that ended say how fast a sweep is.
 LATEST = 200
@@ -43,17 +45,17 @@ class Watcher:
 
     def look(self) -> Progress:
         """How far it is now."""
-        if (self.directory / ledger.SWEEP).exists():
+        if (self.directory / contents.SWEEP).exists():
             return self._sweep()
-        if not (self.directory / ledger.STATUS).exists():
+        if not (self.directory / contents.STATUS).exists():
             raise UserError(
-                f"{self.directory} is neither a run nor a sweep directory: it has no {ledger.STATUS} and no "
-                f"{ledger.SWEEP}"
+                f"{self.directory} is neither a run nor a sweep directory: it has no {contents.STATUS} and no "
+                f"{contents.SWEEP}"
             )
         return self._run()
 
     def _sweep(self) -> Progress:
-        description = ledger.description(self.directory)
+        description = read_description(self.directory)
         self._swept = description["swept"]
         jobs: list[list[str]] | None = description.get("jobs")
         goal = description["objective"]
@@ -69,10 +71,10 @@ class Watcher:
             del self._known[number]
         ended = {number: one for number, one in self._known.items() if number not in training}
         states = Counter(one.state for one in ended.values())
-        states[ledger.RUNNING] = len(training)
+        states[RUNNING] = len(training)
         horizon = min(training, default=max(begun, default=-1) + 1)
         without = len(set(range(horizon)) - set(begun)) if jobs is None else 0
-        over = description.get("state", ledger.RUNNING) != ledger.RUNNING and not owner
+        over = description.get("state", RUNNING) != RUNNING and not owner
         if over and jobs is None:
             without = total - len(begun)
         rate = _rate([one.ended for one in ended.values()], description.get("begun"))
@@ -82,7 +84,7 @@ class Watcher:
             kind="search" if jobs is None else "sweep",
             owner=owner,
             killed=killed,
-            state=description.get("state", ledger.RUNNING),
+            state=description.get("state", RUNNING),
             runs=total,
             states=states,
             without_run=without,
@@ -95,17 +97,17 @@ class Watcher:
             failures=[
                 (self._name(number, jobs), one.error)
                 for number, one in sorted(ended.items(), key=lambda item: -item[1].ended)
-                if one.state in (ledger.FAILED, ledger.DAMAGED)
+                if one.state in (FAILED, DAMAGED)
             ],
         )
 
     def _run(self) -> Progress:
-        config = ledger.read_record(self.directory)["config"]
+        config = Run(self.directory).record()["config"]
         metric = config["objective"]["metric"]
         run = self._read(0, metric)
         known = self._known.get(0)
         owner, killed = self._owner()
-        state = known.state if known else ledger.RUNNING
+        state = known.state if known else RUNNING
         return Progress(
             directory=self.directory,
             kind="run",
@@ -121,7 +123,7 @@ class Watcher:
             per_second=None,
             seconds_left=run.seconds_left if run and owner else None,
             training=[run] if run else [],
-            failures=[("the run", known.error)] if known and known.state == ledger.FAILED else [],
+            failures=[("the run", known.error)] if known and known.state == FAILED else [],
         )
 
     def _owner(self) -> tuple[str | None, bool]:
@@ -131,44 +133,44 @@ class Watcher:
 
     def _numbers(self) -> list[int]:
         names = (path.name for path in self.directory.iterdir() if len(path.name) >= 4 and path.name.isdecimal())
-        return sorted(int(name) for name in names if (self.directory / name / ledger.STATUS).exists())
+        return sorted(int(name) for name in names if (self.directory / name / contents.STATUS).exists())
 
     def _read(self, number: int, metric: str) -> InTraining | None:
         """A run that has not ended; one that has is known from now on."""
         run = self._place(number)
         try:
-            status = ledger.status(run)
-            if status["state"] == ledger.RUNNING:
+            status = Run(run).status()
+            if status["state"] == RUNNING:
                 return self._in_training(number, status, metric)
-            complete = status["state"] == ledger.COMPLETE
-            value = ledger.read_json(run / ledger.METRICS).get(metric) if complete else None
+            complete = status["state"] == COMPLETE
+            value = files.read_json(run / contents.METRICS).get(metric) if complete else None
             error = (status["error"] or "").strip().splitlines()[-1:]
             at = datetime.fromisoformat(status["ended"]).timestamp()
             self._known[number] = _Ended(status["state"], at, _last_epoch(run), value, "".join(error).strip())
         except UserError as error:
-            if (run / ledger.STATUS).exists():  # else it is begun anew just now
-                self._known[number] = _Ended(ledger.DAMAGED, 0.0, 0, None, str(error))
+            if (run / contents.STATUS).exists():  # else it is begun anew just now
+                self._known[number] = _Ended(DAMAGED, 0.0, 0, None, str(error))
         return None
 
     def _in_training(self, number: int, status: Mapping[str, Any], metric: str) -> InTraining:
         run = self._place(number)
         if number not in self._begun:
-            record = ledger.read_record(run)
+            record = Run(run).record()
             self._begun[number] = record["overrides"], record["config"]["epochs"]
         words, epochs = self._begun[number]
         epoch, row = 0, dict[str, float]()
         with contextlib.suppress(OSError, ValueError, LookupError):  # none yet
-            epoch, row = ledger.read_history(run)[-1]
+            epoch, row = Run(run).history()[-1]
         process = status["host"], status["pid"]
         return InTraining(self._named(number, words), epoch, epochs, row.get(metric), status["seconds"], process)
 
     def _place(self, number: int) -> Path:
-        of_sweep = (self.directory / ledger.SWEEP).exists()
-        return ledger.run_directory(self.directory, number) if of_sweep else self.directory
+        of_sweep = (self.directory / contents.SWEEP).exists()
+        return run_directory(self.directory, number) if of_sweep else self.directory
 
     def _name(self, number: int, jobs: Sequence[Sequence[str]] | None) -> str:
         try:
-            words = jobs[number] if jobs is not None else ledger.read_record(self._place(number))["overrides"]
+            words = jobs[number] if jobs is not None else Run(self._place(number)).record()["overrides"]
         except UserError:
             words = []
         return self._named(number, words)
@@ -211,7 +213,7 @@ def _left(runs: float, rate: float | None, training: Sequence[InTraining]) -> fl
 def _last_epoch(run: Path) -> int:
     """The last log epoch of a run's history, 0 where it has none."""
     try:
-        with (run / ledger.HISTORY).open("rb") as file:
+        with (run / contents.HISTORY).open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - TAIL))
             return int(file.read().rstrip().rpartition(b"\n")[2].partition(b",")[0])
     except (OSError, ValueError):

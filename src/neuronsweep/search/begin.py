@@ -7,7 +7,9 @@ from neuronsweep.config.check import run_config
 from neuronsweep.errors import UserError
 from neuronsweep.launch import resume
 from neuronsweep.launch.begin import describe, make_directory
-from neuronsweep.runs import ledger, lock
+from neuronsweep.runs import contents, files, lock
+from neuronsweep.runs.run import Run
+from neuronsweep.runs.sweep import check_sweep_place, run_directory
 from neuronsweep.search import samplers, study
 from neuronsweep.search.definition import Search
 from neuronsweep.search.storage import open_storage, place
@@ -27,7 +29,7 @@ def begin(search: Search) -> Study:
         raise UserError("hydra.sweeper.enqueue is not allowed with hydra.sweeper.sampler=grid, which tries everything")
     asked = search.identity, options.accept_changes
     _check_directory(search)
-    ledger.check_sweep_place(search.directory)
+    check_sweep_place(search.directory)
     if options.storage:
         study.check_search(open_storage(options.storage), options.study_name, *asked)
     make_directory(search.directory)
@@ -38,14 +40,14 @@ def begin(search: Search) -> Study:
     if (
         not known
         and not options.storage
-        and not (search.directory / ledger.SWEEP).exists()
+        and not (search.directory / contents.SWEEP).exists()
         and len(storage.get_all_studies())
     ):
         raise UserError(
-            f"{search.directory} is not allowed as output directory: its {ledger.JOURNAL} holds studies of another "
+            f"{search.directory} is not allowed as output directory: its {contents.JOURNAL} holds studies of another "
             "program's"
         )
-    if not known and list(search.directory.glob(f"[0-9]*/{ledger.STATUS}")):
+    if not known and list(search.directory.glob(f"[0-9]*/{contents.STATUS}")):
         raise UserError(
             f"{search.directory} is not allowed as output directory: it holds runs of a study that is gone from "
             f"{search.study[0]}"
@@ -69,12 +71,12 @@ def begin(search: Search) -> Study:
 
 def _check_directory(search: Search) -> None:
     """Raise UserError for a directory that holds something else."""
-    description = search.directory / ledger.SWEEP
+    description = search.directory / contents.SWEEP
     if not description.exists():
         return
     try:
-        before = ledger.read_json(description)
-    except ledger.Damaged:
+        before = files.read_json(description)
+    except files.Damaged:
         console.say(f"{description} is damaged: it is written anew")
         return
     refused = f"{search.directory} is not allowed as output directory: it holds another"
@@ -91,7 +93,7 @@ def _prepare(search: Search, begun: Study) -> None:
     trials = [
         trial
         for trial in begun.trials(TrialState.WAITING, TrialState.RUNNING)
-        if trial.params and (ledger.run_directory(search.directory, trial.number) / ledger.STATUS).exists()
+        if trial.params and Run(run_directory(search.directory, trial.number)).has_begun
     ]
     configs = ((trial.number, run_config(search.job(trial))) for trial in trials)
     resume.prepare(search.directory, configs, False, search.options.accept_changes)

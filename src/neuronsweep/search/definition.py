@@ -14,7 +14,8 @@ from neuronsweep.config.secret_values import HIDDEN, without_secrets
 from neuronsweep.errors import Unwritable, UserError, mask, unwritable
 from neuronsweep.launch.begin import check_job, stopped
 from neuronsweep.launch.jobs import Composer
-from neuronsweep.runs import ledger, record
+from neuronsweep.runs import contents, record
+from neuronsweep.runs.sweep import run_directory
 from neuronsweep.runs.words import absolute
 from neuronsweep.search import objectives, space_parser
 from neuronsweep.search.parameters import Choice, as_typed
@@ -88,11 +89,11 @@ class Search:
 
     def _probe(self, overrides: Sequence[str]) -> DictConfig:
         """The config of a run with these overrides, whichever number it will have."""
-        return self.compose.job(0, overrides, ledger.run_directory(self.directory, 0))
+        return self.compose.job(0, overrides, run_directory(self.directory, 0))
 
     def job(self, trial: Any) -> DictConfig:
         """The config of the run of a trial."""
-        directory = ledger.run_directory(self.directory, trial.number)
+        directory = run_directory(self.directory, trial.number)
         return self.compose.job(trial.number, self.overrides(trial.params), directory)
 
     def check_overrides(self, overrides: Sequence[str]) -> None:
@@ -215,4 +216,4 @@ class Search:
     @property
     def study(self) -> list[str]:
         """Where its trials are, without a password, and their study's name."""
-        return [mask(self.options.storage) if self.options.storage else ledger.JOURNAL, self.options.study_name]
+        return [mask(self.options.storage) if self.options.storage else contents.JOURNAL, self.options.study_name]

@@ -22,7 +22,7 @@ from optuna.storages.journal._file import BaseJournalFileLock, get_lock_file
 
 from neuronsweep.cli import STORAGE_PASSWORD
 from neuronsweep.errors import Unwritable, UserError, mask
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
 
 # Seconds within which a server must answer.
 TIMEOUT = 5
@@ -158,7 +158,7 @@ def open_storage(where: str) -> BaseStorage:
 
 def place(storage: str | None, sweep: Path) -> str:
     """What ``open_storage`` is given: hydra.sweeper.storage, or the journal of the sweep directory."""
-    return storage or str((sweep / ledger.JOURNAL).absolute())
+    return storage or str((sweep / contents.JOURNAL).absolute())
 
 
 def _with_password(url: str) -> str:

@@ -21,7 +21,8 @@ from neuronsweep.launch import pruning
 from neuronsweep.launch.jobs import stretches
 from neuronsweep.launch.pruning import Prunes
 from neuronsweep.launch.train_members import cores
-from neuronsweep.runs import ledger, lock
+from neuronsweep.runs import lock
+from neuronsweep.runs.sweep import run_directory
 from neuronsweep.search import outcomes
 from neuronsweep.search.ask_tell import LOOK, Asker, Launch
 from neuronsweep.search.definition import Search
@@ -89,7 +90,7 @@ def asker(search: Search, study: Study, launch: Launch, **options: Any) -> Asker
         overrides=search.overrides,
         check=search.check_overrides,
         launch=launch,
-        outcome=lambda number: outcomes.of_run(ledger.run_directory(search.directory, number), search.goals),
+        outcome=lambda number: outcomes.of_run(run_directory(search.directory, number), search.goals),
         pruning=prune,
         tell=tell,
         **options,

@@ -7,7 +7,7 @@ from neuronsweep.report.charts.search import search_charts
 from neuronsweep.report.data.formatting import short, spread_out, thinned
 from neuronsweep.report.data.search import Search
 from neuronsweep.report.data.sweep import Sweep
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import Run
 
 POINTS_OF_A_CURVE = 100
 # Curves that a legend has room to name: no others are drawn.
@@ -66,7 +66,7 @@ def _curves(sweep: Sweep) -> Chart | None:
     best = [configuration.best for configuration in sweep.configurations]
     data: list[Chart] = []
     shown = spread_out(best, NAMED)
-    logged = [(row, ledger.read_history(sweep.path(row))) for row in shown]
+    logged = [(row, Run(sweep.path(row)).history()) for row in shown]
     training = sweep.in_training[:NAMED]
     for i, (row, history) in enumerate([*logged, *training]):
         name = sweep.metric if history and sweep.metric in history[0][1] else "val/loss"

@@ -8,7 +8,7 @@ from neuronsweep.report.charts.axes import COLOURS, DARK_TO_LIGHT, DASHES, Chart
 from neuronsweep.report.data.configurations import Configuration
 from neuronsweep.report.data.formatting import spread_out
 from neuronsweep.report.data.sweep import Sweep
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import Run
 
 # Configurations, replicates of each, log points and layers that are shown of more.
 CONFIGURATIONS, REPLICATES, MOMENTS, LAYERS = 24, 10, 40, 12
@@ -79,7 +79,7 @@ def layers_chart(found: list[Inside]) -> Chart | None:
 
 
 def _read(sweep: Sweep, configuration: Configuration) -> Inside | None:
-    histories = [dict(ledger.read_history(sweep.path(row))) for row in spread_out(configuration.rows, REPLICATES)]
+    histories = [dict(Run(sweep.path(row)).history()) for row in spread_out(configuration.rows, REPLICATES)]
     epochs = spread_out([epoch for epoch in histories[0] if all(epoch in h for h in histories)], MOMENTS)
     if not epochs:
         return None

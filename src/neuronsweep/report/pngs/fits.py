@@ -9,7 +9,7 @@ from neuronsweep.report.data.configurations import Configuration, best_in_places
 from neuronsweep.report.data.formatting import floor, in_order, is_scale, scale, short, spread_out
 from neuronsweep.report.data.search import Search
 from neuronsweep.report.data.sweep import Sweep
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import Run
 from neuronsweep.runs.trim import is_trimmed
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _panel(sweep: Sweep, configuration: Configuration) -> "Panel | None":
     if not known:
         return None
     shown = configuration.median if configuration.median in known else known[0]
-    config = ledger.read_record(sweep.path(shown))["config"]
+    config = Run(sweep.path(shown)).record()["config"]
     dataset = build_dataset(config["data"])
     if dataset.inputs > 2 or (dataset.inputs == 2 and not dataset.classes):
         return None
