@@ -9,13 +9,13 @@ from hydra.utils import instantiate
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
-from tests.sweeps.test_processes import numbers, processes_of, start, wait_for
 
 from neuronsweep.errors import UserError
 from neuronsweep.launch import clusters
 from neuronsweep.launch.chunks import CHUNK, split
 from neuronsweep.runs import contents
 from tests.commands import ROOT
+from tests.launch.test_processes import numbers, processes_of, start, wait_for
 
 HEADLINE = ("model.hidden=2,8,32", "model.act=relu,tanh", "log_points=20", "logger=none")
 
