@@ -138,7 +138,7 @@ def _illustrate(results: Results) -> None:
     """Draw the pictures that are missing; whoever does not want to wait stops the command: all results are there."""
     from neuronsweep.launch.pictures import illustrate, unillustrated  # late: needs torch
 
-    missing = unillustrated([run_directory(results.sweep, number) for number in range(results.jobs)])
+    missing = unillustrated([run_directory(results.sweep, number) for number in results.numbers])
     if not missing:
         return
     bar = console.Bar("pictures", len(missing))

@@ -14,7 +14,7 @@ from neuronsweep.errors import UserError
 from neuronsweep.runs import contents, files, lock
 from neuronsweep.runs.progress import InTraining, Progress
 from neuronsweep.runs.run import COMPLETE, DAMAGED, FAILED, RUNNING, Run
-from neuronsweep.runs.sweep import read_description, run_directory
+from neuronsweep.runs.sweep import numbers, read_description, run_directory, run_numbers
 
 # So many of the last runs that ended say how fast a sweep is.
 LATEST = 200
@@ -60,10 +60,11 @@ class Watcher:
         jobs: list[list[str]] | None = description.get("jobs")
         goal = description["objective"]
         metric, mode = goal["metric"], mode_of(goal["metric"]) or goal["mode"]
-        total = description["trials"] if jobs is None else len(jobs)
+        own = numbers(description)  # of a shard not all
+        total = len(own)
         owner, killed = self._owner()
         training: dict[int, InTraining] = {}
-        begun = [number for number in self._numbers() if number < total]
+        begun = [number for number, _ in run_numbers(self.directory) if number in own]
         for number in begun:
             if number not in self._known and (found := self._read(number, metric)):
                 training[number] = found
@@ -130,10 +131,6 @@ class Watcher:
         """Who trains, and whether the last owner was killed: one that ends by itself removes its lock."""
         owner = lock.owner(self.directory)
         return owner, owner is None and contents.is_file(self.directory / contents.LOCK)
-
-    def _numbers(self) -> list[int]:
-        names = (path.name for path in self.directory.iterdir() if len(path.name) >= 4 and path.name.isdecimal())
-        return sorted(int(name) for name in names if (self.directory / name / contents.STATUS).exists())
 
     def _read(self, number: int, metric: str) -> InTraining | None:
         """A run that has not ended; one that has is known from now on."""
