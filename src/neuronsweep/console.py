@@ -6,7 +6,6 @@ and values are left out, the least important first.
 
 import json
 import math
-import shlex
 import shutil
 import signal
 import sys
@@ -207,19 +206,6 @@ def duration(seconds: float) -> str:
 def printable(text: str) -> str:
     """A text as a terminal may show it: what a directory holds is not always ours."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def resume_command(directory: Path) -> str:
-    """The command line that goes on with a run or sweep."""
-    return script_command("resume.py", directory)
-
-
-def script_command(script: str, directory: Path) -> str:
-    """The command line of a script about a run or sweep, with --trust where it asks for that."""
-    from neuronsweep.runs.words import needs_trust  # late: what needs no command needs no check
-
-    trust = ["--trust"] if needs_trust(directory) else []
-    return shlex.join(["python", f"scripts/{script}", directory_name(directory), *trust])
 
 
 def brief(value: Any) -> str:

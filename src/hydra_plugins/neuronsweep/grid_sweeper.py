@@ -32,6 +32,7 @@ class GridSweeper(BasicSweeper):
         from neuronsweep.errors import Unwritable
         from neuronsweep.launch.begin import begin_sweep, no_room, stopped
         from neuronsweep.launch.jobs import expand, launch
+        from neuronsweep.runs.words import resume_command
         from neuronsweep.stopping import heeded
 
         assert self.config is not None
@@ -43,7 +44,7 @@ class GridSweeper(BasicSweeper):
         directory = Path(self.config.hydra.sweep.dir)
         try:
             with heeded():
-                console.say(f"if this stops: {console.resume_command(directory)}")
+                console.say(f"if this stops: {resume_command(directory)}")
                 return [launch(self.launcher, begun)]
         except KeyboardInterrupt:
             stopped(directory)

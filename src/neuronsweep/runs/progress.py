@@ -6,6 +6,7 @@ from pathlib import Path
 
 from neuronsweep import console
 from neuronsweep.runs.run import DAMAGED, FAILED, RUNNING
+from neuronsweep.runs.words import resume_command
 
 # Runs in training, and failures, that are shown one by one.
 SHOWN = 8
@@ -136,4 +137,4 @@ class Progress:
         if self.state != RUNNING:
             return self.state
         how = "was killed" if self.killed else "was stopped"
-        return f"{how}, nobody trains it; go on with: {console.resume_command(self.directory)}"
+        return f"{how}, nobody trains it; go on with: {resume_command(self.directory)}"

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from neuronsweep import console
 from neuronsweep.errors import UserError
 from neuronsweep.runs import contents, files, lock
 from neuronsweep.runs.run import Run
 from neuronsweep.runs.sweep import run_directory
+from neuronsweep.runs.words import script_command
 
 # The key of status.json that says when a run was trimmed, and which bits its weights had.
 TRIMMED = "trimmed"
@@ -47,7 +47,7 @@ def is_trimmed(run: Path) -> bool:
 def check_weights(run: Path) -> None:
     """Raise UserError for a run whose weights were removed, with the command that gets them again."""
     if found := Run(run).status().get(TRIMMED):
-        again = console.script_command("replay.py", run)
+        again = script_command("replay.py", run)
         raise UserError(f"{run} has no weights: trim.py removed them {found['at'][:10]}; to get them again: {again}")
 
 

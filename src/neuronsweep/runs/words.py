@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from neuronsweep import console
 from neuronsweep.config.targets import Untrusted, as_anybody
 from neuronsweep.errors import UserError
 from neuronsweep.runs import contents
@@ -65,6 +66,17 @@ def anywhere(word: str) -> str:
 def train_command(words: Sequence[str], description: Mapping[str, Any]) -> str:
     """The command line that trains one run of a sweep with this sweep.json by itself."""
     return shlex.join(["python", "train.py", *description.get("config_words", []), *words])
+
+
+def resume_command(directory: Path) -> str:
+    """The command line that goes on with a run or sweep."""
+    return script_command("resume.py", directory)
+
+
+def script_command(script: str, directory: Path) -> str:
+    """The command line of a script about a run or sweep, with ``--trust`` where it asks for that."""
+    trust = ["--trust"] if needs_trust(directory) else []
+    return shlex.join(["python", f"scripts/{script}", console.directory_name(directory), *trust])
 
 
 def needs_trust(directory: Path) -> bool:
