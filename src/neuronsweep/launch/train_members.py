@@ -153,11 +153,12 @@ class Trainee:
             self.announced = True
 
     def save(self) -> None:
-        """Write what training goes on from."""
+        """Write what training goes on from, and what was logged so far, for whoever looks in from outside."""
         self.announce()
         content = io.BytesIO()
         torch.save(self.training.snapshot(), content)
         files.write(self.run.directory / contents.CHECKPOINT, content.getvalue())
+        Run(self.run.directory).write_history(self.training.history)
         Run(self.run.directory).update(seconds=round(self.seconds, 3))
         self.saved = time.monotonic()
 

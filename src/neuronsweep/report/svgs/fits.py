@@ -11,6 +11,7 @@ from neuronsweep.report.data.search import Search
 from neuronsweep.report.data.sweep import Sweep
 from neuronsweep.report.svgs.plot import Entry, file, legend
 from neuronsweep.runs.run import Run
+from neuronsweep.runs.trim import is_trimmed
 
 if TYPE_CHECKING:
     from neuronsweep.data.dataset import Dataset
@@ -84,21 +85,24 @@ def gallery(sweep: Sweep, search: Search | None) -> Gallery | None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # in hundreds of small calls more of them do little but wait for each other
     for configuration in chosen:
-        if configuration is None:
+        # the weights of others were removed
+        known = [row for row in configuration.rows if not is_trimmed(sweep.path(row))] if configuration else []
+        if configuration is None or not known:
             found.panels.append(None)
             continue
-        config = Run(sweep.path(configuration.median)).record()["config"]
+        shown = configuration.median if configuration.median in known else known[0]
+        config = Run(sweep.path(shown)).record()["config"]
         data = json.dumps(config["data"], sort_keys=True)
         dataset = datasets[data] = datasets.get(data) or build_dataset(config["data"])
         if dataset.inputs > 2 or (dataset.inputs == 2 and not dataset.classes):
             found.panels.append(None)
             continue
-        title = f"{configuration.short}\n{sweep.metric} {configuration.median[sweep.metric]:.3g}"
-        rows = [configuration.median]
+        title = f"{configuration.short}\n{sweep.metric} {shown[sweep.metric]:.3g}"
+        rows = [shown]
         if dataset.inputs == 1:
-            rows += [row for row in configuration.rows[:NETWORKS] if row is not configuration.median]
+            rows += [row for row in known[:NETWORKS] if row is not shown]
         networks = [load_recorded(sweep.path(row)).module for row in rows]
-        found.panels.append(panel(dataset, networks, title, "kinks" in configuration.median, found))
+        found.panels.append(panel(dataset, networks, title, "kinks" in shown, found))
     torch.set_num_threads(threads)
     return found if any(found.panels) else None
 
