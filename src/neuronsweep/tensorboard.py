@@ -69,7 +69,7 @@ def file(
     Args:
         state: COMPLETE, FAILED or PRUNED.
         config, names: see begin.
-        graph: see graph.
+        graph: see graph; empty where there is none.
         history, metrics: empty where the run did not come to them.
         pictures: PNG files by their epochs.
         seconds: the time that every event gets, since 1970.
@@ -77,7 +77,8 @@ def file(
     last = history[-1][0] if history else 0
     points = [Event(step=epoch, summary=_scalars(row)) for epoch, row in history]
     end = [Event(step=last, summary=summary) for summary in (_scalars(metrics), _session_end(state))]
-    begin = [Event(file_version="brain.Event:2"), Event(summary=_session_start(config)), Event(graph_def=graph)]
+    begin = [Event(file_version="brain.Event:2"), Event(summary=_session_start(config))]
+    begin += [Event(graph_def=graph)] if graph else []
     begin.append(Event(summary=_layout(names)))
     drawn = [Event(step=epoch, summary=_picture(png)) for epoch, png in pictures.items()]
     records = []

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import random
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from neuronsweep.launch.resume import prepare
 from neuronsweep.runs import contents, files
 from neuronsweep.runs.run import COMPLETE, FAILED, RUNNING, Run
 from tests.commands import NO_REPORT, ROOT, run
@@ -98,6 +100,34 @@ def test_a_harmed_status_sweep_json_and_picture_are_made_again(command, sweep, f
     assert "training 2 runs" in done.stdout
     assert results(sweep) == results(finished)
     assert (sweep / "0002" / contents.FIGURE).exists()
+
+
+def lose_power(sweep: Path, rng: random.Random) -> None:
+    """Cut, empty or lose files of every run, as a power failure may those that nobody waited for."""
+    for number in range(4):
+        found = [path for path in (sweep / f"{number:04d}").rglob("*") if path.is_file()]
+        for path in rng.sample(found, rng.randint(1, len(found))):
+            how = rng.choice(["cut", "empty", "gone"])
+            if how == "gone":
+                path.unlink()
+            else:
+                path.write_bytes(path.read_bytes()[: len(path.read_bytes()) // 2] if how == "cut" else b"")
+
+
+def test_what_a_power_failure_leaves_of_runs_is_trained_again(command, sweep, finished, tmp_path):
+    configs = [(number, Run(finished / f"{number:04d}").record()["config"]) for number in range(4)]
+    for seed in range(20):
+        harmed = shutil.copytree(finished, tmp_path / str(seed))
+        lose_power(harmed, random.Random(seed))
+        prepare(harmed, configs, retry_failed=False, accept=False)
+        for number in range(4):
+            run, whole = (Run(one / f"{number:04d}") for one in (harmed, finished))
+            run.check_place(of_sweep=True)
+            assert not run.has_begun or run.verified() == whole.verified()
+    lose_power(sweep, random.Random(7))
+    done = command("scripts/resume.py", "sweep")
+    assert done.returncode == 0, done.stderr
+    assert results(sweep) == results(finished)
 
 
 def test_a_harmed_run_is_no_result_of_a_running_sweep(sweep):

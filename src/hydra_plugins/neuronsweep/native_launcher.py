@@ -22,7 +22,7 @@ class NativeLauncher(BasicLauncher):
             return BasicLauncher.launch(self, [overrides], number)[0]
 
         if not getattr(self.task_function, "trains_runs", False):
-            return [found for first, stretch in stretches(jobs) for found in super().launch(stretch, first)]
+            return [found for first, stretch in stretches(jobs) for found in BasicLauncher.launch(self, stretch, first)]
         assert self.hydra_context is not None
         assert self.config is not None
         assert self.task_function is not None

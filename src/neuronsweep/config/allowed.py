@@ -62,6 +62,9 @@ SEED = Allowed(lambda value: 0 <= value < 2**32, "a whole number >= 0 and < 2**3
 BATCH_SIZE = Allowed(
     lambda value: value == "full" or (type(value) is int and value >= 1), "full or a whole number >= 1"
 )
+PICTURES = Allowed(
+    lambda value: value == "all" or (type(value) is int and value >= 0), "all or a whole number >= 0", ("all",)
+)
 BETAS = Allowed(lambda value: len(value) == 2 and all(0 <= b < 1 for b in value), "two numbers >= 0 and < 1")
 CLASS_WEIGHTS = Allowed(
     lambda value: len(value) > 1 and all(0 < w < math.inf for w in value),

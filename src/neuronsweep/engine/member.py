@@ -74,7 +74,7 @@ class Member:
     keep: str = "last"
     dtype: torch.dtype = torch.float32
     diagnostics: bool = False
-    pictures: int = 1
+    pictures: int | str = 1
     time_limit: float | None = None
 
     def option(self, name: str) -> Any:

@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from neuronsweep import console, stopping
 from neuronsweep.cli import explain
 from neuronsweep.config import targets
-from neuronsweep.config.check import check
+from neuronsweep.config.check import check, plain
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, WorkerError, stop
 from neuronsweep.launch.begin import begin_single, check_hydra, check_machine, end_sweep, no_room
 from neuronsweep.runs import contents, lock
@@ -107,7 +108,7 @@ class Bookkeeper(Callback):
                 failed = results.failed(rows)
                 results.write(rows)
                 end_sweep(results.sweep, failed)
-                _illustrate(results)
+                _illustrate(results, plain(config.logger))
         except Unwritable as error:
             no_room(error, results.sweep)
         except KeyboardInterrupt:
@@ -135,17 +136,18 @@ def _say_how_far(watcher: Watcher) -> None:
         console.now_and_then(lambda: watcher.look().line())
 
 
-def _illustrate(results: Results) -> None:
+def _illustrate(results: Results, logger: Mapping[str, Any]) -> None:
     """Draw the pictures that are missing; whoever does not want to wait stops the command: all results are there."""
-    from neuronsweep.launch.pictures import illustrate, unillustrated  # late: needs torch
+    from neuronsweep.launch.pictures import has_pictures, illustrate, unillustrated  # late: needs torch
 
-    missing = unillustrated([run_directory(results.sweep, number) for number in results.numbers])
+    pictures = has_pictures(results.jobs, logger)
+    missing = unillustrated([run_directory(results.sweep, number) for number in results.numbers], pictures)
     if not missing:
         return
-    bar = console.Bar("pictures", len(missing))
+    bar = console.Bar("pictures" if pictures else "events", len(missing))
     done = 0
     try:
-        for done in illustrate(missing, workers=len(os.sched_getaffinity(0))):
+        for done in illustrate(missing, len(os.sched_getaffinity(0)), pictures):
             lock.beat()
             bar.advance_to(done, "")
     finally:

@@ -1,6 +1,8 @@
 """Writes the reports of a sweep: report.html, report.md with its pictures, results.csv; also at a sweep's end."""
 
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,9 @@ from neuronsweep import console, stopping
 from neuronsweep.errors import UserError
 from neuronsweep.report.data.diagnostics import inside
 from neuronsweep.report.data.search import search_of
-from neuronsweep.report.data.sweep import read
+from neuronsweep.report.data.sweep import Sweep, read
 from neuronsweep.report.text import markdown
-from neuronsweep.runs import files
+from neuronsweep.runs import files, lock
 from neuronsweep.runs.contents import PAGE, TEXT
 from neuronsweep.runs.results import Results
 
@@ -51,7 +53,19 @@ def _build(directory: Path) -> Path:
         files.write(directory / name, content)
     files.write(directory / TEXT, markdown.markdown(sweep, search, pictures, insides))
     files.write(directory / PAGE, page(sweep, search, fits, insides))
+    if fits:
+        _draw(sweep, fits.runs)
     return directory / PAGE
+
+
+def _draw(sweep: Sweep, runs: Sequence[Path]) -> None:
+    """Draw the pictures of the runs that the report of a large sweep shows; those of a smaller one are drawn before."""
+    from neuronsweep.launch.pictures import has_pictures, illustrate, unillustrated
+
+    logger = sweep.record["config"]["logger"]
+    if logger.get("pictures", 1) != 0 and not has_pictures(sweep.jobs, logger):
+        for _ in illustrate(unillustrated(runs), len(os.sched_getaffinity(0))):
+            lock.beat()
 
 
 class WriteReport(Callback):

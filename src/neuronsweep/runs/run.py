@@ -233,8 +233,8 @@ class Run:
         self.check_kinds()
         if self.is_run():
             return
-        if of_sweep and any((self.directory / name).exists() for name in (STATUS, RECORD)):
-            return  # cut or emptied by a power failure, in a directory that is a sweep's
+        if of_sweep and any((self.directory / name).exists() for name in (STATUS, RECORD, contents.HYDRA)):
+            return  # in a directory that a sweep has given, what is there is a run's, if a power failure has cut it
         results = [name for name in contents.CAME_TO if _has_content(self.directory / name)]
         # others' events that are not named as a run's are not in its way
         events = sorted(path.name for path in self.directory.glob(f"{EVENTS}*") if contents.is_ours(path))

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuronsweep.report.charts.metric import axes_of
@@ -26,12 +27,18 @@ SIZE = (240, 190)
 
 @dataclass
 class Gallery:
-    """Panels row by row, a place without one None; ``shared`` are elements that several of them use, by their ids."""
+    """Panels row by row, a place without one None; what they share, explain and show.
+
+    Attributes:
+        shared: elements that several panels use, by their ids.
+        runs: directories of the runs that are seen best.
+    """
 
     columns: int
     panels: list[str | None] = field(default_factory=list)
     shared: dict[str, str] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
+    runs: list[Path] = field(default_factory=list)
 
     def definitions(self) -> str:
         """What the panels use."""
@@ -102,6 +109,7 @@ def gallery(sweep: Sweep, search: Search | None) -> Gallery | None:
         if dataset.inputs == 1:
             rows += [row for row in known[:NETWORKS] if row is not shown]
         networks = [load_recorded(sweep.path(row)).module for row in rows]
+        found.runs.append(sweep.path(shown))
         found.panels.append(panel(dataset, networks, title, "kinks" in shown, found))
     torch.set_num_threads(threads)
     return found if any(found.panels) else None
