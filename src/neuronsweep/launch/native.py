@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import marshal
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -120,11 +121,18 @@ class NativeLauncher:
         runs: dict[int, MemberRun] = {}
         alone: dict[int, str] = {}
         datasets: dict[str, Dataset] = {}
+        groups: dict[bytes, Any] = {}
+
+        def shared(group: Any) -> Any:
+            """One object for what many configs have: of 100 000 runs every one would take gigabytes."""
+            return groups.setdefault(marshal.dumps(group), group) if isinstance(group, dict) else group
+
         without = available()
         for number, overrides in jobs.items():
             cfg = self._config(number, overrides)
             raw = run_config(cfg, resolve=False)
-            config = _resolved(raw, cfg)
+            config = {name: shared(value) for name, value in _resolved(raw, cfg).items()}
+            raw = {name: shared(value) for name, value in raw.items()}
             if reason := outside(config):
                 alone[number] = reason
                 continue
