@@ -46,6 +46,7 @@ GAP = "  "
 BESIDE_VALUES = 4 + 7 + 3
 # A terminal that is narrower shows no time that remains: one value needs the room.
 NARROW = 60
+SECONDS_BETWEEN_LOOKS = 0.05
 # Where the output is no terminal, how far a command is stands in a line that is not older than this.
 SECONDS_BETWEEN_LINES = 30.0
 _last_line: float | None = None
@@ -80,6 +81,7 @@ class Bar:
 
     def __init__(self, what: str, total: int, lines: bool = True):
         self.what, self.total, self.began = what, total, time.monotonic()
+        self.shown = self.began
         self.first: int | None = None
         self.lines = lines
         self.count = cell_len(f"{total}/{total} {what}")
@@ -95,7 +97,14 @@ class Bar:
         self.progress.start()
 
     def advance_to(self, done: int, values: str) -> None:
-        """Move the bar and show values, the most important first, with two blanks between them: as many as fit."""
+        """Move the bar and show values, the most important first, with two blanks between them: as many as fit.
+
+        As often as an eye can see: thousands of runs end in a second, and each look at a terminal takes its time.
+        """
+        now = time.monotonic()
+        if self.first is not None and now - self.shown < SECONDS_BETWEEN_LOOKS and done < self.total:
+            return
+        self.shown = now
         lines = _lines(values.split(GAP), width() - self.count - BESIDE_VALUES)
         self.progress.update(self.task, completed=done, values=lines[0])
         if self.first is None:  # what an earlier try of a run has done says nothing of the speed of this one

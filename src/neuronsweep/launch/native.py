@@ -37,6 +37,7 @@ class Progress:
         objective = runs[0].config["objective"]
         self.metric, self.best_of = objective["metric"], min if objective["mode"] == "min" else max
         self.reached = dict.fromkeys(self.epochs, 0)
+        self.done = 0
         self.ended = 0
         self.best: float | None = None
 
@@ -49,15 +50,17 @@ class Progress:
 
     def show(self, message: Message) -> None:
         """Move the bar on."""
+        before = self.reached[message.number]
         if isinstance(message, Ended):
             self.ended += 1
             self.reached[message.number] = self.epochs[message.number]
         else:
             self.reached[message.number] = message.epoch
+        self.done += self.reached[message.number] - before
         seen = [value for value in (message.objective, self.best) if value is not None]
         self.best = self.best_of(seen, default=None)
         text = f"best {self.metric} {console.number(self.best)}  {self.ended}/{len(self.epochs)} runs"
-        self.bar.advance_to(sum(self.reached.values()), text)
+        self.bar.advance_to(self.done, text)
 
 
 class NativeLauncher:
