@@ -20,7 +20,7 @@ from neuronsweep.report.data.diagnostics import Inside
 from neuronsweep.report.data.formatting import number, short
 from neuronsweep.report.data.search import Search
 from neuronsweep.report.data.sweep import Sweep
-from neuronsweep.report.svgs.fits import Gallery
+from neuronsweep.report.svgs.gallery import Gallery
 from neuronsweep.report.svgs.plot import STYLE
 from neuronsweep.report.text import markdown
 from neuronsweep.report.text.answer import failures, sentences, states

@@ -14,7 +14,7 @@ from neuronsweep.data.dataset import Dataset
 from neuronsweep.figures.style import class_logits, grid, middles, predictor, samples_of, span, truth_at
 from neuronsweep.models.mlp import MLP
 from neuronsweep.report.charts.axes import COLOURS
-from neuronsweep.report.svgs.fits import SIZE, Gallery
+from neuronsweep.report.svgs.gallery import SIZE, Gallery
 from neuronsweep.report.svgs.plot import (
     Array,
     Plot,
