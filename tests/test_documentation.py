@@ -314,7 +314,7 @@ def test_readme_lists_the_groups_and_their_files():
 QUESTIONS = {
     "where batches are drawn": ("data/batches.py", "def batches("),
     "where a killed sweep is resumed": ("launch/resume.py", "def prepare"),
-    "where the ranking is printed": ("report/text/ranking.py", "class PrintRanking"),
+    "where the ranking is printed": ("report/text/ranking.py", "def print_ranking"),
     "what a key may be": ("config/schemas/model.py", "ACTIVATIONS"),
     "a new optimiser": ("config/schemas/optimizer.py", "class SGD"),
 }

@@ -2,39 +2,38 @@
 
 import sys
 from pathlib import Path
-from typing import Any
-
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
 
 from neuronsweep import console, stopping
 from neuronsweep.errors import UserError
 from neuronsweep.report.data.search import search_of
-from neuronsweep.report.data.sweep import read
+from neuronsweep.report.data.sweep import Sweep, read, sweep_of
 from neuronsweep.report.text import markdown
 from neuronsweep.runs import files
 from neuronsweep.runs.contents import PAGE, TEXT
-from neuronsweep.runs.results import Results
+from neuronsweep.runs.results import Results, write_results
 
 
-def build(directory: Path) -> Path:
+def build(directory: Path, results: Results | None = None) -> Path:
     """Write all reports of a sweep, which may still be running, and return the page's path.
+
+    Args:
+        results: of its runs, where they have been read before.
 
     Raises UserError for a directory that is no sweep's, and where a package is missing.
     """
     try:
-        return _build(directory)
+        return _build(sweep_of(results) if results else read(directory))
     except ModuleNotFoundError as error:  # an environment that is older than what a report needs
         package = str(error.name).partition(".")[0]
         raise UserError(f"a report needs the package {package}, which is not installed here: make env") from None
 
 
-def _build(directory: Path) -> Path:
+def _build(sweep: Sweep) -> Path:
     from neuronsweep.report.page import page
     from neuronsweep.report.pngs.fits import gallery_png, metric_png
     from neuronsweep.report.pngs.search import search_png
 
-    sweep = read(directory)
+    directory = sweep.directory
     search = search_of(sweep)
     drawn = {
         markdown.GALLERY: gallery_png(sweep, search),
@@ -42,7 +41,7 @@ def _build(directory: Path) -> Path:
         markdown.METRIC: metric_png(sweep),
     }
     pictures = {name: content for name, content in drawn.items() if content}
-    Results(directory).write(sweep.rows)
+    write_results(directory, sweep.swept, sweep.rows)
     for name, content in pictures.items():
         files.write(directory / name, content)
     files.write(directory / TEXT, markdown.markdown(sweep, search, pictures))
@@ -50,18 +49,14 @@ def _build(directory: Path) -> Path:
     return directory / PAGE
 
 
-class WriteReport(Callback):
-    """Writes the reports when a sweep has ended; ``~hydra.callbacks.report`` leaves them out."""
-
-    @stopping.heeded()
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        try:
-            path = build(Path(config.hydra.sweep.dir))
-        except UserError as error:
-            print(f"no report was written: {error}", file=sys.stderr)
-            return
-        except Exception as error:  # all results are written: no report is worth a failed sweep
-            stopping.look()
-            print(f"no report was written: {type(error).__name__}: {error}", file=sys.stderr)
-            return
+def write_report(results: Results) -> None:
+    """Write the reports when a sweep has ended; where that fails a line on stderr says why."""
+    try:
+        path = build(results.sweep, results)
+    except UserError as error:
+        print(f"no report was written: {error}", file=sys.stderr)
+    except Exception as error:  # all results are written: no report is worth a failed sweep
+        stopping.look()
+        print(f"no report was written: {type(error).__name__}: {error}", file=sys.stderr)
+    else:
         console.say(f"report: {console.directory_name(path)}")

@@ -32,7 +32,10 @@ TOLD = 20
 
 
 class Bookkeeper(Callback):
-    """Hydra's hooks: checks a single run before it is made; keeps results.csv of a sweep and tells of its runs."""
+    """Hydra's hooks: checks a single run before it is made; keeps the results of a sweep and tells of its runs.
+
+    At the end of a sweep results.csv, the ranking and the report are made of what it has read of every run once.
+    """
 
     def __init__(self) -> None:
         self.results: Results | None = None
@@ -96,6 +99,9 @@ class Bookkeeper(Callback):
             no_room(error, results.sweep)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        from neuronsweep.report.build import write_report  # late: a single run needs neither
+        from neuronsweep.report.text.ranking import print_ranking
+
         results = self._results(config)
         try:
             with stopping.heeded():
@@ -103,12 +109,16 @@ class Bookkeeper(Callback):
                 failed = results.failed(rows)
                 results.write(rows)
                 end_sweep(results.sweep, failed)
+                if "ranking" in config.hydra.callbacks:
+                    print_ranking(results)
+                if "report" in config.hydra.callbacks:
+                    write_report(results)
                 _illustrate(results)
         except Unwritable as error:
             no_room(error, results.sweep)
         except KeyboardInterrupt:
             again = resume_command(results.sweep)
-            console.say_last(f"\nstopped while pictures were drawn; all results are there; for the pictures: {again}")
+            console.say_last(f"\nstopped; all results are there; for the report and the pictures: {again}")
             raise KeyboardInterrupt("told") from None
         except Exception as error:  # Hydra would make a warning of it, and a success of the sweep
             traceback.print_exc()
