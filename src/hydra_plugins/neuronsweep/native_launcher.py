@@ -12,16 +12,11 @@ ConfigStore.instance().store(group="hydra/launcher", name="native", node={"_targ
 class NativeLauncher(BasicLauncher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         from neuronsweep.launch import native
-        from neuronsweep.launch.processes import Processes
-
-        def one_by_one(overrides: Sequence[str], number: int) -> JobReturn:
-            return BasicLauncher.launch(self, [overrides], number)[0]
 
         if not getattr(self.task_function, "trains_runs", False):
             return list(super().launch(job_overrides, initial_job_idx))
         assert self.hydra_context is not None
         assert self.config is not None
         assert self.task_function is not None
-        given = self.hydra_context, self.config, self.task_function
-        sweep = native.NativeLauncher(*given, one_by_one, Processes(*given).launch)
-        return sweep.launch({initial_job_idx + i: overrides for i, overrides in enumerate(job_overrides)})
+        launcher = native.NativeLauncher(self.hydra_context, self.config, self.task_function)
+        return launcher.launch({initial_job_idx + i: overrides for i, overrides in enumerate(job_overrides)})

@@ -63,13 +63,9 @@ def train(cfg: DictConfig) -> float | None:
     directory, overrides = Path(hydra.runtime.output_dir), typed(hydra.overrides.task)
     if hydra.mode == RunMode.RUN:
         return train_run(cfg, directory, overrides, asked=pruning.asked_of_process())
-    before = Run(directory).ended(record.fingerprint(plain(cfg), build_dataset(cfg.data).digest))
-    if before and before["state"] == FAILED:
-        raise Diverged(before["error"].splitlines()[-1])
-    if before and before["state"] == PRUNED:
-        return None
-    if before:
-        return Run(directory).metrics()[cfg.objective.metric]
+    run = Run(directory)
+    if run.ended(record.fingerprint(plain(cfg), build_dataset(cfg.data).digest)):
+        return run.result(cfg.objective.metric)
     return train_run(cfg, directory, overrides, show=False, asked=pruning.asked(hydra, hydra.job.num))
 
 
