@@ -50,6 +50,13 @@ def stretches(jobs: Mapping[int, Sequence[str]]) -> Iterator[tuple[int, list[Seq
         yield numbers[0], [jobs[number] for number in numbers]
 
 
+def launch(launcher: Any, jobs: Mapping[int, Sequence[str]]) -> list[JobReturn]:
+    """Have a launcher train jobs by their numbers; one that is not ours takes them in stretches."""
+    if hasattr(launcher, "launch_numbered"):
+        return launcher.launch_numbered(jobs)
+    return [found for first, stretch in stretches(jobs) for found in launcher.launch(stretch, first)]
+
+
 def quoted(text: str) -> str:
     """A text as one would type it after KEY=, whatever is in it."""
     return QuotedString(text, Quote.single).with_quotes()

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from neuronsweep import console, stopping
 from neuronsweep.errors import Unwritable, UserError
-from neuronsweep.launch.jobs import stretches
+from neuronsweep.launch.jobs import launch
 from neuronsweep.launch.pruning import Prunes
 from neuronsweep.launch.train_members import cores
 from neuronsweep.runs import lock
@@ -75,14 +75,13 @@ class Trainer:
             given = self.search.context, self.search.config, self.search.task
             NativeLauncher(*given, quiet=True).launch(jobs, pruning)
             return
-        for first, stretch in stretches(jobs):
-            try:
-                self.launcher.launch(stretch, initial_job_idx=first)
-            except (UserError, Unwritable):
-                raise
-            except Exception as error:  # a process died, and the launcher with it: runs that did not end go back
-                stopping.look()
-                console.say(f"hydra/launcher={self.search.launcher} ended early: {error}")
+        try:
+            launch(self.launcher, jobs)
+        except (UserError, Unwritable):
+            raise
+        except Exception as error:  # a process died, and the launcher with it: runs that did not end go back
+            stopping.look()
+            console.say(f"hydra/launcher={self.search.launcher} ended early: {error}")
 
     def outcome(self, number: int) -> Outcome | None:
         return outcomes.of_run(run_directory(self.search.directory, number), self.search.goals)
