@@ -18,7 +18,7 @@ class NativeLauncher(BasicLauncher):
         from neuronsweep.launch.jobs import stretches
 
         if not getattr(self.task_function, "trains_runs", False):
-            return [found for first, stretch in stretches(jobs) for found in super().launch(stretch, first)]
+            return [found for first, stretch in stretches(jobs) for found in BasicLauncher.launch(self, stretch, first)]
         assert self.hydra_context is not None
         assert self.config is not None
         assert self.task_function is not None
