@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from optuna.trial import TrialState
@@ -159,31 +160,31 @@ def _trained(url: str, name: str, trials: int, batch: int, ready: Any) -> tuple[
 
     since = 0.0
 
-    def train(jobs: Mapping[int, Sequence[str]], pruning: Any) -> None:
-        numbers.extend(jobs)
-        values.update((number, (number * 7919 % 1009) / 1009) for number in jobs)
+    class Trainer:
+        def train(self, jobs: Mapping[int, Sequence[str]]) -> None:
+            numbers.extend(jobs)
+            values.update((number, (number * 7919 % 1009) / 1009) for number in jobs)
 
-    def tell() -> None:
-        nonlocal since
-        now = time.monotonic()
-        waits.append((now - since) / batch)
-        since = now
+        def outcome(self, number: int) -> Outcome:
+            return Outcome(TrialState.COMPLETE, [values[number]])
+
+        def show_progress(self) -> None:
+            nonlocal since
+            now = time.monotonic()
+            waits.append((now - since) / batch)
+            since = now
 
     with Heart(found.optuna):
         ready.wait()
         since = time.monotonic()
-        Asker(
-            found,
-            batch,
-            samplers.sampling("random", {}, 0, SPACE, GOALS),
-            ask=SPACE.suggest,
+        search: Any = SimpleNamespace(
+            batch=batch,
+            sampling=samplers.sampling("random", {}, 0, SPACE, GOALS),
+            space=SPACE,
             overrides=SPACE.overrides,
-            check=lambda overrides: None,
-            launch=train,
-            outcome=lambda number: Outcome(TrialState.COMPLETE, [values[number]]),
-            pruning=lambda numbers: None,
-            tell=tell,
-        ).run()
+            check_overrides=lambda overrides: None,
+        )
+        Asker(found, search, Trainer()).run()
     used = resource.getrusage(resource.RUSAGE_SELF)
     return numbers, waits, used.ru_utime + used.ru_stime
 

@@ -18,7 +18,8 @@ LIGHTNING = ("data/module.py", "models/modules.py", "training/build.py", "traini
 
 # The rooms of the package from top to bottom, and what each may import: only what stands below it.
 ROOMS = {
-    "report": "search launch figures predictor models analysis data runs config console stopping errors",
+    "hydra_callbacks": "report launch runs cli config console stopping errors",
+    "report": "search figures predictor models analysis data runs config console stopping errors",
     "studies": "launch figures predictor analysis models data runs errors",
     "replay": "training launch engine data runs config errors",
     "training": "search launch tensorboard figures analysis models data runs config console stopping errors",

@@ -27,7 +27,7 @@ PLACES = {
     "logger": ("neuronsweep.training.run", "build_logger", 1),
     "trainer": ("neuronsweep.training.run", "build_trainer", 1),
     "callback of the Trainer": ("neuronsweep.training.callbacks", "Checkpoint.on_train_epoch_end", 1),
-    "callback of Hydra": ("neuronsweep.launch.hydra_callbacks", "Results.write_now_and_then", 1),
+    "callback of Hydra": ("neuronsweep.hydra_callbacks", "Results.write_now_and_then", 1),
 }
 
 

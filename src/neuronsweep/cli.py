@@ -29,7 +29,7 @@ from neuronsweep import stopping
 from neuronsweep.config import command_line
 from neuronsweep.config.check import known_keys
 from neuronsweep.config.schemas import SCHEMAS
-from neuronsweep.config.schemas.search import Search
+from neuronsweep.config.schemas.search import SearchOptions
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, stop, unwritable
 
 # A storage's password, where its URL has none. One that is typed goes there before anything is written.
@@ -223,7 +223,7 @@ def unknown_key(key: str) -> str:
         return f"{key} is not a key of the config: the native engine has engine.threads, engine.snapshot_seconds"
     parent, _, name = key.rpartition(".")
     known = {known for known, _, _ in known_keys()} | set(SCHEMAS)
-    known |= {f"hydra.sweeper.{item.name}" for item in fields(Search)}
+    known |= {f"hydra.sweeper.{item.name}" for item in fields(SearchOptions)}
     siblings = sorted(other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == parent)
     near = [f"{parent}.{match}" if parent else match for match in difflib.get_close_matches(name, siblings, n=1)]
     near += sorted(other for other in known if other.rpartition(".")[2] == name and other != key)

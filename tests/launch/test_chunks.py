@@ -1,4 +1,4 @@
-"""Sweeps in chunks: on submitit, joblib and Ray, with machines that are wanted back and machines that die."""
+"""Sweeps in chunks: on submitit and Ray, with machines that are wanted back and machines that die."""
 
 import inspect
 import os
@@ -28,11 +28,11 @@ def test_chunks_hold_every_number_once_and_are_of_one_size(count, chunks):
     assert max(map(len, found), default=0) - min(map(len, found), default=0) <= 1
 
 
-def test_joblibs_chunks_have_the_bits_of_the_default_launcher_and_tell_what_failed(command, tmp_path):
+def test_chunks_have_the_bits_of_the_default_launcher_and_tell_what_failed(command, tmp_path):
     # of 40 samples a batch of 39 leaves one, which batch norm cannot take
     words = ("data=moons", "data.n=40,80", "model.norm=none,batch", "batch_size=39", "epochs=5", "log_points=2")
     words += ("optimizer=sgd", "optimizer.lr=0.1,1e30", "logger=none")
-    launcher = ("hydra/launcher=joblib", "hydra.launcher.chunks=2")
+    launcher = ("hydra/launcher=submitit_local", "hydra.launcher.chunks=2")
     done = command("train.py", "-m", *words, *launcher, "hydra.sweep.dir=chunks")
     assert done.returncode == 1
     assert "5 of 8 runs did not complete: 1, 2, 3, 5, 7" in done.stderr, done.stderr

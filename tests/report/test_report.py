@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
 
 from neuronsweep.errors import UserError
-from neuronsweep.report.build import PAGE, TEXT, WriteReport, build
+from neuronsweep.report.build import PAGE, TEXT, build, write_report
 from neuronsweep.report.charts.axes import value_axis
 from neuronsweep.report.compare import compare_sweeps, compared, markdown
 from neuronsweep.report.data.formatting import in_order, listed, short, thinned
@@ -20,6 +19,7 @@ from neuronsweep.report.data.sweep import read
 from neuronsweep.report.text.answer import number, sentences
 from neuronsweep.report.text.markdown import escaped, fenced
 from neuronsweep.runs import contents, lock
+from neuronsweep.runs.results import Results
 from neuronsweep.runs.run import RUNNING, Run
 
 
@@ -156,7 +156,7 @@ def test_a_missing_package_is_named(sine, package, monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "neuronsweep.report.page", raising=False)
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find(name))
-    WriteReport().on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": str(sine)}}}))
+    write_report(Results(sine))
     told = f"no report was written: a report needs the package {package}, which is not installed here: make env\n"
     assert capsys.readouterr().err == told
 

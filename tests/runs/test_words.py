@@ -38,7 +38,7 @@ def recorded(run: Path) -> dict:
     return json.loads((run / contents.RECORD).read_text())["config"]
 
 
-@pytest.mark.parametrize("launcher", ["native", "process", "joblib"])
+@pytest.mark.parametrize("launcher", ["native", "process", "submitit_local"])
 def test_every_launcher_trains_what_was_composed(command, tmp_path, mine, launcher):
     words = ("--config-dir", "own é", "--config-name=mine", "-m", "data=near", "model.hidden=2,3", *SHORT)
     done = command("train.py", *words, f"hydra/launcher={launcher}", "hydra.sweep.dir=s")

@@ -348,7 +348,7 @@ REFUSED = {
     ("hydra.sweeper.space=nowhere.at_all",): "No module",
     ("hydra.sweeper.storage=nosuchdb://me@host/db",): "cannot be reached",
     ("trainer.devices=2",): "trainer=ddp",
-    ("hydra/launcher=joblib", "hydra.sweeper.pruner=median"): "pruner=median is not allowed with hydra/launcher=joblib",
+    ("hydra/launcher=ray", "hydra.sweeper.pruner=median"): "pruner=median is not allowed with hydra/launcher=ray",
     ("hydra.sweeper.prune_on=val/loss",): "prune_on is not allowed with hydra.sweeper.pruner=none",
     ("hydra.sweeper.objectives=[{metric: kinks}]",): "with the metric kinks",
     ("hydra.sweeper.sampler_options={n_startup_trials: x}",): "sampler_options is not allowed for sampler=tpe",

@@ -1,4 +1,4 @@
-"""hydra/launcher=submitit_slurm, submitit_local, ray, joblib: a sweep in chunks, on whatever runs commands."""
+"""hydra/launcher=submitit_slurm, submitit_local, ray: a sweep in chunks, on whatever runs commands."""
 
 import os
 from abc import abstractmethod
@@ -55,10 +55,3 @@ class RayLauncher(ChunkLauncher):
         from neuronsweep.launch.clusters import ray
 
         return partial(ray, cpus=self.cpus, **self.keys)
-
-
-class JoblibLauncher(ChunkLauncher):
-    def pool(self) -> Any:
-        from neuronsweep.launch.clusters import joblib
-
-        return partial(joblib, processes=self.chunks)

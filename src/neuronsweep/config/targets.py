@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from neuronsweep.config.schemas import SCHEMAS
 from neuronsweep.config.schemas.config import Config
-from neuronsweep.config.schemas.search import Search
+from neuronsweep.config.schemas.search import SearchOptions
 from neuronsweep.errors import UserError
 
 # What a script says of its option.
@@ -30,7 +30,7 @@ NODES["module"] = frozenset(f"neuronsweep.models.modules.{name}Module" for name 
 
 # Keys of a sweep's command that say how it is trained, and no more. Storage and space are not among them: the one may
 # be anybody's server or file, the other any function.
-OF_A_SEARCH = {item.name for item in fields(Search)} - {"_target_", "space", "storage"} | {"shard"}
+OF_A_SEARCH = {item.name for item in fields(SearchOptions)} - {"_target_", "space", "storage"} | {"shard"}
 OF_A_LAUNCHER = re.compile(r"hydra\.launcher\.(slots|retries|chunks|cpus)=(null|\d+)")
 PLAIN_KEYS = {item.name for item in fields(Config)} - NODES.keys()
 

@@ -20,14 +20,14 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from neuronsweep import cli, console, stopping
-from neuronsweep.errors import Diverged, UserError, WorkerError
+from neuronsweep import cli, console
+from neuronsweep.errors import UserError, WorkerError
 from neuronsweep.launch import die_with_parent
-from neuronsweep.launch.jobs import Composer, quoted
+from neuronsweep.launch.jobs import Composer, job_return, quoted
 from neuronsweep.launch.processes import OF_THE_SWEEP, RANKS
 from neuronsweep.runs import contents, files
 from neuronsweep.runs.contents import CHUNK
-from neuronsweep.runs.run import COMPLETE, FAILED, RUNNING, Run
+from neuronsweep.runs.run import FAILED, RUNNING, Run
 from neuronsweep.runs.sweep import run_directory
 from neuronsweep.runs.words import config_words, typed
 
@@ -121,7 +121,7 @@ class Chunks:
                 "this launcher trains runs of neuronsweep only; for another program: hydra/launcher=process"
             )
         jobs = {number: list(overrides) for number, overrides in numbered.items()}
-        pending = [number for number in jobs if self._state(number) in (None, RUNNING)]
+        pending = [number for number in jobs if self._run(number).state in (None, RUNNING)]
         returns = {number: self._return(number, jobs[number], None) for number in jobs.keys() - set(pending)}
         numbers = split(pending, self.chunks)
         chunks = [self._chunk({number: jobs[number] for number in part}) for part in numbers]
@@ -156,35 +156,24 @@ class Chunks:
         script = str(Path(sys.argv[0]).absolute())
         return Chunk((script, *config_words(self.config), "-m", *words), os.getcwd(), file)
 
-    def _state(self, number: int) -> str | None:
-        directory = run_directory(self.sweep, number)
-        return Run(directory).verified()["state"] if Run(directory).has_begun else None
+    def _run(self, number: int) -> Run:
+        return Run(run_directory(self.sweep, number))
 
     def _return(self, number: int, overrides: list[str], chunk: Chunk | None, died_of: str | None = None) -> JobReturn:
         cfg = self.compose(overrides)
-        job_return = JobReturn(overrides=overrides, working_dir=os.getcwd(), task_name=cfg.hydra.job.name)
-        try:
-            job_return.return_value = self._value(number, cfg.objective.metric, chunk, died_of)
-            job_return.status = JobStatus.COMPLETED
-        except Exception as error:
-            stopping.look()
-            job_return.return_value, job_return.status = error, JobStatus.FAILED
-        return job_return
+        return job_return(cfg, overrides, lambda: self._value(number, cfg.objective.metric, chunk, died_of))
 
-    def _value(self, number: int, metric: str, chunk: Chunk | None, died_of: str | None) -> float:
-        directory = run_directory(self.sweep, number)
-        state = self._state(number)
-        if state == COMPLETE:
-            return Run(directory).metrics()[metric]
-        if state == FAILED:
-            error = Run(directory).status()["error"]
-            raise (Diverged if len(error.splitlines()) == 1 else WorkerError)(error)
+    def _value(self, number: int, metric: str, chunk: Chunk | None, died_of: str | None) -> float | None:
+        run = self._run(number)
+        state = run.state
+        if state not in (None, RUNNING):
+            return run.result(metric)
         told = json.loads(chunk.errors.read_text()) if chunk and chunk.errors.exists() else {}
         if str(number) in told:
             raise UserError(told[str(number)])
         why = died_of or "its chunk ended without it"
         if state == RUNNING:
-            Run(directory).end(FAILED, Run(directory).status()["seconds"], why)
+            run.end(FAILED, run.status()["seconds"], why)
         raise WorkerError(why)
 
 

@@ -1,4 +1,4 @@
-"""What trains chunks of jobs: submitit (Slurm, or this machine), Ray, joblib. Each is imported when it is used."""
+"""What trains chunks of jobs: submitit (Slurm, or this machine) and Ray. Each is imported when it is used."""
 
 import os
 import secrets
@@ -85,23 +85,8 @@ def ray(
             shutil.rmtree(own, ignore_errors=True)
 
 
-def joblib(chunks: Sequence[Chunk], processes: int) -> Iterator[tuple[int, str | None]]:
-    """Train chunks in a pool of joblib's processes on this machine."""
-    library = _needed("joblib", "joblib")
-    tasks = (library.delayed(_told)(index, chunk) for index, chunk in enumerate(chunks))
-    yield from library.Parallel(n_jobs=processes, return_as="generator_unordered")(tasks)
-
-
 def _train(chunk: Chunk) -> None:
     chunk()
-
-
-def _told(index: int, chunk: Chunk) -> tuple[int, str | None]:
-    try:
-        chunk()
-    except Exception as error:
-        return index, str(error)
-    return index, None
 
 
 def _needed(library: str, extra: str) -> Any:

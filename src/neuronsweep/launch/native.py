@@ -3,12 +3,13 @@
 import contextlib
 import json
 import marshal
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn, JobStatus
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
@@ -19,12 +20,13 @@ from neuronsweep.data.dataset import Dataset
 from neuronsweep.engine.library import NoLibrary, available, library
 from neuronsweep.engine.member import Member, member, outside, unsupported
 from neuronsweep.errors import UserError
-from neuronsweep.launch.jobs import Composer
+from neuronsweep.launch.jobs import Composer, job_return
 from neuronsweep.launch.member_run import MemberRun
+from neuronsweep.launch.processes import Processes
 from neuronsweep.launch.pruning import Prunes
 from neuronsweep.launch.train_members import Crew, Ended, Message, Reports, cores
 from neuronsweep.runs import contents, files, record
-from neuronsweep.runs.run import FAILED, PRUNED, Run
+from neuronsweep.runs.run import Run
 from neuronsweep.runs.sweep import run_directory
 
 
@@ -68,8 +70,6 @@ class NativeLauncher:
 
     Args:
         context, config, task: what Hydra gives a launcher.
-        one_by_one: runs a single job as Hydra's basic launcher does, with its number.
-        processes: runs jobs by number as the process launcher does; those that want several devices or a GPU.
         quiet: does not say how the jobs are trained: they are a part of a search, which does.
     """
 
@@ -78,15 +78,11 @@ class NativeLauncher:
         context: HydraContext,
         config: DictConfig,
         task: TaskFunction,
-        one_by_one: Callable[[Sequence[str], int], JobReturn],
-        processes: Callable[[dict[int, list[str]]], dict[int, JobReturn]],
         quiet: bool = False,
     ):
-        self.callbacks, self.task, self.one_by_one = context.callbacks, task, one_by_one
-        self.processes = processes
+        self.context, self.config, self.task, self.callbacks = context, config, task, context.callbacks
         self.compose = Composer(context.config_loader, config)
         self.directory = Path(config.hydra.sweep.dir)
-        self.here = os.getcwd()
         self.hydra = plain(config.hydra, resolve=False)
         self.options, self.quiet = config.engine, quiet
         self.returns: dict[int, JobReturn] = {}
@@ -96,8 +92,9 @@ class NativeLauncher:
         jobs = {number: list(overrides) for number, overrides in numbered.items()}
         runs, alone = self._sort(jobs)
         for number, run in runs.items():
-            if run.before:
-                self._return(number, jobs[number], _ended_before(run))
+            if run.before:  # in an earlier try of its sweep
+                result = partial(Run(run.directory).result, run.member.metric)
+                self.returns[number] = job_return(self.compose.cfg, jobs[number], result)
         if runs and not (self.directory / contents.HYDRA_NODE).exists():
             files.write(self.directory / contents.HYDRA_NODE, files.as_yaml({"hydra": self.hydra}))
         pending = [run for run in runs.values() if not run.before]
@@ -110,9 +107,11 @@ class NativeLauncher:
             where = " in processes of its own" if number in apart else ""
             console.say(f"#{number} {' '.join(jobs[number])} is trained by Lightning{where}: {reason}")
         for number in sorted(alone.keys() - apart.keys()):
-            self.returns[number] = self.one_by_one(jobs[number], number)
+            basic = BasicLauncher()
+            basic.setup(hydra_context=self.context, task_function=self.task, config=self.config)
+            (self.returns[number],) = basic.launch([jobs[number]], number)
         if apart:
-            self.returns |= self.processes(apart)
+            self.returns |= Processes(self.context, self.config, self.task).launch(apart)
         return [self.returns[number] for number in jobs]
 
     def _wants_processes(self, overrides: Sequence[str]) -> bool:
@@ -193,25 +192,8 @@ class NativeLauncher:
         """Tell Hydra's callbacks of a member's run as of any job."""
         cfg = self._config(ended.number, overrides)
         self.callbacks.on_job_start(config=cfg, task_function=self.task)
-        self._return(ended.number, overrides, ended)
+        self.returns[ended.number] = job_return(cfg, overrides, ended.result)
         self.callbacks.on_job_end(config=cfg, job_return=self.returns[ended.number])
-
-    def _return(self, number: int, overrides: list[str], ended: Ended) -> None:
-        ended_well = ended.error is None
-        job_return = JobReturn(overrides=overrides, working_dir=self.here, task_name=self.compose.cfg.hydra.job.name)
-        job_return.status = JobStatus.COMPLETED if ended_well else JobStatus.FAILED
-        job_return.return_value = ended.objective if ended_well else ended.exception()
-        self.returns[number] = job_return
-
-
-def _ended_before(run: MemberRun) -> Ended:
-    """The end of a run in an earlier try of its sweep."""
-    assert run.before is not None
-    if run.before["state"] == FAILED:
-        return Ended(run.number, None, run.before["error"], diverged=True)
-    if run.before["state"] == PRUNED:
-        return Ended(run.number, None)
-    return Ended(run.number, Run(run.directory).metrics()[run.member.metric])
 
 
 def _resolved(raw: Mapping[str, Any], cfg: DictConfig, prefix: str = "") -> dict[str, Any]:

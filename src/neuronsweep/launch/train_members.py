@@ -53,9 +53,11 @@ class Ended:
     error: str | None = None
     diverged: bool = False
 
-    def exception(self) -> Exception:
-        """What the run's job raises."""
-        return (Diverged if self.diverged else WorkerError)(self.error)
+    def result(self) -> float | None:
+        """What the run's job returns. Raises what it failed with."""
+        if self.error is not None:
+            raise (Diverged if self.diverged else WorkerError)(self.error)
+        return self.objective
 
 
 Message = Advanced | Ended

@@ -50,11 +50,7 @@ class Results:
 
     def write(self, rows: Sequence[Mapping[str, Any]] | None = None) -> None:
         """Write results.csv."""
-        rows = self.rows() if rows is None else rows
-        fixed = ["run", "state", *self.swept]
-        metrics = dict.fromkeys(name for row in rows for name in row if name not in {*fixed, "seconds", "directory"})
-        columns = [*fixed, *metrics, "seconds", "directory"]
-        files.write_csv(self.sweep / contents.RESULTS, columns, rows)
+        write_results(self.sweep, self.swept, self.rows() if rows is None else rows)
 
     def failed(self, rows: Sequence[Mapping[str, Any]]) -> list[int]:
         """Numbers of the runs that did not end well; of a search, of the trials that are FAIL, begun or not."""
@@ -75,6 +71,13 @@ class Results:
         if row["state"] != RUNNING:
             self.ended[number] = row
         return row
+
+
+def write_results(sweep: Path, swept: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write results.csv of a sweep: what was swept and the final metrics of every run."""
+    fixed = ["run", "state", *swept]
+    metrics = dict.fromkeys(name for row in rows for name in row if name not in {*fixed, "seconds", "directory"})
+    files.write_csv(sweep / contents.RESULTS, [*fixed, *metrics, "seconds", "directory"], rows)
 
 
 def _asked(directory: Path) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from neuronsweep.config import targets
-from neuronsweep.errors import UserError
+from neuronsweep.errors import Diverged, UserError, WorkerError
 from neuronsweep.runs import contents, files
 from neuronsweep.runs.contents import CHECKPOINT, EVENTS, FIGURE, HISTORY, METRICS, MODEL, PATCH, RECORD, STATUS, SWEEP
 from neuronsweep.runs.files import Damaged
@@ -53,6 +53,11 @@ class Run:
     def has_begun(self) -> bool:
         """Whether there is a status.json, which may be damaged."""
         return (self.directory / STATUS).exists()
+
+    @property
+    def state(self) -> str | None:
+        """Its state, after its files were verified; None where it has not begun. Raises Damaged."""
+        return self.verified()["state"] if self.has_begun else None
 
     def is_run(self) -> bool:
         """Whether this holds a run: its status, or the record that it was begun with, is there and is whole."""
@@ -106,6 +111,18 @@ class Run:
         if self.verified()["state"] != COMPLETE:
             raise UserError(f"{self.directory} is not {COMPLETE}")
         return files.read_json(self.directory / METRICS)
+
+    def result(self, metric: str) -> float | None:
+        """The final value of a metric of a run that has ended, None of one that was PRUNED.
+
+        Raises what one that FAILED has failed with: Diverged or, where a traceback was kept, WorkerError.
+        """
+        found = self.verified()
+        if found["state"] == PRUNED:
+            return None
+        if found["state"] == FAILED:
+            raise (Diverged if len(found["error"].splitlines()) == 1 else WorkerError)(found["error"])
+        return files.read_json(self.directory / METRICS)[metric]
 
     def history(self) -> list[tuple[int, dict[str, float]]]:
         """The rows of history.csv: (epoch, metrics) of every log point."""

@@ -2,8 +2,10 @@
 
 import inspect
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment, TorchElasticEnvironment
@@ -13,7 +15,6 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig
 
-from neuronsweep.config.check import plain
 from neuronsweep.config.targets import built, named_class
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
@@ -28,15 +29,15 @@ from neuronsweep.training.callbacks import LogPoint
 PATIENCE = timedelta(minutes=2)
 
 
-def build_module(cfg: DictConfig, dataset: Dataset) -> NetworkModule:
-    """The module for the data's task, or the user's own that ``module._target_`` names."""
+def build_module(config: Mapping[str, Any], dataset: Dataset) -> NetworkModule:
+    """The module of a resolved config: for the data's task, or the user's own that ``module._target_`` names."""
     default = RegressionModule if dataset.task == "regression" else ClassificationModule
-    target = cfg.module._target_
+    target = config["module"]["_target_"]
     kind = named_class("module", target) if target else default
     if not issubclass(kind, default):
         raise UserError(f"module._target_={target} is not allowed: with this data it is a {default.__name__}")
-    module = kind(**module_arguments(plain(cfg), dataset))
-    module.diagnostics = cfg.diagnostics
+    module = kind(**module_arguments(config, dataset))
+    module.diagnostics = config["diagnostics"]
     return module
 
 

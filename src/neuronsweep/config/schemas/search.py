@@ -11,7 +11,7 @@ PRUNERS = ("none", "median", "percentile", "halving", "hyperband", "wilcoxon", "
 
 
 @dataclass
-class Search:
+class SearchOptions:
     """hydra/sweeper=optuna."""
 
     _target_: str = "hydra_plugins.neuronsweep.optuna_sweeper.OptunaSweeper"

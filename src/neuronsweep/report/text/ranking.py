@@ -3,34 +3,26 @@
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
 
-from neuronsweep import console, stopping
-from neuronsweep.report.data.sweep import Sweep, read
+from neuronsweep import console
+from neuronsweep.report.data.sweep import Sweep, sweep_of
 from neuronsweep.report.text.answer import lost
 from neuronsweep.runs import contents
-from neuronsweep.runs.sweep import read_description
+from neuronsweep.runs.results import Results
 
 SHOWN = 20
 
 
-class PrintRanking(Callback):
-    """Prints the ranked table when a sweep has ended."""
-
-    @stopping.heeded()
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        sweep = Path(config.hydra.sweep.dir)
-        description = read_description(sweep)
-        if "search" in description:
-            _print_search(yaml.safe_load((sweep / contents.SEARCH).read_text()), description["swept"])
-        else:
-            _print_ranking(read(sweep))
-        console.say(f"sweep directory: {console.directory_name(sweep)}")
+def print_ranking(results: Results) -> None:
+    """Print the ranked table of a sweep that has ended, or the best trials of a search."""
+    if "search" in results.description:
+        _print_search(yaml.safe_load((results.sweep / contents.SEARCH).read_text()), results.swept)
+    else:
+        _print_ranking(sweep_of(results))
+    console.say(f"sweep directory: {console.directory_name(results.sweep)}")
 
 
 def _print_ranking(sweep: Sweep) -> None:

@@ -3,7 +3,7 @@
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,10 @@ TOLD = 20
 
 
 class Bookkeeper(Callback):
-    """Hydra's hooks: checks a single run before it is made; keeps results.csv of a sweep and tells of its runs."""
+    """Hydra's hooks: checks a single run before it is made; keeps the results of a sweep and tells of its runs.
+
+    At the end of a sweep results.csv, the ranking and the report are made of what it has read of every run once.
+    """
 
     def __init__(self) -> None:
         self.results: Results | None = None
@@ -101,6 +104,9 @@ class Bookkeeper(Callback):
             no_room(error, results.sweep)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        from neuronsweep.report.build import write_report  # late: a single run needs neither
+        from neuronsweep.report.text.ranking import print_ranking
+
         results = self._results(config)
         try:
             with stopping.heeded():
@@ -108,12 +114,15 @@ class Bookkeeper(Callback):
                 failed = results.failed(rows)
                 results.write(rows)
                 end_sweep(results.sweep, failed)
-                _illustrate(results, plain(config.logger))
+                if "ranking" in config.hydra.callbacks:
+                    print_ranking(results)
+                shown = write_report(results) if "report" in config.hydra.callbacks else ()
+                _illustrate(results, plain(config.logger), shown)
         except Unwritable as error:
             no_room(error, results.sweep)
         except KeyboardInterrupt:
             again = resume_command(results.sweep)
-            console.say_last(f"\nstopped while pictures were drawn; all results are there; for the pictures: {again}")
+            console.say_last(f"\nstopped; all results are there; for the report and the pictures: {again}")
             raise KeyboardInterrupt("told") from None
         except Exception as error:  # Hydra would make a warning of it, and a success of the sweep
             traceback.print_exc()
@@ -136,12 +145,24 @@ def _say_how_far(watcher: Watcher) -> None:
         console.now_and_then(lambda: watcher.look().line())
 
 
-def _illustrate(results: Results, logger: Mapping[str, Any]) -> None:
-    """Draw the pictures that are missing; whoever does not want to wait stops the command: all results are there."""
-    from neuronsweep.launch.pictures import has_pictures, illustrate, unillustrated  # late: needs torch
+def _illustrate(results: Results, logger: Mapping[str, Any], shown: Sequence[Path]) -> None:
+    """Draw the pictures that are missing; whoever does not want to wait stops the command: all results are there.
 
-    pictures = has_pictures(results.jobs, logger)
-    missing = unillustrated([run_directory(results.sweep, number) for number in results.numbers], pictures)
+    Args:
+        shown: the runs that the report shows; of a large sweep no others get a picture.
+    """
+    from neuronsweep.launch.pictures import has_pictures  # late: needs torch
+
+    every = has_pictures(results.jobs, logger)
+    _draw(results, [run_directory(results.sweep, number) for number in results.numbers], every)
+    if not every and logger.get("pictures", 1) != 0:
+        _draw(results, shown, True)
+
+
+def _draw(results: Results, runs: Sequence[Path], pictures: bool) -> None:
+    from neuronsweep.launch.pictures import illustrate, unillustrated
+
+    missing = unillustrated(runs, pictures)
     if not missing:
         return
     bar = console.Bar("pictures" if pictures else "events", len(missing))
