@@ -157,10 +157,12 @@ static void drop(const Workspace *w, int layer, uint32_t epoch, int64_t first, i
     const int64_t H = spec->widths[layer + 1];
     const uint64_t threshold = (uint64_t)(spec->dropout * 4294967296.0);
     const real factor = (real)(1 / (1 - spec->dropout));
-    for (int64_t block = 0; block * 4 < H; block++) {
+    for (uint32_t block = 0; block * 4 < H; block++) {
         for (int64_t s = 0; s < vectors * LANES; s += TOGETHER) {
             uint64_t words[4][TOGETHER];
-            philox(spec->seed, (uint32_t)(first + s), (uint32_t)block | (uint32_t)layer << 16, epoch, DROPOUT, words);
+            // the upper half of a block's number, which is 0 in layers of ordinary width, is beside the purpose
+            philox(spec->seed, (uint32_t)(first + s), (block & 0xffff) | (uint32_t)layer << 16, epoch,
+                   DROPOUT | block >> 16 << 1, words);
             for (int unit = 0; unit < 4; unit++)
                 for (int i = 0; i < TOGETHER; i++)
                     ((real *)(w->mask + unit * ROW))[s + i] = words[unit][i] >= threshold ? factor : 0;
