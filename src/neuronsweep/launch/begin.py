@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,10 +21,13 @@ from neuronsweep.config.schemas.config import MODULES
 from neuronsweep.config.secret_values import without_secrets
 from neuronsweep.errors import Unwritable, UserError, stop, unwritable
 from neuronsweep.launch.jobs import Composer
-from neuronsweep.launch.resume import difference, prepare
-from neuronsweep.runs import ledger, lock, record
+from neuronsweep.launch.numbering import check_shard, numbered
+from neuronsweep.launch.resume import prepare
+from neuronsweep.runs import contents, files, lock, record
 from neuronsweep.runs.results import Results
-from neuronsweep.runs.words import anywhere, config_words, typed
+from neuronsweep.runs.run import COMPLETE, FAILED, PRUNED, RUNNING, Run
+from neuronsweep.runs.sweep import check_sweep_place, numbers, run_directory
+from neuronsweep.runs.words import anywhere, config_words, resume_command, typed
 
 # Words that say how this command goes on, not what the sweep is.
 OF_THIS_COMMAND = ("hydra.sweep.dir=", "hydra.sweeper.retry_failed=", "hydra.sweeper.accept_changes=")
@@ -37,38 +41,41 @@ SUBDIR = "${job_dir:${hydra.job.num}}"
 OF_SEVERAL_DEVICES = ("native", "process")
 
 
-def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Jobs, swept: Sequence[str]) -> Jobs:
+def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Jobs, swept: Sequence[str]) -> dict[int, list[str]]:
     """Check every job, then make and own the sweep directory, or make what is in it ready to go on.
 
-    Returns the jobs: of a sweep that goes on those that it has, which were shuffled once.
+    Returns the jobs to train by their numbers: all, or those of the shard that the command asks for.
 
     Raises UserError before anything is written, and for a directory that cannot go on.
     """
     compose = Composer(loader, config)
     directory = Path(config.hydra.sweep.dir)
+    sweeper = config.hydra.sweeper
+    check_shard(sweeper.shard, typed(config.hydra.overrides.task))
     check_jobs(compose, jobs, directory)
-    if (directory / ledger.STATUS).exists():
+    if Run(directory).has_begun:
         raise UserError(f"{directory} is not allowed as output directory: it holds a single run")
-    ledger.check_sweep_place(directory)
+    check_sweep_place(directory)
     make_directory(directory)
     lock.take(directory)
-    jobs = _recorded(directory, jobs, config)
-    sweeper = config.hydra.sweeper
-    begun = [number for number in range(len(jobs)) if ledger.run_directory(directory, number).exists()]
+    jobs = numbered(directory, jobs, sweeper.shard)
+    begun = [number for number in range(len(jobs)) if run_directory(directory, number).exists()]
     configs = (
-        (number, run_config(compose.job(number, jobs[number], ledger.run_directory(directory, number))))
-        for number in begun
+        (number, run_config(compose.job(number, jobs[number], run_directory(directory, number)))) for number in begun
     )
     prepare(directory, configs, sweeper.retry_failed, sweeper.accept_changes)
-    describe(directory, config, {"swept": list(swept), "jobs": [list(job) for job in jobs]})
-    return jobs
+    described: dict[str, Any] = {"swept": list(swept), "jobs": [list(job) for job in jobs]}
+    if sweeper.shard:
+        described["shard"] = sweeper.shard
+    describe(directory, config, described)
+    return {number: list(jobs[number]) for number in numbers(described)}
 
 
 def check_jobs(compose: Composer, jobs: Jobs, directory: Path) -> None:
     """Raise UserError for the first job whose config is not allowed or wants another machine; it is named."""
     for number, job in enumerate(jobs):
         try:
-            check_job(compose.job(number, job, ledger.run_directory(directory, number)), compose.config)
+            check_job(compose.job(number, job, run_directory(directory, number)), compose.config)
         except UserError as error:
             raise UserError(f"job {number} ({' '.join(job)}): {error}") from None
         except OmegaConfBaseException as error:  # an interpolation that leads nowhere
@@ -153,7 +160,8 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
     choices, overrides = config.hydra.runtime.choices, config.hydra.overrides
     description = {
         "config_words": config_words(config),
-        "state": ledger.RUNNING,
+        "state": RUNNING,
+        "begun": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "objective": OmegaConf.to_container(config.objective, resolve=True),
         **without_secrets(jobs),
         "overrides": without_secrets(typed(overrides.task)),
@@ -165,51 +173,21 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
         **record.origin(config.threads, config.trainer.accelerator),
     }
     targets.grant_words([word for key in RECORDED_WORDS for word in description[key]])
-    ledger.write_json(directory / ledger.SWEEP, description)
-
-
-def _recorded(directory: Path, jobs: Jobs, config: DictConfig) -> Jobs:
-    """The jobs of the sweep that the directory holds, these where it holds none.
-
-    They are these in the same order or, where the same words shuffle values, in that of the first time.
-    Raises UserError where it holds another sweep.
-    """
-    before = _jobs(directory)
-    if before is None or before == [list(job) for job in jobs]:
-        return jobs
-    shuffled = any("shuffle(" in word for word in typed(config.hydra.overrides.task))
-    if shuffled and sorted(before) == sorted(map(list, jobs)):
-        return before
-    told = difference(before, jobs)
-    raise UserError(f"{directory} is not allowed as output directory: it holds another sweep: {told}")
-
-
-def _jobs(directory: Path) -> list[list[str]] | None:
-    """The jobs that a directory's sweep has, as far as its sweep.json can be read: its runs know what they are."""
-    if not (directory / ledger.SWEEP).exists():
-        return None
-    try:
-        description = ledger.read_json(directory / ledger.SWEEP)
-        if "trials" in description:
-            raise UserError(f"{directory} is not allowed as output directory: it holds a search")
-        return description["jobs"]
-    except (ledger.Damaged, KeyError):
-        console.say(f"{directory / ledger.SWEEP} is damaged: it is written anew")
-        return None
+    files.write_json(directory / contents.SWEEP, description)
 
 
 def end_sweep(sweep: Path, failed: Sequence[int]) -> None:
     """Mark a sweep whose runs have all been tried: COMPLETE where they all are, else FAILED."""
-    description = ledger.read_json(sweep / ledger.SWEEP)
-    ledger.write_json(sweep / ledger.SWEEP, {**description, "state": ledger.FAILED if failed else ledger.COMPLETE})
+    description = files.read_json(sweep / contents.SWEEP)
+    files.write_json(sweep / contents.SWEEP, {**description, "state": FAILED if failed else COMPLETE})
 
 
 def stopped(sweep: Path) -> None:
     """Say how a sweep that somebody interrupted goes on."""
     results = Results(sweep)
     rows = results.rows()
-    done = sum(row["state"] in (ledger.COMPLETE, ledger.PRUNED) for row in rows)
-    again = console.resume_command(sweep)
+    done = sum(row["state"] in (COMPLETE, PRUNED) for row in rows)
+    again = resume_command(sweep)
     console.say_last(f"\nstopped with {done} of {results.jobs} runs complete; go on with: {again}")
     results.write(rows)
 
@@ -221,7 +199,7 @@ def no_room(error: Unwritable | OSError, directory: Path) -> NoReturn:
     """
     if isinstance(error, OSError):
         error = unwritable(error)
-    stop(f"{error}; when there is room, go on with: {console.resume_command(directory)}", status=1)
+    stop(f"{error}; when there is room, go on with: {resume_command(directory)}", status=1)
 
 
 @cache
@@ -267,10 +245,10 @@ def begin_single(config: DictConfig) -> None:
     Raises UserError for a directory that holds anything else.
     """
     directory = Path(config.hydra.run.dir)
-    if (directory / ledger.SWEEP).exists():
+    if (directory / contents.SWEEP).exists():
         raise UserError(f"{directory} is not allowed as output directory: it holds a sweep")
-    of_sweep = (directory.absolute().parent / ledger.SWEEP).exists()  # a run moved elsewhere has a link in its sweep
-    ledger.check_place(directory, of_sweep)
+    of_sweep = (directory.absolute().parent / contents.SWEEP).exists()  # a run moved elsewhere has a link in its sweep
+    Run(directory).check_place(of_sweep)
     from neuronsweep.data.build import build_dataset, check_dataset  # late: the checks before need no torch
 
     check_metric(config)
@@ -278,13 +256,13 @@ def begin_single(config: DictConfig) -> None:
     check_dataset(config, dataset)
     make_directory(directory)
     lock.take(directory)
-    if (directory / ledger.STATUS).exists():
-        state = ledger.proved(directory)["state"]
-        if state != ledger.RUNNING:
+    if Run(directory).has_begun:
+        state = Run(directory).verified()["state"]
+        if state != RUNNING:
             raise UserError(f"{directory} is not allowed as output directory: it holds a run that is {state}")
-    elif not (directory / ledger.RECORD).exists() or of_sweep:  # a sweep has compared its runs itself
+    elif not (directory / contents.RECORD).exists() or of_sweep:  # a sweep has compared its runs itself
         return
-    begun = ledger.read_record(directory)
+    begun = Run(directory).record()
     differences = record.differences(begun, run_config(config), dataset.digest)
     if differences:
         raise UserError(f"{directory} is not allowed as output directory: it holds another run: {differences[0]}")

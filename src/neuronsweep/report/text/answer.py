@@ -9,20 +9,40 @@ from neuronsweep.report.data.formatting import in_order, is_number, listed, name
 from neuronsweep.report.data.search import Search
 from neuronsweep.report.data.sweep import Sweep
 from neuronsweep.report.text.verdicts import ONE_SEED, apart, fixed_by_data
-from neuronsweep.runs import ledger, lock
+from neuronsweep.runs import files, lock
+from neuronsweep.runs.run import DAMAGED, FAILED, RUNNING, Run
 
 # Data sets that have sentences of their own.
 SETS = 4
 # Places of a grid whose results a sentence lists.
 GRID = 12
+# Runs that have not ended and are told of one by one.
+SO_FAR = 6
 # The metric that tells where a fit stops being true.
 OUTSIDE = "truth/outside_over_inside"
 
 
 def sentences(sweep: Sweep, search: Search | None = None) -> list[str]:
-    """What was asked and which configuration answers it; whether the seeds can tell it from the others."""
-    if search:
-        return _of_search(sweep, search)
+    """What was asked and which configuration answers it; whether the seeds can tell it from the others.
+
+    Then what runs that have not ended have come to.
+    """
+    return [*(_of_search(sweep, search) if search else _of_grid(sweep)), *_so_far(sweep)]
+
+
+def _so_far(sweep: Sweep) -> list[str]:
+    """Where the runs are that somebody trains, or that were interrupted."""
+    told = []
+    for row, history in sweep.in_training[:SO_FAR]:
+        epoch, values = history[-1]
+        value = f", {sweep.metric} {number(values[sweep.metric])}" if sweep.metric in values else ""
+        told.append(f"{sweep.told(row)} after epoch {epoch}{value}")
+    more = len(sweep.in_training) - SO_FAR
+    told += [f"{more} more"] if more > 0 else []
+    return [f"Not ended yet: {'; '.join(told)}."] if told else []
+
+
+def _of_grid(sweep: Sweep) -> list[str]:
     if not sweep.configurations:
         return [f"No run is complete{_yet(sweep)}: {states(sweep)}."]
     found = []
@@ -146,9 +166,9 @@ def states(sweep: Sweep, search: Search | None = None) -> str:
     counts: dict[str, int] = {}
     for row in sweep.rows:
         counts[row["state"]] = counts.get(row["state"], 0) + 1
-    interrupted = ledger.RUNNING in counts and not lock.owner(sweep.directory)
+    interrupted = RUNNING in counts and not lock.owner(sweep.directory)
     told = [
-        f"{count} {'interrupted' if interrupted and state == ledger.RUNNING else state}"
+        f"{count} {'interrupted' if interrupted and state == RUNNING else state}"
         for state, count in sorted(counts.items())
     ]
     if missing := _missing(sweep, search):
@@ -157,7 +177,7 @@ def states(sweep: Sweep, search: Search | None = None) -> str:
 
 
 def _yet(sweep: Sweep, search: Search | None = None) -> str:
-    running = any(row["state"] == ledger.RUNNING for row in sweep.rows)
+    running = any(row["state"] == RUNNING for row in sweep.rows)
     return " yet" if running or _missing(sweep, search) else ""
 
 
@@ -174,12 +194,12 @@ def failures(sweep: Sweep) -> list[tuple[str, str, str]]:
     """Directory, configuration and error of every run that failed or is damaged."""
     found = []
     for row in sweep.rows:
-        if row["state"] not in (ledger.FAILED, ledger.DAMAGED):
+        if row["state"] not in (FAILED, DAMAGED):
             continue
         asked = " ".join(f"{key}={row[key]}" for key in sweep.swept)
         try:
-            error = ledger.proved(sweep.path(row))["error"] or "no error was kept"
-        except ledger.Damaged as damaged:
+            error = Run(sweep.path(row)).verified()["error"] or "no error was kept"
+        except files.Damaged as damaged:
             error = f"{damaged.path.name} is {damaged.what}"
         found.append((row["directory"], asked, error))
     return found
