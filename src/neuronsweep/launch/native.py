@@ -21,7 +21,8 @@ from neuronsweep.errors import UserError
 from neuronsweep.launch.jobs import Composer
 from neuronsweep.launch.member_run import MemberRun
 from neuronsweep.launch.pruning import Prunes
-from neuronsweep.launch.train_members import Crew, Ended, Message, Reports, cores
+from neuronsweep.launch.train_members import Crew, Reports, cores
+from neuronsweep.launch.trainee import Ended, Message
 from neuronsweep.runs import contents, record
 from neuronsweep.runs.run import FAILED, PRUNED, Run
 from neuronsweep.runs.sweep import run_directory
