@@ -17,7 +17,8 @@ from neuronsweep.config.check import plain
 from neuronsweep.data.planes import moons
 from neuronsweep.engine.member import member
 from neuronsweep.launch.member_run import MemberRun
-from neuronsweep.launch.train_members import Crew, Ended
+from neuronsweep.launch.train_members import Crew
+from neuronsweep.launch.trainee import Ended
 from neuronsweep.models.modules import ClassificationModule
 from neuronsweep.runs import contents
 from neuronsweep.runs.run import FAILED, Run

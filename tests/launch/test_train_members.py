@@ -9,7 +9,8 @@ from neuronsweep.data.planes import moons
 from neuronsweep.engine.member import member
 from neuronsweep.engine.train import Training
 from neuronsweep.launch.member_run import MemberRun
-from neuronsweep.launch.train_members import Advanced, Crew, Ended, Trainee
+from neuronsweep.launch.train_members import Crew
+from neuronsweep.launch.trainee import Advanced, Ended, Trainee
 from neuronsweep.runs import contents
 from neuronsweep.runs.run import COMPLETE, PRUNED, RUNNING, Run
 from neuronsweep.runs.sweep import run_directory

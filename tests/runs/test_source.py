@@ -17,7 +17,7 @@ DECIDES = {
 }
 # Of the native engine: how it is compiled and found decides none, every build has the same bits.
 ENGINE, NOT_OF_ENGINE = (
-    {"layout.py", "member.py", "train.py", "native"},
+    {"description.py", "layout.py", "member.py", "train.py", "native"},
     {"__init__.py", "build.py", "library.py"},
 )
 DOES_NOT = {

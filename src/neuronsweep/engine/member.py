@@ -4,7 +4,7 @@ import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -81,12 +81,12 @@ class Member:
         """An argument of the network, its default included."""
         return self.network.get(name, NETWORK[name])
 
-    @property
+    @cached_property
     def widths(self) -> list[int]:
         """Inputs, units of each hidden layer, outputs."""
         return [self.dataset.inputs, *widths(self.option("hidden"), self.option("depth")), self.dataset.outputs]
 
-    @property
+    @cached_property
     def acts(self) -> list[str]:
         """The activation of each hidden layer, then ``out_act``."""
         return [*activations(self.option("act"), len(self.widths) - 2), self.option("out_act")]
@@ -96,7 +96,7 @@ class Member:
         """Of its real numbers."""
         return 64 if self.dtype == torch.float64 else 32
 
-    @property
+    @cached_property
     def loss_name(self) -> str:
         """One of engine.layout.LOSSES: ``binary`` is cross-entropy of one logit, ``multiclass`` of k logits."""
         if self.dataset.classes:

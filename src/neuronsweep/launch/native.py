@@ -24,7 +24,8 @@ from neuronsweep.launch.jobs import Composer, job_return
 from neuronsweep.launch.member_run import MemberRun
 from neuronsweep.launch.processes import Processes
 from neuronsweep.launch.pruning import Prunes
-from neuronsweep.launch.train_members import Crew, Ended, Message, Reports, cores
+from neuronsweep.launch.train_members import Crew, Reports, cores
+from neuronsweep.launch.trainee import Ended, Message
 from neuronsweep.runs import contents, files, record
 from neuronsweep.runs.run import Run
 from neuronsweep.runs.sweep import run_directory
