@@ -159,6 +159,11 @@ def number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
+def numbers(runs: Sequence[int], shown: int = 20) -> str:
+    """The numbers of runs, such as ``0, 3``; of many the first ones."""
+    return ", ".join(map(str, runs[:shown])) + (", ..." if len(runs) > shown else "")
+
+
 def resume_command(directory: Path) -> str:
     """The command line that goes on with a run or sweep."""
     from neuronsweep.runs.words import needs_trust  # late: what needs no command needs no check

@@ -4,10 +4,10 @@ import json
 import signal
 
 import pytest
-from tests.sweeps.test_processes import processes_of, rows, wait_until_gone
-from tests.sweeps.test_search import trials
 
 from neuronsweep.runs import ledger
+from tests.launch.test_processes import processes_of, rows, wait_until_gone
+from tests.search.test_definition import trials
 
 DDP = ("trainer=ddp_cpu", "trainer.devices=2")
 RUN = ("logger=none", "data=moons", "batch_size=50", "epochs=20", "log_points=10", "trainer.precision=64-true")

@@ -16,9 +16,11 @@ from hydra.core.utils import JobReturn
 from optuna.trial import TrialState
 
 from neuronsweep import console, stopping
+from neuronsweep.engine.library import missing
 from neuronsweep.errors import Unwritable, UserError
 from neuronsweep.launch import pruning
 from neuronsweep.launch.jobs import stretches
+from neuronsweep.launch.native import NativeLauncher, say_once
 from neuronsweep.launch.pruning import Prunes
 from neuronsweep.launch.train_members import cores
 from neuronsweep.runs import ledger, lock
@@ -98,7 +100,6 @@ def asker(search: Search, study: Study, launch: Launch, **options: Any) -> Asker
 
 def natively(search: Search) -> Launch:
     """Trains the jobs of a batch in native code, in threads of this process."""
-    from neuronsweep.launch.native import NativeLauncher
     from neuronsweep.launch.processes import Processes
 
     def one_by_one(overrides: Sequence[str], number: int) -> JobReturn:
@@ -167,6 +168,8 @@ def _employ(search: Search, study: Study) -> None:
     """Start workers, and again while there is work that nobody does."""
     context = multiprocessing.get_context("fork")
     console.say(f"{study.unfinished()} trials for {search.options.workers} workers")
+    if reason := missing(64 if search.config.trainer.precision == "64-true" else 32):  # else each worker would say it
+        say_once(reason, "all trials are trained by Lightning")
     fruitless = 0
     while left := study.unfinished():
         study.reclaim()
