@@ -18,7 +18,8 @@ from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents, files
+from neuronsweep.runs.run import COMPLETE, Run
 from tests.commands import Script
 
 TRAIN, RESUME = "train.py", "scripts/resume.py"
@@ -42,6 +43,21 @@ BASIC = (
     "trainer.checkpoint_seconds=0.05",
 )
 
+# Runs a script that dies with its whole process group when one of its processes is about to put its Nth file in place.
+DYING = """
+import os, runpy, signal, sys
+from neuronsweep.runs import files
+left = int(sys.argv[1])
+def before_rename(path):
+    global left
+    left -= 1
+    if left == 0:
+        os.killpg(0, signal.SIGKILL)
+files.before_rename = before_rename
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
 
 @dataclass
 class Counts:
@@ -61,14 +77,14 @@ class Counts:
 
 def results(sweep: Path) -> list[dict[str, str]]:
     """The rows of results.csv without times."""
-    with (sweep / ledger.RESULTS).open() as file:
+    with (sweep / contents.RESULTS).open() as file:
         return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
 
 
 def complete(sweep: Path) -> dict[str, str]:
     """When each run that is COMPLETE ended."""
-    statuses = [ledger.status(path.parent) | {"run": path.parent.name} for path in sweep.glob(f"*/{ledger.STATUS}")]
-    return {status["run"]: status["ended"] for status in statuses if status["state"] == ledger.COMPLETE}
+    statuses = [Run(path.parent).status() | {"run": path.parent.name} for path in sweep.glob(f"*/{contents.STATUS}")]
+    return {status["run"]: status["ended"] for status in statuses if status["state"] == COMPLETE}
 
 
 def kill_loop(name: str, words: Sequence[str], kills: int, directory: Path, rng: random.Random, counts: Counts) -> None:
@@ -86,7 +102,7 @@ def kill_loop(name: str, words: Sequence[str], kills: int, directory: Path, rng:
     sweep = directory / "sweep0"
     ended: dict[str, str] = {}
     while True:
-        started = (sweep / ledger.SWEEP).exists()
+        started = (sweep / contents.SWEEP).exists()
         script = (RESUME, str(sweep)) if started else (TRAIN, "-m", *words, f"hydra.sweep.dir={sweep}")
         counts.resumes += started
         how = None
@@ -118,7 +134,7 @@ def die_in_write(number: int) -> None:
         if left == 0:
             os.killpg(0, signal.SIGKILL)
 
-    ledger.before_rename = before_rename
+    files.before_rename = before_rename
 
 
 def _end(process: Script) -> None:
@@ -152,11 +168,11 @@ def _compare(sweep: Path, whole: Path, counts: Counts) -> None:
     counts.runs_trained += len(complete(sweep))
     counts.runs_lost += len(complete(whole)) - len(complete(sweep))
     counts.differences += results(sweep) != results(whole)
-    for path in whole.glob(f"*/{ledger.METRICS}"):
-        again = sweep / path.parent.name / ledger.METRICS
+    for path in whole.glob(f"*/{contents.METRICS}"):
+        again = sweep / path.parent.name / contents.METRICS
         counts.differences += not again.exists() or again.read_bytes() != path.read_bytes()
     hidden = [path for path in sweep.rglob(".*") if path.name != ".hydra"]
-    counts.leftovers += len(hidden) + len(list(sweep.glob(f"*/{ledger.CHECKPOINT}")))
+    counts.leftovers += len(hidden) + len(list(sweep.glob(f"*/{contents.CHECKPOINT}")))
 
 
 def main() -> None:

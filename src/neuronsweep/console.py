@@ -6,7 +6,6 @@ and values are left out, the least important first.
 
 import json
 import math
-import shlex
 import shutil
 import signal
 import sys
@@ -162,14 +161,6 @@ def number(value: float | None) -> str:
 def numbers(runs: Sequence[int], shown: int = 20) -> str:
     """The numbers of runs, such as ``0, 3``; of many the first ones."""
     return ", ".join(map(str, runs[:shown])) + (", ..." if len(runs) > shown else "")
-
-
-def resume_command(directory: Path) -> str:
-    """The command line that goes on with a run or sweep."""
-    from neuronsweep.runs.words import needs_trust  # late: what needs no command needs no check
-
-    trust = ["--trust"] if needs_trust(directory) else []
-    return shlex.join(["python", "scripts/resume.py", directory_name(directory), *trust])
 
 
 def brief(value: Any) -> str:

@@ -11,7 +11,9 @@ from optuna.trial import TrialState
 
 from benchmarks import postgres_workers
 from neuronsweep.errors import Unwritable
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import Run
+from neuronsweep.runs.sweep import run_directory
 from neuronsweep.search import study
 from neuronsweep.search.storage import open_storage
 from tests.commands import NO_REPORT, Script, wait_until
@@ -56,7 +58,7 @@ def workers_of(process: Script) -> list[int]:
 def test_a_killed_worker_and_a_server_that_starts_anew_cost_no_trial(running, tmp_path):
     search = ("hydra.sweeper.n_trials=24", "hydra.sweeper.workers=4", "hydra.sweeper.study_name=workers")
     process = start(tmp_path, *search, f"hydra.sweeper.storage={running.url}", "hydra.sweep.dir=sweep")
-    wait_until(lambda: len(list((tmp_path / "sweep").glob(f"*/{ledger.METRICS}"))) >= 3, process)
+    wait_until(lambda: len(list((tmp_path / "sweep").glob(f"*/{contents.METRICS}"))) >= 3, process)
     os.kill(workers_of(process)[0], signal.SIGKILL)
     running.stop()
     time.sleep(1)  # for everybody to see it
@@ -68,8 +70,8 @@ def test_a_killed_worker_and_a_server_that_starts_anew_cost_no_trial(running, tm
     assert [trial.number for trial in trials if trial.state == TrialState.COMPLETE] == list(range(24))
     assert [row["state"] for row in results(tmp_path / "sweep")] == ["COMPLETE"] * 24
     for number, trial in enumerate(trials):
-        run = ledger.run_directory(tmp_path / "sweep", number)
-        assert ledger.metrics(run)["val/loss"] == trial.value
+        run = run_directory(tmp_path / "sweep", number)
+        assert Run(run).metrics()["val/loss"] == trial.value
 
 
 def test_a_server_that_stays_away_is_named_in_one_line(running, monkeypatch):
@@ -105,5 +107,5 @@ def test_two_commands_join_one_study(server, tmp_path):
         assert process.returncode == 0, error
     trials = finished(server, "joined")
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 16
-    runs = sorted(path.parent.name for path in tmp_path.glob(f"?/*/{ledger.METRICS}"))
+    runs = sorted(path.parent.name for path in tmp_path.glob(f"?/*/{contents.METRICS}"))
     assert runs == [f"{number:04d}" for number in range(16)]
