@@ -62,6 +62,8 @@ def test_a_member_has_the_directory_and_the_numbers_of_a_lightning_run(sweep, tm
         one, other = tmp_path / "native" / f"{number:04d}", tmp_path / "basic" / f"{number:04d}"
         names = [{p.name for p in run.rglob("*") if "tfevents" not in p.name} for run in (one, other)]
         assert names[0] == names[1]
+        columns = [(run / contents.HISTORY).read_text().splitlines()[0] for run in (one, other)]
+        assert columns[0] == columns[1]
         for name in ("config", "overrides", "hydra"):
             yaml = [OmegaConf.to_container(OmegaConf.load(run / ".hydra" / f"{name}.yaml")) for run in (one, other)]
             if name == "hydra":

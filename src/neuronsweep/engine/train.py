@@ -87,6 +87,9 @@ class Training:
         self.library = self.samples.library
         self.log_epochs = log_epochs(member.epochs, member.log_points)
         self.columns = log_metrics(member)
+        splits = list(member.dataset.splits)
+        # split by split, as Lightning's log points are; diagnoses follow
+        self.ordered = sorted(self.columns, key=lambda name: splits.index(name.partition("/")[0]))
         self.kind = np.float64 if member.dtype == torch.float64 else np.float32
         self.spec = self._spec()
         sizes = (ctypes.c_int64 * 5)()
@@ -146,7 +149,8 @@ class Training:
         """(epoch, metrics and diagnostics) of one log epoch, counted from 0."""
         epoch, *values = self.arrays["history"][i].tolist()
         names = [*self.columns, *self._diagnoses()]
-        return int(epoch), {name: value for name, value in zip(names, values, strict=True) if name}
+        row = {name: value for name, value in zip(names, values, strict=True) if name}
+        return int(epoch), {name: row[name] for name in self.ordered} | row
 
     def result(self, pruned: bool = False) -> Result:
         """What became of the member, now."""
