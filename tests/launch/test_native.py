@@ -211,7 +211,7 @@ def test_hydras_callbacks_hear_of_every_member(sweep, tmp_path):
 
 
 def test_a_killed_sweep_goes_on_to_the_same_bits(command, sweep, tmp_path):
-    words = ("seed=0,1", "epochs=50,700000", "engine.snapshot_seconds=0.1", "log_points=3")
+    words = ("seed=0,1", "epochs=50,150000", "engine.snapshot_seconds=0.05", "log_points=3", "logger=none")
     process = start(tmp_path, *words)
     states = [tmp_path / "sweep" / f"{number:04d}" / contents.STATUS for number in range(4)]
     wait_until(lambda: sum(path.exists() and "COMPLETE" in path.read_text() for path in states) >= 2)
@@ -230,7 +230,7 @@ def test_a_killed_sweep_goes_on_to_the_same_bits(command, sweep, tmp_path):
 
 
 def test_an_interrupted_sweep_says_how_it_goes_on(command, tmp_path):
-    process = start(tmp_path, "seed=0,1", "epochs=3000", "hydra/launcher=basic", "trainer.checkpoint_seconds=0.1")
+    process = start(tmp_path, "seed=0,1", "epochs=1000", "hydra/launcher=basic", "trainer.checkpoint_seconds=0.1")
     wait_until((tmp_path / "sweep" / "0000" / contents.CHECKPOINT).exists)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)
