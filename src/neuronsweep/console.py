@@ -203,6 +203,11 @@ def number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
+def numbers(runs: Sequence[int], shown: int = 20) -> str:
+    """The numbers of runs, such as ``0, 3``; of many the first ones."""
+    return ", ".join(map(str, runs[:shown])) + (", ..." if len(runs) > shown else "")
+
+
 def duration(seconds: float) -> str:
     """``47 s``, ``3 min 20 s``, ``2 h 5 min``."""
     whole = round(seconds)

@@ -128,10 +128,9 @@ class Bookkeeper(Callback):
             traceback.print_exc()
             stop(f"the sweep did not end well: {error}", status=1)
         if failed:
-            numbers = ", ".join(map(str, failed[:20])) + (", ..." if len(failed) > 20 else "")
             again = f"; to try them again: {resume_command(results.sweep)} --retry-failed"
             again = again if results.overrides is not None else f"; why is in {contents.SEARCH}"
-            stop(f"{len(failed)} of {results.jobs} runs did not complete: {numbers}{again}", status=1)
+            stop(f"{len(failed)} of {results.jobs} runs did not complete: {console.numbers(failed)}{again}", status=1)
 
     def _results(self, config: DictConfig) -> Results:
         if self.results is None:

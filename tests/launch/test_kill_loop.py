@@ -13,7 +13,7 @@ NATIVE = (
     "model.hidden=2,8",
     "model.act=relu,tanh",
     "seed=range(3)",
-    "epochs=200000",
+    "epochs=30000",
     "log_points=20",
     "engine.snapshot_seconds=0.1",
 )
@@ -21,15 +21,15 @@ BASIC = (
     "hydra/launcher=basic",
     "model.hidden=2,8",
     "seed=range(3)",
-    "epochs=600",
-    "trainer.checkpoint_seconds=0.2",
+    "epochs=100",
+    "trainer.checkpoint_seconds=0.05",
 )
 
 
 @pytest.mark.parametrize(("words", "kills"), [(NATIVE, 4), (BASIC, 2)])
 def test_a_killed_sweep_loses_and_repeats_nothing(tmp_path, words, kills):
     counts = Counts()
-    kill_loop((*words, NO_REPORT), kills, tmp_path, random.Random(1), counts)
+    kill_loop("short", (*words, NO_REPORT), kills, tmp_path, random.Random(1), counts)
     assert (counts.kills, counts.runs_lost, counts.runs_repeated) == (kills, 0, 0)
     assert (counts.differences, counts.leftovers) == (0, 0)
     assert counts.runs_trained >= 6

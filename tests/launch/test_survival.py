@@ -6,8 +6,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ import pytest
 from neuronsweep.launch.resume import prepare
 from neuronsweep.runs import contents, files
 from neuronsweep.runs.run import COMPLETE, FAILED, RUNNING, Run
-from tests.commands import NO_REPORT, ROOT, run
+from tests.commands import NO_REPORT, Script, run, wait_until
 from tests.kill_loop import results
 
 WORDS = ("model.hidden=2,4", "model.act=relu,tanh", "epochs=20", "log_points=4", "logger=none")
@@ -36,16 +34,8 @@ def sweep(finished, tmp_path):
     return shutil.copytree(finished, tmp_path / "sweep")
 
 
-def start(cwd: Path, *words: str) -> subprocess.Popen:
-    command = [sys.executable, str(ROOT / "train.py"), *words]
-    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_until(true) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+def start(cwd: Path, *words: str) -> Script:
+    return Script("train.py", *words, cwd=cwd)
 
 
 def tree(directory: Path) -> dict[str, bytes]:

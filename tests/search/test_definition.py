@@ -4,10 +4,6 @@ import csv
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import optuna
 import pytest
@@ -27,7 +23,7 @@ from neuronsweep.search import begin as begin_search
 from neuronsweep.search import objectives as goals
 from neuronsweep.search.definition import Search
 from neuronsweep.search.storage import open_storage
-from tests.commands import NO_REPORT, ROOT, run, run_fresh
+from tests.commands import NO_REPORT, ROOT, Script, run, run_fresh, wait_until
 
 QUICK = ("-m", "sweep=optuna", "data=moons", "epochs=27", "log_points=9", "logger=none", NO_REPORT)
 HYPERBAND = (*QUICK, "hydra.sweeper.n_trials=20", "hydra.sweeper.batch=10", "hydra.sweeper.pruner=hyperband")
@@ -112,16 +108,11 @@ def test_equal_commands_find_the_same_however_they_are_trained(whole, command, t
 
 def test_a_killed_search_goes_on_to_the_same_result(whole, command, tmp_path):
     """Killed in its second batch, and once more when that is told in part."""
-    words = [sys.executable, str(ROOT / "train.py"), *HYPERBAND, "hydra.sweep.dir=sweep"]
     sweep = tmp_path / "sweep"
     for number in (3, 12):
-        process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        end = time.monotonic() + 60
-        while not (run_directory(sweep, number) / contents.HISTORY).exists():
-            assert process.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
+        process = Script("train.py", *HYPERBAND, "hydra.sweep.dir=sweep", cwd=tmp_path)
+        wait_until((run_directory(sweep, number) / contents.HISTORY).exists, process)
+        process.kill()
         process.communicate(timeout=20)
         assert not (sweep / contents.SEARCH).exists()
     done = command("scripts/resume.py", "sweep")

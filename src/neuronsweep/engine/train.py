@@ -67,6 +67,9 @@ class Training:
         self.columns = log_metrics(member)
         self.log_epochs, self.moments, *_ = log_points(member.epochs, member.log_points, member.pictures)
         self.spec, self._held = describe(member, self.samples)
+        splits = list(member.dataset.splits)
+        # split by split, as Lightning's log points are; diagnoses follow
+        self.ordered = sorted(self.columns, key=lambda name: splits.index(name.partition("/")[0]))
         sizes = (ctypes.c_int64 * 5)()
         self._check(self.library.sizes(self.spec, sizes))
         self.parameters, padded, slots, buffers, columns = sizes
@@ -127,7 +130,8 @@ class Training:
         """(epoch, metrics and diagnostics) of one log epoch, counted from 0."""
         epoch, *values = self.arrays["history"][i].tolist()
         names = [*self.columns, *self._diagnoses()]
-        return int(epoch), {name: value for name, value in zip(names, values, strict=True) if name}
+        row = {name: value for name, value in zip(names, values, strict=True) if name}
+        return int(epoch), {name: row[name] for name in self.ordered} | row
 
     def result(self, pruned: bool = False) -> Result:
         """What became of the member, now."""

@@ -17,8 +17,8 @@ from neuronsweep import console
 from neuronsweep.config.check import plain, run_config
 from neuronsweep.data.build import build_dataset, check_dataset
 from neuronsweep.data.dataset import Dataset
-from neuronsweep.engine.library import NoLibrary, available, library
-from neuronsweep.engine.member import Member, member, outside, unsupported
+from neuronsweep.engine.library import missing
+from neuronsweep.engine.member import DTYPES, member, outside, unsupported
 from neuronsweep.errors import UserError
 from neuronsweep.launch.jobs import Composer, job_return
 from neuronsweep.launch.member_run import MemberRun
@@ -29,6 +29,22 @@ from neuronsweep.launch.trainee import Ended, Message
 from neuronsweep.runs import contents, files, record
 from neuronsweep.runs.run import Run
 from neuronsweep.runs.sweep import run_directory
+
+# Reasons that this process has given, or the one that forked it: a search of many batches gives each of them once.
+_said: set[str] = set()
+
+
+def say_once(reason: str, what: str) -> None:
+    """Print what is done and the reason for it, the first time that this is the reason."""
+    if reason not in _said:
+        _said.add(reason)
+        console.say(f"{what}: {reason}")
+
+
+def say_missing_engine(precision: str) -> None:
+    """Print that there is no native engine for members of this ``trainer.precision``, where there is none."""
+    if precision in DTYPES and (reason := missing(DTYPES[precision].itemsize * 8)):
+        say_once(reason, "runs are trained by Lightning")
 
 
 class Progress:
@@ -104,9 +120,12 @@ class NativeLauncher:
         if pruning:
             pruning.publish()
         apart = {number: jobs[number] for number in sorted(alone) if self._wants_processes(jobs[number])}
-        for number, reason in sorted(alone.items()):
-            where = " in processes of its own" if number in apart else ""
-            console.say(f"#{number} {' '.join(jobs[number])} is trained by Lightning{where}: {reason}")
+        for reason in dict.fromkeys(alone[number] for number in sorted(alone)):
+            numbers = [number for number in sorted(alone) if alone[number] == reason]
+            who = f"#{numbers[0]} {' '.join(jobs[numbers[0]])} is"
+            if len(numbers) > 1:
+                who = f"{len(numbers)} runs ({console.numbers(numbers)}) are"
+            say_once(reason, f"{who} trained by Lightning{' in processes' if numbers[0] in apart else ''}")
         for number in sorted(alone.keys() - apart.keys()):
             basic = BasicLauncher()
             basic.setup(hydra_context=self.context, task_function=self.task, config=self.config)
@@ -130,7 +149,6 @@ class NativeLauncher:
             """One object for what many configs have: of 100 000 runs every one would take gigabytes."""
             return groups.setdefault(marshal.dumps(group), group) if isinstance(group, dict) else group
 
-        without = available()
         for number, overrides in jobs.items():
             cfg = self._config(number, overrides)
             raw = run_config(cfg, resolve=False)
@@ -150,7 +168,7 @@ class NativeLauncher:
             directory = run_directory(self.directory, number)
             dataset = datasets[key]
             described = member(config, dataset)
-            if reason := unsupported(described) or without or _no_library(described):
+            if reason := unsupported(described) or missing(described.bits):
                 alone[number] = reason
                 continue
             resumed = Run(directory).has_begun
@@ -209,15 +227,6 @@ def _resolved(raw: Mapping[str, Any], cfg: DictConfig, prefix: str = "") -> dict
         else:
             values[name] = value
     return values
-
-
-def _no_library(described: Member) -> str | None:
-    """Why there is no native engine for a member, or None. Compiles it now, so that no run fails for the want of it."""
-    try:
-        library(described.bits)
-    except NoLibrary as error:
-        return str(error)
-    return None
 
 
 def _past(runs: Iterable[MemberRun], pruning: Prunes) -> dict[int, Reports]:

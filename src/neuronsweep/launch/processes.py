@@ -93,7 +93,7 @@ class Processes:
             return True
 
         commands = [self._command(number, jobs[number]) for number in numbers]
-        for index, found in supervise(commands, slots, slot_environment, lock.beat, again):
+        for index, found in supervise(commands, slots, slot_environment, lock.beat, again, len(gpus) or None):
             self._end(numbers[index], jobs[numbers[index]], found)
 
     def _command(self, number: int, overrides: list[str]) -> Command:

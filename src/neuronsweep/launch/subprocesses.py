@@ -80,6 +80,7 @@ def supervise(
     slot_environment: Callable[[Sequence[int]], Mapping[str, str]] = lambda held: {},
     beat: Callable[[], object] = lambda: None,
     again: Callable[[int, Exit], bool] = lambda index, exit: False,
+    devices: int | None = None,
 ) -> Iterator[tuple[int, Exit]]:
     """Run commands, each as soon as there are slots for it, and yield index and Exit of each as it ends.
 
@@ -91,7 +92,10 @@ def supervise(
         slot_environment: variables for a command that holds these slots.
         beat: called every few seconds.
         again: whether a command that ended so is to be run once more.
+        devices: how many devices the slots belong to in turn, so that slots i and i + devices share one; a command
+            holds no device twice. None: each slot is a device of its own.
     """
+    devices = min(devices or slots, slots)
     waiting = list(range(len(commands)))
     free = list(range(slots))
     running: list[Group] = []
@@ -99,8 +103,8 @@ def supervise(
     try:
         while waiting or running:
             beat()
-            while waiting and len(free) >= (wanted := min(commands[waiting[0]].slots, slots)):
-                held, free = free[:wanted], free[wanted:]
+            while waiting and (held := _apart(free, min(commands[waiting[0]].slots, devices), devices)):
+                free = [slot for slot in free if slot not in held]
                 index = waiting.pop(0)
                 running.append(_start(index, commands[index], held, slot_environment(held)))
                 poll.register(running[-1].handle, select.POLLIN)
@@ -117,6 +121,14 @@ def supervise(
                     yield group.index, found
     finally:
         _stop(running)
+
+
+def _apart(free: Sequence[int], wanted: int, devices: int) -> list[int]:
+    """The first so many free slots of as many devices, or none where there are not enough."""
+    found: dict[int, int] = {}
+    for slot in free:
+        found.setdefault(slot % devices, slot)
+    return list(found.values())[:wanted] if len(found) >= wanted else []
 
 
 def _start(index: int, command: Command, held: list[int], extra: Mapping[str, str]) -> Group:

@@ -127,8 +127,11 @@ class Worker:
 
 def _employ(search: Search, study: Study) -> None:
     """Start workers, and again while there is work that nobody does."""
+    from neuronsweep.launch.native import say_missing_engine  # late: needs torch
+
     context = multiprocessing.get_context("fork")
     console.say(f"{study.unfinished()} trials for {search.options.workers} workers")
+    say_missing_engine(search.config.trainer.precision)  # else each worker would say it
     fruitless = 0
     while left := study.unfinished():
         study.reclaim()
