@@ -10,6 +10,7 @@ import yaml
 from neuronsweep.config import targets
 from neuronsweep.errors import UserError
 from neuronsweep.runs import contents, files
+from neuronsweep.runs.parquet import write_parquet
 from neuronsweep.runs.run import COMPLETE, DAMAGED, PRUNED, RUNNING, Run
 from neuronsweep.runs.sweep import numbers, read_description, run_directory
 
@@ -34,10 +35,10 @@ class Results:
         self.due = 0.0
 
     def write_now_and_then(self) -> None:
-        """Write, but of hundreds of short runs not after each: writing takes a tenth of the time at most."""
+        """Write results.csv, but of hundreds of short runs not after each: that takes a tenth of the time at most."""
         start = time.monotonic()
         if start >= self.due:
-            self.write()
+            self._write_csv(self.rows())
             self.due = time.monotonic() + max(1.0, 10 * (time.monotonic() - start))
 
     def rows(self) -> list[dict[str, Any]]:
@@ -49,12 +50,16 @@ class Results:
         return [_values(self.overrides[number], self.swept) for number in self.numbers] if self.overrides else []
 
     def write(self, rows: Sequence[Mapping[str, Any]] | None = None) -> None:
-        """Write results.csv."""
+        """Write results.csv and, where pyarrow is there, results.parquet."""
         rows = self.rows() if rows is None else rows
+        write_parquet(self.sweep, self._write_csv(rows), rows, self.swept)
+
+    def _write_csv(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         fixed = ["run", "state", *self.swept]
         metrics = dict.fromkeys(name for row in rows for name in row if name not in {*fixed, "seconds", "directory"})
         columns = [*fixed, *metrics, "seconds", "directory"]
         files.write_csv(self.sweep / contents.RESULTS, columns, rows)
+        return columns
 
     def failed(self, rows: Sequence[Mapping[str, Any]]) -> list[int]:
         """Numbers of the runs that did not end well; of a search, of the trials that are FAIL, begun or not."""
