@@ -21,6 +21,7 @@ from neuronsweep.runs.run import COMPLETE, Run
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN, RESUME = ROOT / "train.py", ROOT / "scripts" / "resume.py"
+COLLECT, TRIM = ROOT / "scripts" / "collect.py", ROOT / "scripts" / "trim.py"
 
 NATIVE = (
     "data=moons",
@@ -40,6 +41,10 @@ BASIC = (
     "epochs=800",
     "trainer.checkpoint_seconds=0.2",
 )
+# A sweep that is trained in shards, each of which is extended, merged, and trimmed.
+GROWN = ("data=moons", "batch_size=50", "epochs=20000", "log_points=20", "engine.snapshot_seconds=0.1")
+SMALL, LARGE = ("model.hidden=2,8", "seed=range(4)"), ("model.hidden=2,8,32", "seed=range(6)")
+KEPT = 5
 
 # Runs a script that dies with its whole process group when one of its processes is about to put its Nth file in place.
 DYING = """
@@ -118,6 +123,51 @@ def kill_loop(words: Sequence[str], kills: int, directory: Path, rng: random.Ran
         sweep, ended = directory / f"sweep{rounds}", {}
 
 
+def grown_kill_loop(words: Sequence[str], kills: int, directory: Path, rng: random.Random, counts: Counts) -> None:
+    """Kill the commands that train shards of a sweep, extend, merge and trim them; compare with a sweep of one command.
+
+    Every command is killed as often as the others, and then left in peace until it has ended.
+    """
+    begun = time.monotonic()
+    whole, merged = directory / "whole", directory / "merged"
+    _run([TRAIN, "-m", *words, *LARGE, f"hydra.sweep.dir={whole}"])
+    seconds = (time.monotonic() - begun) / 2
+    shards = [directory / f"shard{i}" for i in (1, 2)]
+    steps: list[tuple[Path, list[str | Path]]] = [
+        (shard, [TRAIN, "-m", *words, *values, f"hydra.sweep.dir={shard}", f"hydra.sweeper.shard={shard.name[-1]}/2"])
+        for shard in shards
+        for values in (SMALL, LARGE)
+    ]
+    steps += [
+        (merged, [COLLECT, merged, *shards, "--union"]),
+        (merged, [TRIM, merged, "--keep", f"best:{KEPT}", "--yes"]),
+    ]
+    for i, (sweep, script) in enumerate(steps):
+        last, ended = counts.kills + kills * (i + 1) // len(steps) - kills * i // len(steps), dict[str, str]()
+        while True:
+            killed = counts.kills < last and _killed(script, seconds, rng)
+            if not killed:
+                _run(script)
+            now = complete(sweep) if sweep.exists() else {}
+            counts.runs_repeated += sum(now.get(run) != when for run, when in ended.items())
+            ended = now
+            counts.kills += killed
+            if counts.kills >= last and not killed:
+                break
+    counts.runs_trained += len(complete(merged))
+    counts.runs_lost += len(complete(whole)) - len(complete(merged))
+    counts.differences += _without_numbers(merged) != _without_numbers(whole)
+    counts.differences += len(list(merged.glob(f"*/{contents.MODEL}"))) != KEPT
+    counts.leftovers += len([path for path in merged.rglob(".*") if path.name != ".hydra"])
+
+
+def _without_numbers(sweep: Path) -> list[tuple[str, ...]]:
+    """The rows of results.csv without times and numbers: an extended sweep has other ones."""
+    return sorted(
+        tuple(row[name] for name in sorted(row) if name not in ("run", "directory")) for row in results(sweep)
+    )
+
+
 def _run(script: Sequence[str | Path]) -> None:
     done = subprocess.run([sys.executable, *map(str, script)], capture_output=True, text=True)
     if done.returncode:
@@ -165,11 +215,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     rng, counts = random.Random(arguments.seed), Counts()
-    shares = (("48 runs, native", NATIVE, 3 / 5), ("24 runs, basic launcher", BASIC, 2 / 5))
+    shares = (("48 runs, native", NATIVE, 1 / 2), ("24 runs, basic launcher", BASIC, 3 / 10))
     for name, words, share in shares:
         with tempfile.TemporaryDirectory() as directory:
             kill_loop(words, round(share * arguments.kills), Path(directory), rng, counts)
         print(f"{name}: {counts}", flush=True)
+    with tempfile.TemporaryDirectory() as directory:
+        grown_kill_loop(GROWN, round(0.2 * arguments.kills), Path(directory), rng, counts)
+    print(f"18 runs in shards that are extended, merged and trimmed: {counts}", flush=True)
     if counts.runs_lost or counts.runs_repeated or counts.differences or counts.leftovers:
         raise SystemExit(1)
 

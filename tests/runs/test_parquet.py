@@ -30,8 +30,15 @@ def test_types_are_kept(tmp_path):
     table = parquet.read_table(tmp_path / contents.PARQUET)
     kinds = dict(zip(table.column_names, map(str, table.schema.types), strict=True))
     assert kinds == {
-        "run": "int64", "state": "string", "seed": "int64", "model.act": "string", "optimizer.lr": "double",
-        "val/loss": "double", "params": "int64", "seconds": "double", "directory": "string",
+        "run": "int64",
+        "state": "string",
+        "seed": "int64",
+        "model.act": "string",
+        "optimizer.lr": "double",
+        "val/loss": "double",
+        "params": "int64",
+        "seconds": "double",
+        "directory": "string",
     }
     assert table.to_pylist() == [
         {**ROWS[0], "seed": 0, "optimizer.lr": 0.001},
