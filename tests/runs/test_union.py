@@ -3,7 +3,12 @@
 import pytest
 
 from neuronsweep.errors import UserError
-from neuronsweep.runs import union
+from neuronsweep.runs import collect, contents, files, union
+from neuronsweep.runs.results import Results
+from neuronsweep.runs.run import Run
+
+NODES = {key: {} for key in ("data", "model", "optimizer", "scheduler", "trainer", "logger", "module")}
+RECORD = {"command": "train", "environment": {}, "data_digest": "abc", "source_digest": "abc"}
 
 
 def described(jobs, swept=("seed",), **more):
@@ -61,3 +66,68 @@ def test_configs_may_differ_in_what_overrides_say():
     with pytest.raises(UserError, match=r"differ in more than overrides: optimizer.lr is 0.2 and 0.1"):
         union.check([("a", base, ["seed=0"]), ("b", changed, ["seed=1", "model.hidden=8"])])
     union.check([("a", base, ["seed=0"]), ("b", changed, ["experiment=other"])])
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """Make a sweep of complete runs: trained("a", jobs) in the directory a."""
+
+    def trained(name, jobs, **more):
+        sweep = tmp_path / name
+        sweep.mkdir()
+        files.write_json(sweep / contents.SWEEP, described(jobs, state="COMPLETE", **more))
+        for number, job in enumerate(jobs):
+            run = sweep / f"{number:04d}"
+            run.mkdir()
+            seed = int(job[-1].partition("=")[2])
+            config = {**NODES, "seed": seed}
+            Run(run).begin("native", str(job), {**RECORD, "overrides": job, "config": config}, "")
+            Run(run).complete([(1, {"val/loss": float(seed)})], {"val/loss": float(seed)}, b"model", None, 1.0)
+        return sweep
+
+    return trained
+
+
+def told(sweep):
+    return [(row["run"], row["seed"], row["val/loss"]) for row in Results(sweep).rows()]
+
+
+def test_the_runs_of_all_are_copied_under_their_new_numbers(trained, tmp_path):
+    sources = [trained("a", seeds(1, 0)), trained("b", seeds(0, 2, 3))]
+    assert collect.collect(sources, tmp_path / "all", as_union=True) == (4, 0)
+    assert told(tmp_path / "all") == [(0, "1", 1.0), (1, "0", 0.0), (2, "2", 2.0), (3, "3", 3.0)]
+    assert files.read_json(tmp_path / "all" / contents.SWEEP)["state"] == "COMPLETE"
+    more = [trained("c", seeds(5, 3))]
+    assert collect.collect(more, tmp_path / "all", as_union=True) == (1, 4)
+    assert told(tmp_path / "all")[3:] == [(3, "3", 3.0), (4, "5", 5.0)]
+
+
+def test_killed_in_the_middle_it_goes_on_under_the_same_numbers(trained, tmp_path, monkeypatch):
+    sources = [trained("a", seeds(1, 0)), trained("b", seeds(0, 2, 3))]
+    copy, left = collect._copy, [3]
+
+    def killed(run, to):
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        copy(run, to)
+
+    monkeypatch.setattr(collect, "_copy", killed)
+    with pytest.raises(KeyboardInterrupt):
+        collect.collect(sources, tmp_path / "all", as_union=True)
+    monkeypatch.undo()
+    assert files.read_json(tmp_path / "all" / contents.SWEEP)["state"] == "RUNNING"
+    # whichever way round
+    assert collect.collect(sources[::-1], tmp_path / "all", as_union=True) == (2, 2)
+    assert told(tmp_path / "all") == [(0, "1", 1.0), (1, "0", 0.0), (2, "2", 2.0), (3, "3", 3.0)]
+
+
+def test_a_damaged_run_or_another_of_the_same_job_is_refused_before_anything_is_copied(trained, tmp_path):
+    sources = [trained("a", seeds(1, 0)), trained("b", seeds(0, 2))]
+    Run(sources[1] / "0000").update(fingerprint="another")
+    with pytest.raises(UserError, match="are two runs #1, of another config"):
+        collect.collect(sources, tmp_path / "all", as_union=True)
+    (sources[1] / "0001" / contents.METRICS).write_text("{}")
+    with pytest.raises(UserError, match="is damaged"):
+        collect.collect(sources, tmp_path / "all", as_union=True)
+    assert not (tmp_path / "all").exists()
