@@ -297,7 +297,13 @@ def test_keys_exist(name):
     known = {key for key, _, _ in known_keys()} | {f"hydra.sweeper.{key}" for key in Search.__dataclass_fields__}
     for path in (ROOT / "conf" / "hydra" / "launcher").glob("*.yaml"):
         known |= {f"hydra.launcher.{key}" for key in OmegaConf.load(path)}
-    known |= {"hydra.launcher.slots", "hydra.launcher.retries", "hydra.sweep.dir", "hydra.run.dir"}
+    known |= {
+        "hydra.launcher.slots",
+        "hydra.launcher.retries",
+        "hydra.sweep.dir",
+        "hydra.run.dir",
+        "hydra.sweeper.shard",
+    }
     groups = [*SCHEMAS, "hydra", "engine", "objective"]
     for key in re.findall(rf"`((?:{'|'.join(groups)})\.[\w.]+)(?:=[^`]*)?`", TEXTS[name]):
         assert key in known or key.endswith("_target_") or key in NO_KEYS, key
