@@ -23,6 +23,7 @@ from neuronsweep.runs.run import COMPLETE, Run
 from tests.commands import Script
 
 TRAIN, RESUME = "train.py", "scripts/resume.py"
+COLLECT, TRIM = "scripts/collect.py", "scripts/trim.py"
 
 NATIVE = (
     "data=moons",
@@ -42,21 +43,10 @@ BASIC = (
     "epochs=200",
     "trainer.checkpoint_seconds=0.05",
 )
-
-# Runs a script that dies with its whole process group when one of its processes is about to put its Nth file in place.
-DYING = """
-import os, runpy, signal, sys
-from neuronsweep.runs import files
-left = int(sys.argv[1])
-def before_rename(path):
-    global left
-    left -= 1
-    if left == 0:
-        os.killpg(0, signal.SIGKILL)
-files.before_rename = before_rename
-sys.argv = sys.argv[2:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
+# A sweep that is trained in shards, each of which is extended, merged, and trimmed.
+GROWN = ("data=moons", "batch_size=50", "epochs=20000", "log_points=20", "engine.snapshot_seconds=0.1")
+SMALL, LARGE = ("model.hidden=2,8", "seed=range(4)"), ("model.hidden=2,8,32", "seed=range(6)")
+KEPT = 5
 
 
 @dataclass
@@ -137,6 +127,53 @@ def die_in_write(number: int) -> None:
     files.before_rename = before_rename
 
 
+def grown_kill_loop(words: Sequence[str], kills: int, directory: Path, rng: random.Random, counts: Counts) -> None:
+    """Kill the commands that train shards of a sweep, extend, merge and trim them; compare with a sweep of one command.
+
+    Every command is killed as often as the others, and then left in peace until it has ended.
+    """
+    begun = time.monotonic()
+    whole, merged = directory / "whole", directory / "merged"
+    _end(Script(TRAIN, "-m", *words, *LARGE, f"hydra.sweep.dir={whole}", cwd=directory))
+    seconds = (time.monotonic() - begun) / 2
+    shards = [directory / f"shard{i}" for i in (1, 2)]
+    steps: list[tuple[Path, list[str]]] = [
+        (shard, [TRAIN, "-m", *words, *values, f"hydra.sweep.dir={shard}", f"hydra.sweeper.shard={shard.name[-1]}/2"])
+        for shard in shards
+        for values in (SMALL, LARGE)
+    ]
+    steps += [
+        (merged, [COLLECT, *map(str, (merged, *shards)), "--union"]),
+        (merged, [TRIM, str(merged), "--keep", f"best:{KEPT}", "--yes"]),
+    ]
+    for i, (sweep, script) in enumerate(steps):
+        last, ended = counts.kills + kills * (i + 1) // len(steps) - kills * i // len(steps), dict[str, str]()
+        while True:
+            killed = counts.kills < last and _killed(script, directory, seconds, rng)
+            if not killed:
+                _end(Script(*script, cwd=directory))
+            now = complete(sweep) if sweep.exists() else {}
+            counts.runs_repeated += sum(now.get(run) != when for run, when in ended.items())
+            ended = now
+            if killed:
+                counts.kills += 1
+                print(f"grown: {script[0]} killed {killed}", flush=True)
+            if counts.kills >= last and not killed:
+                break
+    counts.runs_trained += len(complete(merged))
+    counts.runs_lost += len(complete(whole)) - len(complete(merged))
+    counts.differences += _without_numbers(merged) != _without_numbers(whole)
+    counts.differences += len(list(merged.glob(f"*/{contents.MODEL}"))) != KEPT
+    counts.leftovers += len([path for path in merged.rglob(".*") if path.name != ".hydra"])
+
+
+def _without_numbers(sweep: Path) -> list[tuple[str, ...]]:
+    """The rows of results.csv without times and numbers: an extended sweep has other ones."""
+    return sorted(
+        tuple(row[name] for name in sorted(row) if name not in ("run", "directory")) for row in results(sweep)
+    )
+
+
 def _end(process: Script) -> None:
     _, error = process.communicate(timeout=600)
     if process.returncode:
@@ -181,9 +218,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     rng, counts, begun = random.Random(arguments.seed), Counts(), time.monotonic()
-    for name, words, share in (("native", NATIVE, 3 / 5), ("basic launcher", BASIC, 2 / 5)):
+    for name, words, share in (("native", NATIVE, 1 / 2), ("basic launcher", BASIC, 3 / 10)):
         with tempfile.TemporaryDirectory() as directory:
             kill_loop(name, words, round(share * arguments.kills), Path(directory), rng, counts)
+    with tempfile.TemporaryDirectory() as directory:
+        grown_kill_loop(GROWN, round(0.2 * arguments.kills), Path(directory), rng, counts)
     print(f"{counts}; {(time.monotonic() - begun) / 60:.1f} minutes", flush=True)
     if counts.runs_lost or counts.runs_repeated or counts.differences or counts.leftovers:
         raise SystemExit(1)

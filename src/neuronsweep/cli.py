@@ -223,7 +223,7 @@ def unknown_key(key: str) -> str:
         return f"{key} is not a key of the config: the native engine has engine.threads, engine.snapshot_seconds"
     parent, _, name = key.rpartition(".")
     known = {known for known, _, _ in known_keys()} | set(SCHEMAS)
-    known |= {f"hydra.sweeper.{item.name}" for item in fields(SearchOptions)}
+    known |= {f"hydra.sweeper.{item.name}" for item in fields(SearchOptions)} | {"hydra.sweeper.shard"}
     siblings = sorted(other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == parent)
     near = [f"{parent}.{match}" if parent else match for match in difflib.get_close_matches(name, siblings, n=1)]
     near += sorted(other for other in known if other.rpartition(".")[2] == name and other != key)

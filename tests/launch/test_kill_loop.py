@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tests.commands import NO_REPORT
-from tests.kill_loop import Counts, kill_loop
+from tests.kill_loop import GROWN, Counts, grown_kill_loop, kill_loop
 
 NATIVE = (
     "data=moons",
@@ -33,3 +33,10 @@ def test_a_killed_sweep_loses_and_repeats_nothing(tmp_path, words, kills):
     assert (counts.kills, counts.runs_lost, counts.runs_repeated) == (kills, 0, 0)
     assert (counts.differences, counts.leftovers) == (0, 0)
     assert counts.runs_trained >= 6
+
+
+def test_a_killed_sweep_in_shards_is_extended_merged_and_trimmed_all_the_same(tmp_path):
+    counts = Counts()
+    grown_kill_loop((*GROWN, NO_REPORT, "logger=none", "epochs=2000"), 6, tmp_path, random.Random(1), counts)
+    assert (counts.kills, counts.runs_lost, counts.runs_repeated) == (6, 0, 0)
+    assert (counts.differences, counts.leftovers, counts.runs_trained) == (0, 0, 18)

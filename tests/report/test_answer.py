@@ -1,6 +1,7 @@
 """The answer in words: what it names best, what it counts, and what it does not claim."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -199,3 +200,16 @@ def test_a_curve_of_one_point_is_a_point(monkeypatch):
     assert {curve["mode"] for curve in curves_of(sweep, monkeypatch, 2)["data"]} == {"lines"}
     bound = made([{**row(1.0, h=2, seed=0), "train/loss": 0.5, "optimum/linear": 0.9}], HIDDEN)
     assert optimum_chart(bound)["data"][-1]["mode"] == "lines+markers"
+
+
+def test_runs_that_have_not_ended_are_told_of_with_what_they_logged(tmp_path):
+    rows = [row(0.5, h=2, seed=0), row(0.25, "RUNNING", h=8, seed=0), row(0.25, "RUNNING", h=8, seed=1)]
+    rows = [{**one, "directory": f"000{number}"} for number, one in enumerate(rows)]
+    sweep = replace(made(rows, "model.hidden"), directory=tmp_path)
+    for number in range(3):
+        (tmp_path / f"000{number}").mkdir()
+    Run(tmp_path / "0001").write_history([(5, {"val/loss": 0.75}), (10, {"val/loss": 0.625})])  # the other has none yet
+    assert sentences(sweep)[-1] == "Not ended yet: #1 model.hidden=8 seed=0 after epoch 10, val/loss 0.625."
+    Run(tmp_path / "0000").write_history([(10, {"val/loss": 0.5})])
+    (line,) = [line for line in _curves(sweep)["data"] if "not ended" in line["name"]]
+    assert (line["name"], line["x"], line["y"]) == ("8 (#1, not ended)", [5, 10], [0.75, 0.625])

@@ -183,6 +183,7 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
         **record.origin(config.threads, config.trainer.accelerator),
     }
     targets.grant_words([word for key in RECORDED_WORDS for word in description[key]])
+    contents.remove(directory / contents.PARQUET)  # of what was there before; the end writes it anew
     files.write_json(directory / contents.SWEEP, description, durable=True)
 
 

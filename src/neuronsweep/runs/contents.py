@@ -14,7 +14,7 @@ import yaml
 # Names of the directory contract.
 STATUS, RECORD, PATCH = "status.json", "record.json", "record.patch"
 METRICS, HISTORY, MODEL, FIGURE = "metrics.json", "history.csv", "model.ckpt", "fit.png"
-SWEEP, RESULTS = "sweep.json", "results.csv"
+SWEEP, RESULTS, PARQUET = "sweep.json", "results.csv", "results.parquet"
 JOURNAL, SEARCH = "optuna.journal", "optimization_results.yaml"
 PAGE, TEXT = "report.html", "report.md"
 GALLERY, METRIC, SEARCH_PICTURE = "report-fits.svg", "report-metric.svg", "report-search.svg"
@@ -42,7 +42,7 @@ TEMPORARY = ".tmp"
 # What a run came to. A run whose status.json and record.json are both gone has none of them.
 CAME_TO = (METRICS, HISTORY, MODEL, FIGURE, CHECKPOINT, MOMENTS, PATCH)
 OF_A_RUN = (STATUS, *CAME_TO, OUTPUT, RETURNED, RECORD)
-OF_A_SWEEP = (SWEEP, HYDRA_NODE, RESULTS, JOURNAL, SEARCH, *REPORTS)
+OF_A_SWEEP = (SWEEP, HYDRA_NODE, RESULTS, PARQUET, JOURNAL, SEARCH, *REPORTS)
 # Names that say what they are of: seconds, host, process and count; the first job.
 NUMBERED = re.compile(
     rf"{re.escape(EVENTS)}\d+\..+\.\d+\.\d+"

@@ -10,6 +10,7 @@ import yaml
 from neuronsweep.config import targets
 from neuronsweep.errors import UserError
 from neuronsweep.runs import contents, files
+from neuronsweep.runs.parquet import write_parquet
 from neuronsweep.runs.run import COMPLETE, DAMAGED, PRUNED, RUNNING, Run
 from neuronsweep.runs.sweep import numbers, read_description, run_directory
 
@@ -34,10 +35,10 @@ class Results:
         self.due = 0.0
 
     def write_now_and_then(self) -> None:
-        """Write, but of hundreds of short runs not after each: writing takes a tenth of the time at most."""
+        """Write results.csv, but of hundreds of short runs not after each: that takes a tenth of the time at most."""
         start = time.monotonic()
         if start >= self.due:
-            self.write()
+            write_results(self.sweep, self.swept, self.rows())
             self.due = time.monotonic() + max(1.0, 10 * (time.monotonic() - start))
 
     def rows(self) -> list[dict[str, Any]]:
@@ -49,8 +50,9 @@ class Results:
         return [_values(self.overrides[number], self.swept) for number in self.numbers] if self.overrides else []
 
     def write(self, rows: Sequence[Mapping[str, Any]] | None = None) -> None:
-        """Write results.csv."""
-        write_results(self.sweep, self.swept, self.rows() if rows is None else rows)
+        """Write results.csv and, where pyarrow is there, results.parquet."""
+        rows = self.rows() if rows is None else rows
+        write_parquet(self.sweep, write_results(self.sweep, self.swept, rows), rows, self.swept)
 
     def failed(self, rows: Sequence[Mapping[str, Any]]) -> list[int]:
         """Numbers of the runs that did not end well; of a search, of the trials that are FAIL, begun or not."""
@@ -73,11 +75,13 @@ class Results:
         return row
 
 
-def write_results(sweep: Path, swept: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write results.csv of a sweep: what was swept and the final metrics of every run."""
+def write_results(sweep: Path, swept: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Write results.csv of a sweep, what was swept and the final metrics of every run, and return its columns."""
     fixed = ["run", "state", *swept]
     metrics = dict.fromkeys(name for row in rows for name in row if name not in {*fixed, "seconds", "directory"})
-    files.write_csv(sweep / contents.RESULTS, [*fixed, *metrics, "seconds", "directory"], rows)
+    columns = [*fixed, *metrics, "seconds", "directory"]
+    files.write_csv(sweep / contents.RESULTS, columns, rows)
+    return columns
 
 
 def _asked(directory: Path) -> list[str]:
