@@ -11,7 +11,6 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from neuronsweep import console
 from neuronsweep.cli import Parser, become, command
 from neuronsweep.config.secret_values import HIDDEN
 from neuronsweep.config.targets import TRUSTED, trust
@@ -21,6 +20,7 @@ from neuronsweep.runs import contents, files, lock
 from neuronsweep.runs.record import differences
 from neuronsweep.runs.run import COMPLETE, FAILED, RUNNING, Run
 from neuronsweep.runs.sweep import read_description
+from neuronsweep.runs.words import resume_command
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def resume_single(directory: Path, retry_failed: bool, accept_changes: bool) -> 
     """Go on with one run in this process."""
     sweep = directory.resolve().parent
     if (sweep / contents.SWEEP).exists():
-        whole = console.resume_command(sweep)
+        whole = resume_command(sweep)
         raise UserError(f"{directory} is a run of a sweep, which goes on as a whole: {whole}")
     if not (directory / contents.RECORD).exists():
         raise UserError(

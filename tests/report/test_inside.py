@@ -4,7 +4,8 @@ import statistics
 
 import pytest
 
-from neuronsweep.report.data.diagnostics import inside, inside_charts, layers_chart
+from neuronsweep.report.charts.diagnostics import inside_charts, layers_chart
+from neuronsweep.report.data.diagnostics import inside
 from neuronsweep.report.data.sweep import read
 from neuronsweep.runs.run import Run
 

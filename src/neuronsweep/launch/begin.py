@@ -25,7 +25,7 @@ from neuronsweep.runs import contents, files, lock, record
 from neuronsweep.runs.results import Results
 from neuronsweep.runs.run import COMPLETE, FAILED, PRUNED, RUNNING, Run
 from neuronsweep.runs.sweep import check_sweep_place, run_directory
-from neuronsweep.runs.words import anywhere, config_words, typed
+from neuronsweep.runs.words import anywhere, config_words, resume_command, typed
 
 # Words that say how this command goes on, not what the sweep is.
 OF_THIS_COMMAND = ("hydra.sweep.dir=", "hydra.sweeper.retry_failed=", "hydra.sweeper.accept_changes=")
@@ -210,7 +210,7 @@ def stopped(sweep: Path) -> None:
     results = Results(sweep)
     rows = results.rows()
     done = sum(row["state"] in (COMPLETE, PRUNED) for row in rows)
-    again = console.resume_command(sweep)
+    again = resume_command(sweep)
     console.say_last(f"\nstopped with {done} of {results.jobs} runs complete; go on with: {again}")
     results.write(rows)
 
@@ -222,7 +222,7 @@ def no_room(error: Unwritable | OSError, directory: Path) -> NoReturn:
     """
     if isinstance(error, OSError):
         error = unwritable(error)
-    stop(f"{error}; when there is room, go on with: {console.resume_command(directory)}", status=1)
+    stop(f"{error}; when there is room, go on with: {resume_command(directory)}", status=1)
 
 
 @cache

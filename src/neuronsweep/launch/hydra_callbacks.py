@@ -23,6 +23,7 @@ from neuronsweep.runs import contents, lock
 from neuronsweep.runs.results import Results
 from neuronsweep.runs.run import PRUNED
 from neuronsweep.runs.sweep import run_directory
+from neuronsweep.runs.words import resume_command
 
 # Sweepers that check all jobs, rank them and can go on.
 SWEEPERS = ("grid", "optuna")
@@ -88,7 +89,7 @@ class Bookkeeper(Callback):
             results.write_now_and_then()
             if failed and config.fail_fast:
                 results.write()
-                again = console.resume_command(results.sweep)
+                again = resume_command(results.sweep)
                 again += " --retry-failed" if results.overrides is not None else ""  # a search has learnt from it
                 stop(f"stopped at the first failure, as fail_fast=true says; go on with: {again}", status=1)
         except Unwritable as error:
@@ -106,7 +107,7 @@ class Bookkeeper(Callback):
         except Unwritable as error:
             no_room(error, results.sweep)
         except KeyboardInterrupt:
-            again = console.resume_command(results.sweep)
+            again = resume_command(results.sweep)
             console.say_last(f"\nstopped while pictures were drawn; all results are there; for the pictures: {again}")
             raise KeyboardInterrupt("told") from None
         except Exception as error:  # Hydra would make a warning of it, and a success of the sweep
@@ -114,7 +115,7 @@ class Bookkeeper(Callback):
             stop(f"the sweep did not end well: {error}", status=1)
         if failed:
             numbers = ", ".join(map(str, failed[:20])) + (", ..." if len(failed) > 20 else "")
-            again = f"; to try them again: {console.resume_command(results.sweep)} --retry-failed"
+            again = f"; to try them again: {resume_command(results.sweep)} --retry-failed"
             again = again if results.overrides is not None else f"; why is in {contents.SEARCH}"
             stop(f"{len(failed)} of {results.jobs} runs did not complete: {numbers}{again}", status=1)
 
@@ -140,7 +141,7 @@ def _illustrate(results: Results) -> None:
     finally:
         bar.close()
     if done < len(missing):
-        again = console.resume_command(results.sweep)
+        again = resume_command(results.sweep)
         console.say(f"{len(missing) - done} pictures were not drawn: a process died; for the pictures: {again}")
 
 

@@ -21,22 +21,6 @@ def difference(before: Sequence[Sequence[str]], now: Sequence[Sequence[str]]) ->
     return "; ".join(told) or "its keys stood in another order"
 
 
-def changed_search(before: Mapping[str, Any], now: Mapping[str, Any], accept: bool) -> str | None:
-    """What makes a search another one, or None; other source does unless that is to be accepted."""
-    now = json.loads(json.dumps(now))
-    for key, value in now.items():
-        was = before.get(key)
-        if was == value or (key == "source" and accept):
-            continue
-        if key == "source":
-            return "by another source of the package; to go on with this one: --accept-changes"
-        if isinstance(value, dict) and isinstance(was, dict):
-            key = next(name for name in sorted(was.keys() | value.keys()) if was.get(name) != value.get(name))
-            was = was.get(key)
-        return f"whose {key} was {console.brief(was)}"
-    return None
-
-
 def prepare(sweep: Path, configs: Iterable[tuple[int, Mapping[str, Any]]], retry_failed: bool, accept: bool) -> None:
     """Make the runs of a sweep ready to go on: remove what is damaged, what failed or changed where that is asked for.
 

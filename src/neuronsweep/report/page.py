@@ -10,10 +10,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from neuronsweep.report.charts.all import charts
 from neuronsweep.report.charts.axes import Chart
+from neuronsweep.report.charts.diagnostics import inside_charts, layers_chart
 from neuronsweep.report.charts.metric import best_of
 from neuronsweep.report.charts.pairs import heat_maps
 from neuronsweep.report.data.configurations import Configuration
-from neuronsweep.report.data.diagnostics import inside, inside_charts, layers_chart
+from neuronsweep.report.data.diagnostics import inside
 from neuronsweep.report.data.formatting import number, short
 from neuronsweep.report.data.search import Search
 from neuronsweep.report.data.sweep import Sweep

@@ -36,6 +36,11 @@ def read_description(sweep: Path) -> dict[str, Any]:
     return found
 
 
+def study_storage(storage: str | None, sweep: Path) -> str:
+    """Where the study of a search is: hydra.sweeper.storage, or the journal of the sweep directory."""
+    return storage or str((sweep / JOURNAL).absolute())
+
+
 def check_sweep_place(directory: Path) -> None:
     """Raise UserError for a directory in which a sweep would begin among files that no sweep of neuronsweep wrote."""
     sweep = directory / SWEEP

@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from neuronsweep import console
 from neuronsweep.config.targets import Untrusted, as_anybody
 from neuronsweep.errors import UserError
 from neuronsweep.runs import contents
@@ -65,6 +66,12 @@ def anywhere(word: str) -> str:
 def train_command(words: Sequence[str], description: Mapping[str, Any]) -> str:
     """The command line that trains one run of a sweep with this sweep.json by itself."""
     return shlex.join(["python", "train.py", *description.get("config_words", []), *words])
+
+
+def resume_command(directory: Path) -> str:
+    """The command line that goes on with a run or sweep."""
+    trust = ["--trust"] if needs_trust(directory) else []
+    return shlex.join(["python", "scripts/resume.py", console.directory_name(directory), *trust])
 
 
 def needs_trust(directory: Path) -> bool:

@@ -9,10 +9,10 @@ from neuronsweep.launch import resume
 from neuronsweep.launch.begin import describe, make_directory
 from neuronsweep.runs import contents, files, lock
 from neuronsweep.runs.run import Run
-from neuronsweep.runs.sweep import check_sweep_place, run_directory
+from neuronsweep.runs.sweep import check_sweep_place, run_directory, study_storage
 from neuronsweep.search import samplers, study
 from neuronsweep.search.definition import Search
-from neuronsweep.search.storage import open_storage, place
+from neuronsweep.search.storage import open_storage
 from neuronsweep.search.study import Study
 
 
@@ -35,7 +35,7 @@ def begin(search: Search) -> Study:
     make_directory(search.directory)
     lock.take(search.directory)
     _check_directory(search)  # again: whoever owned it may have begun it meanwhile
-    storage = open_storage(place(options.storage, search.directory))
+    storage = open_storage(study_storage(options.storage, search.directory))
     known = study.check_search(storage, options.study_name, *asked)
     if (
         not known
@@ -82,7 +82,7 @@ def _check_directory(search: Search) -> None:
     refused = f"{search.directory} is not allowed as output directory: it holds another"
     if "search" not in before:
         raise UserError(f"{refused} sweep, of a grid")
-    if told := resume.changed_search(before["search"], search.identity, search.options.accept_changes):
+    if told := study.changed_search(before["search"], search.identity, search.options.accept_changes):
         raise UserError(f"{refused} search, {told}")
     if before["study"] != search.study:
         raise UserError(f"{refused} search, whose study is {before['study'][1]} in {before['study'][0]}")

@@ -115,7 +115,9 @@ class Pruner(Callback):
     def _report(self, history: list[tuple[int, dict[str, float]]]) -> bool:
         """Report the log points that were not; returns whether the last one's answer was to stop."""
         if self.pruning is None:
-            self.pruning = self.asked.open()
+            from neuronsweep.search.pruner import open_pruning  # late: other runs need no Optuna
+
+            self.pruning = open_pruning(self.asked)
         for epoch, row in history[self.reported :]:
             stop = self.pruning.report(self.asked.number, epoch, row[self.pruning.metric])
         self.reported = len(history)

@@ -32,7 +32,7 @@ from neuronsweep.models.checkpoint import model_bytes, readable
 from neuronsweep.models.modules import NetworkModule
 from neuronsweep.runs import contents, record
 from neuronsweep.runs.run import FAILED, PRUNED, Run
-from neuronsweep.runs.words import typed
+from neuronsweep.runs.words import resume_command, typed
 from neuronsweep.training.build import build_logger, build_module, build_trainer, process_environment
 from neuronsweep.training.callbacks import Bar, Checkpoint, LogPoint, Pictures, Pruner, SameConfig
 
@@ -105,7 +105,7 @@ def train_run(
         checkpoint = _checkpoint(directory)
         logger = build_logger(cfg, directory, checkpoint)
         if first and show:
-            console.say(f"if this stops: {console.resume_command(directory)}")
+            console.say(f"if this stops: {resume_command(directory)}")
             console.parameters(module.predictor)
         callbacks: list[Callback] = [SameConfig(record.fingerprint(plain(cfg), dataset.digest)), log_point, keeper]
         if pruner:
@@ -134,7 +134,7 @@ def train_run(
     except (Exception, KeyboardInterrupt) as error:
         if stopping.asked() or isinstance(error, KeyboardInterrupt):
             if first and show:
-                console.say_last(f"\nstopped; go on with: {console.resume_command(directory)}")
+                console.say_last(f"\nstopped; go on with: {resume_command(directory)}")
             raise KeyboardInterrupt("told") from None
         told = isinstance(error, Diverged | TookTooLong | UserError)
         if first:

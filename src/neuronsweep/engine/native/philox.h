@@ -1,5 +1,5 @@
 // Random numbers as a function of (seed, purpose, epoch) and a counter: Philox 4x32-10 of Salmon et al. 2011,
-// "Parallel random numbers: as easy as 1, 2, 3". engine/random.py gives the same words.
+// "Parallel random numbers: as easy as 1, 2, 3". philox.py gives the same words.
 #ifndef NEURONSWEEP_PHILOX_H
 #define NEURONSWEEP_PHILOX_H
 
