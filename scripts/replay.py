@@ -25,7 +25,7 @@ from neuronsweep.runs.sweep import read_description
 def main() -> None:
     parser = Parser(description="Train recorded runs again and say EQUAL, or what differs.")
     parser.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="run directories, sweep directories")
-    parser.add_argument("--sample", type=int, metavar="N", help="of a sweep N runs, always the same ones, not all")
+    parser.add_argument("--sample", type=int, metavar="N", help="replay only N runs of a sweep, always the same ones")
     tolerance = "how far numbers may be apart, as a share of the larger one (0: the same bits)"
     parser.add_argument("--tolerance", type=float, default=0.0, metavar="T", help=tolerance)
     parser.add_argument("--trust", action="store_true", help=TRUSTED)

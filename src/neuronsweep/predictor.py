@@ -42,7 +42,9 @@ def load_recorded(directory: Path) -> Recorded:
 
     kind = named_class("module", target)
     if not issubclass(kind, NetworkModule):
-        raise UserError(f"{directory} cannot predict: module._target_={target} is no module of neuronsweep's")
+        raise UserError(
+            f"{directory} cannot predict: module._target_={target} is not a subclass of a neuronsweep module"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -48,7 +48,7 @@ def one_or_each(each: Callable[[Any], bool], kind: type, words: str, choices: tu
         listed = isinstance(value, Sequence) and not isinstance(value, str)
         return len(value) > 0 and all(map(each, value)) if listed else each(value)
 
-    return Allowed(test, f"{words}, or a list of them, one a hidden layer", choices, kind)
+    return Allowed(test, f"{words}, or a list with one for each hidden layer", choices, kind)
 
 
 POSITIVE = Allowed(lambda value: 0 < value < math.inf, "a finite number > 0")

@@ -18,8 +18,8 @@ from neuronsweep.config.schemas.search import Search
 from neuronsweep.errors import UserError
 
 # What a script says of its option.
-TRUSTED = "build and run what the directory names, too, that is not neuronsweep's own"
-TRUST = "--trust runs it all the same: only with a directory whose author you trust"
+TRUSTED = "also build and run what the directory names that is not part of neuronsweep"
+TRUST = "--trust allows it; use it only for directories whose author you trust"
 # The nodes of a recorded config, and what may be built for each from a directory that somebody else wrote: what the
 # schemas name, and the two modules. Nothing else of any package: a package has functions that do anything.
 NODES: dict[str, frozenset[str]] = {
@@ -134,7 +134,7 @@ def check_words(words: Sequence[str], directory: Path) -> None:
     """
     for word in words:
         if not (GRANTED.everything or word in GRANTED.words or _is_harmless(word)):
-            raise Untrusted(f"{directory} asks for {word}, which is not run from a directory unasked; {TRUST}")
+            raise Untrusted(f"{directory} asks for {word}, which a directory may not make a command do; {TRUST}")
 
 
 def check_flags(words: Sequence[str], directory: Path) -> None:
@@ -143,7 +143,7 @@ def check_flags(words: Sequence[str], directory: Path) -> None:
         return
     text = " ".join(words)
     if not re.fullmatch(r"((--config-name|-cn)[ =][\w-]+(\.yaml)?( |$))*", text):
-        raise Untrusted(f"{directory} asks for {text}, which is not run from a directory unasked; {TRUST}")
+        raise Untrusted(f"{directory} asks for {text}, which a directory may not make a command do; {TRUST}")
 
 
 def _is_harmless(word: str) -> bool:

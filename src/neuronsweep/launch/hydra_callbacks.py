@@ -54,7 +54,7 @@ class Bookkeeper(Callback):
             stop(str(error) if isinstance(error, UserError) else explain(error))
         except Exception as error:  # what nobody expected must not become a run without checks
             traceback.print_exc()
-            stop(f"the run was not begun: {error}", status=1)
+            stop(f"the run was not started: {error}", status=1)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         sweeper = config.hydra.runtime.choices["hydra/sweeper"]
@@ -91,7 +91,7 @@ class Bookkeeper(Callback):
                 results.write()
                 again = resume_command(results.sweep)
                 again += " --retry-failed" if results.overrides is not None else ""  # a search has learnt from it
-                stop(f"stopped at the first failure, as fail_fast=true says; go on with: {again}", status=1)
+                stop(f"stopped at the first failure because of fail_fast=true; continue with: {again}", status=1)
         except Unwritable as error:
             no_room(error, results.sweep)
 
@@ -108,11 +108,13 @@ class Bookkeeper(Callback):
             no_room(error, results.sweep)
         except KeyboardInterrupt:
             again = resume_command(results.sweep)
-            console.say_last(f"\nstopped while pictures were drawn; all results are there; for the pictures: {again}")
+            console.say_last(
+                f"\nstopped while pictures were drawn; all results are complete; to draw the pictures: {again}"
+            )
             raise KeyboardInterrupt("told") from None
         except Exception as error:  # Hydra would make a warning of it, and a success of the sweep
             traceback.print_exc()
-            stop(f"the sweep did not end well: {error}", status=1)
+            stop(f"the sweep ended with an error: {error}", status=1)
         if failed:
             numbers = ", ".join(map(str, failed[:20])) + (", ..." if len(failed) > 20 else "")
             again = f"; to try them again: {resume_command(results.sweep)} --retry-failed"
@@ -142,7 +144,7 @@ def _illustrate(results: Results) -> None:
         bar.close()
     if done < len(missing):
         again = resume_command(results.sweep)
-        console.say(f"{len(missing) - done} pictures were not drawn: a process died; for the pictures: {again}")
+        console.say(f"{len(missing) - done} pictures were not drawn: a process died; to draw them: {again}")
 
 
 def _end_single(job_return: JobReturn, directory: Path) -> None:

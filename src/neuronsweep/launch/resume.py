@@ -63,9 +63,9 @@ def prepare(sweep: Path, configs: Iterable[tuple[int, Mapping[str, Any]]], retry
     if not changed:
         return
     number, differences = next(iter(changed.items()))
-    told = f"{len(changed)} of its runs are no longer what is asked for, #{number}: {'; '.join(differences)}"
+    told = f"{len(changed)} of its runs are no longer those of this command, #{number}: {'; '.join(differences)}"
     if not accept:
-        raise UserError(f"{sweep} cannot go on: {told}; to train them again: resume.py {sweep} --accept-changes")
+        raise UserError(f"{sweep} cannot continue: {told}; to train them again: resume.py {sweep} --accept-changes")
     console.say(f"trained again: {told}")
     for number in changed:
         Run(run_directory(sweep, number)).discard()

@@ -105,7 +105,7 @@ def _open(directory: Path) -> int:
         try:
             handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError as error:
-            raise UserError(f"{directory} is not allowed as output directory: {LOCK}: {error.strerror}") from None
+            raise UserError(f"cannot use {directory} as output directory: {LOCK}: {error.strerror}") from None
         if _lock(handle, fcntl.LOCK_EX):
             if _is_at(handle, directory / LOCK):
                 return handle

@@ -189,8 +189,8 @@ class Run:
     def check_kinds(self) -> None:
         """Raise UserError where something that is no regular file has the name of one that a run writes."""
         if other := contents.in_the_way(self.directory):
-            kind = "a link" if other.is_symlink() else "a directory" if other.is_dir() else "no regular file"
-            raise UserError(f"{other} is {kind}, which no run wrote and none replaces: move it away")
+            kind = "a link" if other.is_symlink() else "a directory" if other.is_dir() else "not a regular file"
+            raise UserError(f"{other} is {kind}, so no run wrote it and none replaces it: move it away")
 
     def check_place(self, of_sweep: bool = False) -> None:
         """Raise UserError where the run would begin among files that no run of neuronsweep wrote.
@@ -208,8 +208,8 @@ class Run:
         found = [*results, *events] if of_sweep else list(contents.others(self.directory))
         if found:
             raise UserError(
-                f"{self.directory} is not allowed as output directory: it holds {found[0]}, which no run of "
-                "neuronsweep wrote; give it a directory of its own, which is new or empty"
+                f"cannot use {self.directory} as output directory: it contains {found[0]}, which no run of "
+                "neuronsweep wrote; choose a directory that is new or empty"
             )
 
     def _write_status(self, value: dict[str, Any]) -> None:

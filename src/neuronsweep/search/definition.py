@@ -84,10 +84,12 @@ class Search:
         if self.goals.prune_on and self.launcher not in PRUNING_LAUNCHERS:
             raise UserError(
                 f"hydra.sweeper.pruner={self.options.pruner} is not allowed with hydra/launcher={self.launcher}, whose "
-                f"jobs cannot be asked while they train: hydra/launcher is {', '.join(PRUNING_LAUNCHERS)}"
+                f"runs cannot report to a pruner while they train: hydra/launcher is {', '.join(PRUNING_LAUNCHERS)}"
             )
         if self.options.retry_failed:
-            raise UserError("--retry-failed is not for a search, which has learnt from its failures; raise n_trials")
+            raise UserError(
+                "--retry-failed is not allowed for a search, whose later trials depend on its failures; raise n_trials instead"
+            )
         losses = [metric for metric, _ in self.goals.objectives if is_loss(metric)]
         for key in self.space.keys:
             if losses and key.partition(".")[0] in ("loss", "module"):

@@ -54,9 +54,11 @@ def sampling(name: str, options: Mapping[str, Any], seed: int, space: Space, goa
     if name in ("grid", "brute") and space.size(1) is None:
         raise UserError(f"hydra.sweeper.sampler={name} is not allowed: it needs a space of choices and ranges only")
     if name == "grid" and space.function:
-        raise UserError("hydra.sweeper.sampler=grid is not allowed with hydra.sweeper.space; brute knows conditions")
+        raise UserError("hydra.sweeper.sampler=grid is not allowed with hydra.sweeper.space; brute supports conditions")
     if name == "cmaes" and len(goals.objectives) > 1:
-        raise UserError("hydra.sweeper.sampler=cmaes is not allowed with several objectives; tpe and nsgaii know them")
+        raise UserError(
+            "hydra.sweeper.sampler=cmaes is not allowed with several objectives; tpe and nsgaii support them"
+        )
     if name == "cmaes" and importlib.util.find_spec("cmaes") is None:
         raise UserError("hydra.sweeper.sampler=cmaes needs a package: pip install cmaes")
     arguments = dict(options)

@@ -153,7 +153,7 @@ class _Path:
         before = [one for one, _ in self.taken if one.key == dimension.key]
         if before:
             if before[0] != dimension:
-                raise UserError(f"{dimension.key} is asked for as {words(before[0])} and as {words(dimension)}")
+                raise UserError(f"{dimension.key} is suggested as {words(before[0])} and as {words(dimension)}")
             return self.params[dimension.key]
         values = (dimension.all() if self.which == "all" else None) or dimension.edges()
         values = tuple(dict.fromkeys(values))

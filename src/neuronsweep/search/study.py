@@ -214,7 +214,7 @@ def check_search(storage: BaseStorage, name: str, search: Mapping[str, Any], acc
     if before is None:
         raise UserError(f"hydra.sweeper.study_name={name} is not allowed: another program's study has this name")
     if told := changed_search(before, search, accept):
-        raise UserError(f"hydra.sweeper.study_name={name} is not allowed: it is that of another search, {told}")
+        raise UserError(f"hydra.sweeper.study_name={name} is not allowed: it belongs to another search, {told}")
     return True
 
 

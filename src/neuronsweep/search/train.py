@@ -190,7 +190,7 @@ def _employ(search: Search, study: Study) -> None:
         study.reclaim(blame=any(worker.exitcode not in blameless for worker in workers))
         dead = [worker.exitcode for worker in workers if worker.exitcode]
         if dead:
-            console.say(f"{len(dead)} workers died, their trials are asked again: exit status {dead[0]}")
+            console.say(f"{len(dead)} workers died, and their trials are given to others; exit status {dead[0]}")
         fruitless = fruitless + 1 if study.unfinished() == left else 0
         if fruitless == FRUITLESS:
-            raise UserError("the workers of this search train nothing; what they said is above")
+            raise UserError("no worker of this search can train; their messages are above")

@@ -134,7 +134,7 @@ def train_run(
     except (Exception, KeyboardInterrupt) as error:
         if stopping.asked() or isinstance(error, KeyboardInterrupt):
             if first and show:
-                console.say_last(f"\nstopped; go on with: {resume_command(directory)}")
+                console.say_last(f"\nstopped; continue with: {resume_command(directory)}")
             raise KeyboardInterrupt("told") from None
         told = isinstance(error, Diverged | TookTooLong | UserError)
         if first:
@@ -258,7 +258,7 @@ def _checkpoint(directory: Path) -> Path | None:
     if not path.exists():
         return None
     if not readable(path):
-        console.say(f"{path} is damaged: the run begins anew")
+        console.say(f"{path} is damaged: the run starts again from the beginning")
         contents.remove(path)
         return None
     return path

@@ -68,10 +68,10 @@ def _print_search(found: Mapping[str, Any], keys: Sequence[str]) -> None:
     ]
     console.table("front" if several else "trial", [*keys, *objectives], lines, needed=objectives)
     states = ", ".join(f"{count} {state}" for state, count in found["states"].items())
-    again = f"; {found['duplicates']} told again" if found["duplicates"] else ""
+    again = f"; {found['duplicates']} repeated an earlier trial" if found["duplicates"] else ""
     console.say(f"{found['n_trials']} trials: {states}{again}")
     if not entries:
-        console.say("none of them is COMPLETE and satisfies the constraints")
+        console.say("no trial is COMPLETE and satisfies the constraints")
     elif several:
         console.say(f"the front has {len(entries)} trials; how to train each again is in {contents.SEARCH}")
     else:
