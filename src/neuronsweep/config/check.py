@@ -46,7 +46,8 @@ def check_mode(key: str, metric: str, mode: str) -> None:
     """Raise UserError for a mode that is not that of its metric, or not named where nobody knows that of the metric."""
     if mode == NOT_NAMED:
         raise UserError(
-            f"{key} must be given with {metric}, for which it is not known whether less or more is better: it is min or max"
+            f"{key} must be given with {metric}, for which it is not known whether less or more is "
+            "better: it is min or max"
         )
     if mode not in ("min", "max"):
         raise UserError(f"{key}={mode} is not allowed: it is min or max{nearest(mode, ('min', 'max'))}")

@@ -103,8 +103,8 @@ def check_hydra(cfg: DictConfig) -> None:
     """Raise UserError for what Hydra could do with a run's directory and this project does not."""
     if cfg.hydra.job.chdir:
         raise UserError(
-            "hydra.job.chdir=true is not allowed: the runs of a sweep share a process, so a relative path must mean the "
-            "same file in all of them; a file in the directory of a run is ${hydra:runtime.output_dir}/NAME"
+            "hydra.job.chdir=true is not allowed: the runs of a sweep share a process, so a relative path must mean "
+            "the same file in all of them; a file in the directory of a run is ${hydra:runtime.output_dir}/NAME"
         )
     subdir = OmegaConf.to_container(cfg.hydra.sweep, resolve=False)["subdir"]  # type: ignore[index, call-overload]
     if subdir != SUBDIR:

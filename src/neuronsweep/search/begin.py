@@ -44,8 +44,8 @@ def begin(search: Search) -> Study:
         and len(storage.get_all_studies())
     ):
         raise UserError(
-            f"{search.directory} cannot be used as output directory: its {contents.JOURNAL} contains studies of another "
-            "program"
+            f"{search.directory} cannot be used as output directory: its {contents.JOURNAL} contains studies of "
+            "another program"
         )
     if not known and list(search.directory.glob(f"[0-9]*/{contents.STATUS}")):
         raise UserError(

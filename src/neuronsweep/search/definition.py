@@ -88,7 +88,8 @@ class Search:
             )
         if self.options.retry_failed:
             raise UserError(
-                "--retry-failed is not allowed for a search, whose later trials depend on its failures; raise n_trials instead"
+                "--retry-failed is not allowed for a search, whose later trials depend on its failures; raise "
+                "n_trials instead"
             )
         losses = [metric for metric, _ in self.goals.objectives if is_loss(metric)]
         for key in self.space.keys:
