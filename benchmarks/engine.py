@@ -1,4 +1,4 @@
-"""The native engine against a bare PyTorch loop a model, one thread each, in one process.
+"""The native engine against a plain PyTorch loop for each model, one thread each, in one process.
 
     python benchmarks/engine.py [--quick]
 

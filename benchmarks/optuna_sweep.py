@@ -1,4 +1,4 @@
-"""A search by Optuna as a command, against study.optimize over a bare loop and against the basic launcher.
+"""A search with Optuna as a command, against study.optimize around a plain loop and against the basic launcher.
 
 python benchmarks/optuna_sweep.py [--seeds 5]
 python benchmarks/optuna_sweep.py --quick    # that it works, in seconds: 8 trials of 2 epochs

@@ -1,4 +1,4 @@
-"""How many workers may share one study in PostgreSQL: trials that take no time, by our own loop, from many processes.
+"""How many workers can share one study in PostgreSQL, measured with trials that take no time.
 
 python benchmarks/postgres_workers.py [--workers 1 10 50 100 200] [--trials 2000] [--batch 8] [--storage URL]
 python benchmarks/postgres_workers.py --quick    # that it works, in seconds: 1 and 2 workers, 16 trials

@@ -1,4 +1,4 @@
-"""Collect the runs of one sweep that several machines trained, each on a file system of its own.
+"""Collect the runs of one sweep that several machines trained on different file systems.
 
 python scripts/collect.py SWEEP_DIR SOURCE_DIR...
 """

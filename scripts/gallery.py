@@ -1,4 +1,4 @@
-"""Trains the sweeps of docs/gallery.md anew and writes the page and its pictures.
+"""Train the sweeps of docs/gallery.md and write the page and its pictures.
 
 python scripts/gallery.py
 python scripts/gallery.py --only sine optimum --output outputs/gallery.md

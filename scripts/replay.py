@@ -1,4 +1,4 @@
-"""Train recorded runs again and say EQUAL, or what differs.
+"""Train recorded runs again and print EQUAL, or what differs.
 
 python scripts/replay.py RUN_DIR [RUN_DIR ...] [--tolerance 1e-6]
 python scripts/replay.py SWEEP_DIR --sample 5

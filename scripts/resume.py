@@ -1,4 +1,4 @@
-"""Go on with an interrupted run or sweep, to the same bits as if it had not been interrupted.
+"""Continue an interrupted run or sweep, to the same bits as without the interruption.
 
 python scripts/resume.py DIR [--retry-failed] [--accept-changes]
 """

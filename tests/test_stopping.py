@@ -1,4 +1,4 @@
-"""A stop that was asked for is a stop, wherever it arrives and whatever a library makes of it."""
+"""A request to stop ends the command, wherever it arrives and whatever a library makes of it."""
 
 import csv
 import os

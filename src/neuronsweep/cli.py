@@ -1,4 +1,4 @@
-"""How a command ends: one line on stderr for what the user can mend, a traceback only for what nobody expected."""
+"""What every command shares: how it parses options and how it ends, with one line on stderr for a user's mistake."""
 
 import argparse
 import atexit

@@ -1,4 +1,4 @@
-"""What a run shows on the terminal: the network, a live bar, the metrics.
+"""Everything that is printed on the terminal: lines, tables, and a live progress bar.
 
 A file or a pipe gets lines as long as they are. A terminal gets what fits into its width: nothing is cut, but columns
 and values are left out, the least important first.

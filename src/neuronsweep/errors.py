@@ -1,4 +1,4 @@
-"""The two ways a command ends badly: what the user can mend (exit status 2), and a run that failed (1)."""
+"""The errors that end a command: mistakes of the user (exit status 2), and runs that fail (exit status 1)."""
 
 import errno
 import re

@@ -1,4 +1,4 @@
-"""What a finished run predicts with, as its record says: the MLP of its config, or the module of somebody's own."""
+"""Loads the network with which a finished run predicts, or the user's own module that it names."""
 
 import warnings
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Trains a recorded run again and compares every number with what its directory holds."""
+"""Trains a recorded run again and compares every number with those in its directory."""
 
 import json
 import math

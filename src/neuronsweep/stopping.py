@@ -1,4 +1,4 @@
-"""A stop that somebody asked for, with Ctrl-C, SIGTERM or a closed pipe: it is remembered until the command has ended.
+"""Remembers a request to stop (Ctrl-C, SIGTERM, a closed pipe) until the command has ended.
 
 KeyboardInterrupt alone does not stop a command for certain: it is raised wherever the program happens to be, and the
 library that is at work there may turn it into an error of its own, or ignore it. So whoever ends a job, a callback or

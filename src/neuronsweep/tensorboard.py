@@ -1,4 +1,4 @@
-"""TensorBoard events of a run beside its scalars, for both engines: hyperparameters, graph, pictures, and a layout."""
+"""TensorBoard events besides scalars, for both engines: hyperparameters, graph, pictures, layout."""
 
 import io
 import warnings

@@ -1,4 +1,4 @@
-"""Where a script may not write it says before its work begins."""
+"""A script that cannot write its results says so before its work begins."""
 
 import pytest
 

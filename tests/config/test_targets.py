@@ -1,4 +1,4 @@
-"""What a directory of somebody else's may make a command do unasked: nothing but what the schemas name."""
+"""A foreign directory makes a command build nothing but what the schemas name."""
 
 from pathlib import Path
 

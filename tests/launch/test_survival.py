@@ -1,4 +1,4 @@
-"""What happens to a sweep's directory, and what its command then says and does."""
+"""Interrupted, damaged and foreign sweep directories: what the command does and prints."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Nothing of somebody else's is removed, replaced or written into, whatever begins anew beside it."""
+"""Files of others are never removed, replaced or written to."""
 
 import ast
 import json

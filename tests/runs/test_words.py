@@ -1,4 +1,4 @@
-"""What a job is trained with is what was composed: by every launcher, in every directory, when a sweep goes on."""
+"""Every launcher trains a job with the config that was composed, in every directory, also after a resume."""
 
 import json
 import os

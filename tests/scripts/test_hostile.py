@@ -1,4 +1,4 @@
-"""No script builds, runs or reaches what only a directory of somebody else's names."""
+"""No script builds, runs or contacts what only a foreign directory names."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""hydra/launcher=submitit_slurm, submitit_local, ray, joblib: a sweep in chunks, on whatever runs commands."""
+"""Launchers that divide a sweep into chunks: hydra/launcher=submitit_slurm, submitit_local, ray."""
 
 import os
 from abc import abstractmethod

@@ -1,4 +1,4 @@
-"""hydra/sweeper=grid: every combination of the swept values, all checked before the first is trained."""
+"""hydra/sweeper=grid: trains every combination of the swept values, after all of them have been checked."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a fit is: its size, its errors against the truth and beside the best possible fit, kinks and dead units."""
+"""Metrics of a finished fit: errors against the truth, kinks, dead units, distance from the best possible fit."""
 
 import copy
 import math

@@ -1,4 +1,4 @@
-"""Which values a key of a config may have, as a test and in words."""
+"""Which values a key may have: a test for the value, and words for the error message."""
 
 import math
 from collections.abc import Callable, Sequence

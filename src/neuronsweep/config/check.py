@@ -1,4 +1,4 @@
-"""Checks of a config before anything is trained or written. Imports neither torch nor lightning."""
+"""Checks a composed config before anything is trained or written. Imports neither torch nor lightning."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence

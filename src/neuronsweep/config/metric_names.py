@@ -1,4 +1,4 @@
-"""Names of the metrics that a run has, known before it is trained, and which way each of them is better."""
+"""The names of all metrics, and for each whether less or more is better; known before anything is trained."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Where a script may write what it makes: looked at before its work begins, not after it."""
+"""Checks, before a script starts its work, that it can write its results where it was told to."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is a secret and is never written down: recognised by what it is, not by a part of a name."""
+"""Recognises secrets in configs and words, so that they are never written to a file."""
 
 import os
 import re

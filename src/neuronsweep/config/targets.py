@@ -1,4 +1,4 @@
-"""What ``_target_`` in a config names: found and called with errors of one line, and only where it may be."""
+"""Builds what ``_target_`` names, with errors of one line; from a foreign directory only what the schemas name."""
 
 import contextlib
 import logging

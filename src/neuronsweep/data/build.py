@@ -1,4 +1,4 @@
-"""From the config's ``data`` to a data set."""
+"""Builds the data set that a config describes, and checks it."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The LightningDataModule around a data set."""
+"""The LightningDataModule of a data set, whose epochs are the passes between two log points."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""One member: what its run would be, in plain values, and why a run cannot be one."""
+"""Describes a run for the native engine (a member), or gives the reason why that cannot train it."""
 
 import inspect
 import math

@@ -1,4 +1,4 @@
-"""Trains one member in native code: its arrays, its slices of training, its result."""
+"""Trains one member with the native engine: allocates its arrays, calls the C code, and returns its results."""
 
 import bisect
 import ctypes

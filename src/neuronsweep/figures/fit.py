@@ -1,4 +1,4 @@
-"""The picture of one fit. Matplotlib is imported when the first picture is drawn, because that takes a while."""
+"""Draws the picture of one fit. Matplotlib is imported with the first picture, because that takes long."""
 
 import io
 import textwrap

@@ -1,4 +1,4 @@
-"""What all pictures share: sizes, colours, axes, samples and predictions as arrays."""
+"""What all pictures share: sizes, colours, axes, and samples and predictions as arrays."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol

@@ -1,4 +1,4 @@
-"""What a run or sweep does before it begins and when it ends: everything checked, its directory made and owned."""
+"""What happens before a run or sweep starts: its jobs are checked, and its directory is made and locked."""
 
 import json
 import os

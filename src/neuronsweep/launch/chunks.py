@@ -1,4 +1,4 @@
-"""Sweeps on several machines: chunks of jobs, each chunk a command of its own that trains them.
+"""Trains a sweep in chunks: groups of jobs, each trained by one command, perhaps on another machine.
 
 A chunk is a file in the sweep directory, so whatever starts commands on machines that see this directory (Slurm, Ray,
 a pool of processes) can train it; nothing of Hydra's travels, and the results are the run directories.

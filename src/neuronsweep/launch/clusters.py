@@ -1,4 +1,4 @@
-"""What trains chunks of jobs: submitit (Slurm, or this machine), Ray, joblib. Each is imported when it is used."""
+"""Starts the commands of chunks on Slurm or this machine (by submitit) or on Ray, which are imported only when used."""
 
 import os
 import secrets

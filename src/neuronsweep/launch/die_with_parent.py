@@ -1,4 +1,4 @@
-"""Becomes another command that is killed when its parent dies: python bound.py PARENT COMMAND WORDS..."""
+"""Starts a command that the kernel kills when its parent dies (Linux)."""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""Hydra's hooks around jobs: single runs checked before they are made, results kept and told as runs end."""
+"""Hydra's callback around jobs: checks single runs, prints results as runs end, and writes results.csv."""
 
 import os
 import sys

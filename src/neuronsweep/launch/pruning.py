@@ -1,4 +1,4 @@
-"""The seam between those who train and the pruner: a value at a log epoch goes in, whether to stop comes out."""
+"""What a trial needs to report a metric to its pruner, in this process or another one; imports nothing of search."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a sweep directory must go through before its command may go on in it."""
+"""Prepares a sweep directory for its command to continue: removes damaged runs and compares what has changed."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Runs commands in slots: each in a process group of its own, which ends with it, with its time or with this process.
+"""Runs commands in a limited number of slots, each in its own process group, with time limits.
 
 Knows nothing of runs and configs.
 """

@@ -1,4 +1,4 @@
-"""Trains the members of a sweep in threads of this process, each member by itself, and writes their runs.
+"""Trains the members of a sweep in threads of this process, and writes their run directories.
 
 Native code lets go of Python's lock, so that one thread trains while another writes results. A member that takes long
 writes what it goes on from into its own run directory.

@@ -1,4 +1,4 @@
-"""model.ckpt: the file both engines write and Lightning's load_from_checkpoint reads."""
+"""model.ckpt: written for both engines, and readable by Lightning's load_from_checkpoint."""
 
 import io
 import warnings

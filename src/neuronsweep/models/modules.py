@@ -1,4 +1,4 @@
-"""The LightningModules: a network, its loss, its metrics and how one block of epochs is trained."""
+"""The LightningModules: network, loss, metrics, and the training of one block of epochs."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Two sweeps side by side: what differs in command, config, code and versions, and in results."""
+"""Compares two sweeps: command, config, code, versions and results."""
 
 import base64
 from collections.abc import Collection, Iterator, Sequence

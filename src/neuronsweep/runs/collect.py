@@ -1,4 +1,4 @@
-"""Run directories of several file systems as one sweep: proved, compared, copied whole or not at all."""
+"""Copies the runs of one sweep from several file systems into one sweep directory, after checking them."""
 
 import os
 import shutil

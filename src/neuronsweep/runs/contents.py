@@ -1,4 +1,4 @@
-"""What a run or sweep directory holds of ours, by name and kind, and the only function that removes any of it.
+"""The names and kinds of all files in a run or sweep directory, and the only function that removes any.
 
 Directories are shared with whatever their owners keep there. A file is a run's or a sweep's where it has a name of the
 directory contract and is a regular file; a directory or a link of such a name, and everything else, is somebody's.

@@ -1,4 +1,4 @@
-"""Who owns a directory: a lock on a run or sweep directory that dies with the processes of its owner."""
+"""The lock on a run or sweep directory, which ends with the processes of its owner."""
 
 import atexit
 import contextlib

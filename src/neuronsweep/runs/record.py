@@ -1,4 +1,4 @@
-"""Where a number comes from: command, config, code, data and environment of a run, and its fingerprint."""
+"""The record of a run (command, config, code, data, environment), and the fingerprint of what decides its numbers."""
 
 import hashlib
 import importlib.util

@@ -1,4 +1,4 @@
-"""results.csv of a sweep: one row a run, rebuilt from the run directories."""
+"""results.csv of a sweep: a row for each run, rebuilt from the run directories."""
 
 import time
 from collections.abc import Mapping, Sequence

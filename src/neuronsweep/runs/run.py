@@ -1,4 +1,4 @@
-"""What is kept of one run: its states, results and record, and the only code that reads and writes them."""
+"""The Run class: reads and writes everything in a run directory."""
 
 import csv
 import hashlib

@@ -1,4 +1,4 @@
-"""What is kept of a sweep as a whole: its description, where its runs lie, and whether a directory may become one."""
+"""sweep.json and the places of the runs in a sweep directory."""
 
 import re
 from pathlib import Path

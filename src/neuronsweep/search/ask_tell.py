@@ -1,4 +1,4 @@
-"""The loop of a search: ask for some trials, have them trained, tell what became of them in order."""
+"""The loop of a search: propose trials, have them trained, and report their results to the study in order."""
 
 import contextlib
 import time

@@ -1,4 +1,4 @@
-"""The beginning of a search: its directory and its study, made, or found as an earlier command has left them."""
+"""Begins a search: makes its directory and study, or finds those of an earlier command."""
 
 from optuna.trial import TrialState
 

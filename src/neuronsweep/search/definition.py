@@ -1,4 +1,4 @@
-"""What a command searches: its space, goals, options and budget, read and checked."""
+"""The Search class: what a command searches, read from its config and checked before anything is trained."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""Who is alive: processes that hold trials say so, and others can tell when they are gone."""
+"""Signs of life of the processes that hold trials, by which others notice when they are gone."""
 
 import os
 import threading

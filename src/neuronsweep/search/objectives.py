@@ -1,4 +1,4 @@
-"""What a search looks for: its objectives, constraints and the metric it prunes on, all of them names of metrics."""
+"""Objectives, constraints and the metric to prune on of a search, all checked as names of metrics."""
 
 import math
 import re

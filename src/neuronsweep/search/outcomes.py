@@ -1,4 +1,4 @@
-"""What became of a search's runs, as its study is told, and what the study says in the end."""
+"""How a study records what its runs came to, and how it is summed up in optimization_results.yaml."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a search asks for, key by key: Hydra's choice, range and interval as Optuna's dimensions."""
+"""Hydra's choice, range and interval as parameters of Optuna."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Says of runs that report a metric at log epochs which of them Optuna's pruner stops."""
+"""Decides, with Optuna's pruner, which of the runs that report a metric at log points are stopped."""
 
 import time
 from collections.abc import Collection, Mapping

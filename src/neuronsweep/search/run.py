@@ -1,4 +1,4 @@
-"""A search from the command line to optimization_results.yaml: checked, begun, trained and summed up."""
+"""Runs a search from its command to optimization_results.yaml: checks, begins, trains, sums up."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The space of a search: its dimensions and what a function asks for besides, looked at before the first trial."""
+"""The space of a search: its parameters, and those that a user's function suggests; checked before the first trial."""
 
 import itertools
 import math

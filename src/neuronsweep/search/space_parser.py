@@ -1,4 +1,4 @@
-"""A search's space as it is written: Hydra's choice, range and interval, typed by the config's schemas."""
+"""Reads the space of a search from config and command line, with the types of the schemas."""
 
 import importlib
 import math

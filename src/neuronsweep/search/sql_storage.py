@@ -1,4 +1,4 @@
-"""Optuna's storage in a database whose server may be away for a while, as when somebody starts it anew."""
+"""Optuna's database storage, which waits for a server that is restarted."""
 
 import functools
 import threading

@@ -1,4 +1,4 @@
-"""Where a study is kept: a journal file, or a database that Optuna has a URL for."""
+"""Opens the storage of a study: a journal file, or a database."""
 
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""A study that outlives its processes: a fixed number of trials, each claimed once at a time and told once."""
+"""A study that survives its processes: a fixed number of trials, each given to one process and reported once."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Where the trials of a search are trained: natively here, by another launcher, or by workers of their own."""
+"""Trains the trials of a search: natively in this process, by another launcher, or in worker processes."""
 
 import copy
 import multiprocessing

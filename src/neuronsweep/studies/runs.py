@@ -1,4 +1,4 @@
-"""The runs of a finished sweep, read back: settings, metrics, histories, networks."""
+"""Reads the runs of a finished sweep: settings, metrics, histories, networks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

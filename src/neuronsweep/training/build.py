@@ -1,4 +1,4 @@
-"""What trains one run, built from what a config names: the module, the logger and Lightning's Trainer."""
+"""Builds what trains one run from its config: module, logger and Lightning's Trainer."""
 
 import inspect
 import re

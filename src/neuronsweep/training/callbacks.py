@@ -1,4 +1,4 @@
-"""What happens between two blocks of a Lightning run: evaluation, checkpoints, the live bar."""
+"""Lightning callbacks between two blocks of epochs: evaluation, checkpoints, pruning, pictures, the live bar."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""How one run learns with Lightning: ``fit`` takes built objects, ``train`` reads the config and writes the files."""
+"""Trains one run with Lightning: ``fit`` takes built objects, ``train`` reads the config and writes the files."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""conf/train.yaml: the whole config of one run, and the nodes that have no files to choose from."""
+"""conf/train.yaml: the config of one run, and the nodes that have no files to choose from."""
 
 from dataclasses import dataclass, field
 from typing import Any

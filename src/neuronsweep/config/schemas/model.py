@@ -1,4 +1,4 @@
-"""conf/model: the network."""
+"""conf/model: the shape of the network, its activations and its initialisation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What can be said of a search under hydra.sweeper: its keys, their defaults and which values they may have."""
+"""hydra.sweeper of hydra/sweeper=optuna: the keys of a search, their defaults and allowed values."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,4 +1,4 @@
-"""Results against a swept key: the best means there with intervals over seeds, beside the best possible fit."""
+"""The chart of the objective against a swept key: best means with intervals, beside the best possible fit."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The runs of a sweep grouped into configurations: replicates of one set of values, ranked by what they came to."""
+"""Groups the runs of a sweep into configurations (replicates of the same values) and ranks them."""
 
 import math
 import statistics

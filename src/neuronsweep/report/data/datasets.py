@@ -1,4 +1,4 @@
-"""The configurations of a sweep by data and loss: results on other data, and other losses, are not compared."""
+"""Groups the configurations of a sweep by data and loss, because results on different ones are not comparable."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

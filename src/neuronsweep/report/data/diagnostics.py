@@ -1,4 +1,4 @@
-"""What runs with ``diagnostics=true`` saw inside their networks, layer by layer: medians over seeds."""
+"""Diagnostics of runs with ``diagnostics=true``, layer by layer, as medians over seeds."""
 
 import statistics
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a search by Optuna found, read from its sweep directory: nothing is asked of the study, nothing trained."""
+"""Reads what a search found from its sweep directory, without opening its study."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""The pictures beside a report, by matplotlib."""
+"""The pictures beside a report, drawn by matplotlib."""

@@ -1,4 +1,4 @@
-"""The pictures of a report: fits as small multiples, and the objective against one swept key."""
+"""The pictures of report.md: fits as small multiples, and the objective against one swept key."""
 
 import math
 from collections.abc import Mapping

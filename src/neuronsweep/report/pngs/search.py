@@ -1,4 +1,4 @@
-"""The picture of a search for report.md: its history and, where there are several objectives, its front."""
+"""The picture of a search for report.md: its history and, with several objectives, its Pareto front."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The answer of a sweep in a sentence or two, and what stands behind it."""
+"""Writes the answer of a sweep in sentences: the best configuration, and the numbers behind it."""
 
 import statistics
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""report.md: the answer in text and tables, with pictures beside it; the same bytes while nothing changes."""
+"""Makes report.md: the answer, tables, and pictures beside it; the same results give the same bytes."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The ranked table of a sweep: its configurations from best to worst, with mean and spread over replicates."""
+"""Prints the ranking of a sweep: its configurations from best to worst, with mean and spread over replicates."""
 
 import math
 import statistics
