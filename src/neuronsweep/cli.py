@@ -118,7 +118,7 @@ def _flush(file: TextIO | io.TextIOWrapper | io.BufferedWriter | None) -> None:
 
 @contextmanager
 def _one_line() -> Iterator[None]:
-    """Make one line on stderr and an exit status of what the user can mend."""
+    """Make one line on stderr and an exit status of an error that the user can correct."""
     try:
         yield
     except Unwritable as error:

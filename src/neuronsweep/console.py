@@ -24,7 +24,7 @@ from neuronsweep.errors import Unwritable
 
 
 class Terminal(Console):
-    """rich's console; when nobody reads any more what it prints, the command is asked to stop."""
+    """rich's console, which stops the command when its output is closed by the reader."""
 
     def on_broken_pipe(self) -> None:
         if not stopping.reader_is_gone():
@@ -34,7 +34,7 @@ class Terminal(Console):
     def _check_buffer(self) -> None:
         try:
             super()._check_buffer()
-        except OSError as error:  # a file on a full disk: no fault of the run that is told of
+        except OSError as error:  # a file on a full disk, which is not a failure of the run
             raise Unwritable(f"the output cannot be written: {error.strerror}") from None
 
 
@@ -85,7 +85,7 @@ def parameters(network: Any) -> None:
 
 
 def metrics(values: Mapping[str, float], splits: Iterable[str], directory: Path, objective: str) -> None:
-    """Print a run's final metrics, one row a split, then what the fit is, and where all of it is kept."""
+    """Print a run's final metrics with a row for each split, then metrics of the fit, and the run directory."""
     rows: dict[str, dict[str, float]] = {split: {} for split in splits}
     fit: dict[str, float] = {}
     for name, value in values.items():
@@ -108,7 +108,7 @@ def say(text: str) -> None:
 
 
 def say_last(text: str) -> None:
-    """Print how a command that was asked to stop goes on; on stderr where nobody reads its output any more."""
+    """Print how to continue a command that was stopped; on stderr when its output has been closed."""
     if stopping.asked() == signal.SIGPIPE:
         print(text.strip(), file=sys.stderr, flush=True)
     else:

@@ -7,11 +7,11 @@ from typing import NoReturn
 
 
 class UserError(Exception):
-    """What the user asked for cannot be done; the message is one line that says why and what is allowed."""
+    """A mistake that the user can correct; the message is one line with the reason and what is allowed."""
 
 
 class Unwritable(Exception):
-    """A file of a run or sweep cannot be written, as on a full disk; what is written already is whole."""
+    """A file of a run or sweep cannot be written, as on a full disk; what was written before is complete."""
 
 
 def unwritable(error: OSError) -> Unwritable:

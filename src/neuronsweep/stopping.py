@@ -2,7 +2,7 @@
 
 KeyboardInterrupt alone does not stop a command for certain: it is raised wherever the program happens to be, and the
 library that is at work there may turn it into an error of its own, or ignore it. So whoever ends a job, a callback or
-a call of a library looks here, and an error that comes when a stop was asked for is that stop.
+a call of a library looks here, and an error after a request to stop is taken for that stop.
 """
 
 import contextlib
@@ -45,24 +45,24 @@ def ask(number: int) -> NoReturn:
 
 
 def asked() -> int | None:
-    """The number of the signal that asked for a stop, or None."""
+    """The number of the signal that requested a stop, or None."""
     return _asked
 
 
 def status() -> int:
-    """Exit status of a command that was asked to stop: 130 after Ctrl-C, 143 after SIGTERM, 141 after a closed pipe."""
+    """Exit status of a command that was stopped: 130 after Ctrl-C, 143 after SIGTERM, 141 after a closed pipe."""
     return 128 + (_asked or signal.SIGINT)
 
 
 def look() -> None:
-    """Raise KeyboardInterrupt where a stop was asked for; only in the main thread, which can end what it does."""
+    """Raise KeyboardInterrupt where a stop was requested; only in the main thread, which can end what it does."""
     if _asked is not None and threading.current_thread() is threading.main_thread():
         raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
 def heeded() -> Iterator[None]:
-    """Raise KeyboardInterrupt at the end of a block in which a stop was asked for, whatever came of it there."""
+    """Raise KeyboardInterrupt at the end of a block in which a stop was requested, whatever the block made of it."""
     try:
         yield
     except BrokenPipeError:

@@ -70,7 +70,7 @@ def file(
         state: COMPLETE, FAILED or PRUNED.
         config, names: see begin.
         graph: see graph.
-        history, metrics: empty where the run did not come to them.
+        history, metrics: empty where the run has none.
         pictures: PNG files by their epochs.
         seconds: the time that every event gets, since 1970.
     """
@@ -150,7 +150,7 @@ def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | float | str]:
     """The config for TensorBoard's HParams: for every run the same keys with the same types.
 
     A key that this run's groups do not have, or null, is -1, an empty string or false. Where a number may also be a
-    list of them, one a layer, a list has a column of its own, as text: TensorBoard cannot sort a column of both.
+    list with one for each layer, a list has a column of its own, as text: TensorBoard cannot sort a column of both.
     """
     values: dict[str, bool | float | str] = {}
     for key, kind, allowed in known_keys():

@@ -42,7 +42,7 @@ def only(word: str) -> Allowed:
 
 
 def one_or_each(each: Callable[[Any], bool], kind: type, words: str, choices: tuple[str, ...] = ()) -> Allowed:
-    """A value for all hidden layers, or a list of values, one a hidden layer."""
+    """A value for all hidden layers, or a list with one for each hidden layer."""
 
     def test(value: Any) -> bool:
         listed = isinstance(value, Sequence) and not isinstance(value, str)

@@ -24,7 +24,7 @@ def final_metrics(task: str, loss: str) -> tuple[str, ...]:
 
 
 # Which way a metric of a split is better, by the last part of its name, and a metric of the network, by its name. Of
-# the others (dead, kinks, slope, intercept, those of a module of the user's) nobody can say but who asks for them.
+# for the others (dead, kinks, slope, intercept, those of a user's module) the user must give it.
 OF_SPLITS = {"loss": "min", "mse": "min", "mae": "min", "acc": "max", "auroc": "max", "r2": "max"}
 OF_NETWORKS = {"params": "min"}
 # errors and losses of a network as a whole

@@ -1,4 +1,4 @@
-"""Checks, before a script starts its work, that it can write its results where it was told to."""
+"""Checks, before a script starts its work, that its results can be written to their place."""
 
 import os
 from pathlib import Path

@@ -19,7 +19,7 @@ ASSIGNED = re.compile(rf"(?is)^([+]*(?:[^=\s]*\.)?(?:{SECRET})=).*")
 WITHIN = re.compile(rf"(?i)(?<![\w.])((?:{SECRET})\s*:\s*)[^,}}\s]+")
 HIDDEN = "***"
 
-# What configs took from the environment by ${oc.env:NAME} in this process: a record tells it from what was typed.
+# What configs took from the environment by ${oc.env:NAME} in this process, to distinguish it from what was typed.
 FROM_ENVIRONMENT: set[str] = set()
 
 

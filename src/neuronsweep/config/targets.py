@@ -36,7 +36,7 @@ PLAIN_KEYS = {item.name for item in fields(Config)} - NODES.keys()
 
 
 class Untrusted(UserError):
-    """A directory asks for more than what is built and run from anybody's directory."""
+    """A foreign directory names something that is built or run only with --trust."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Describes a run for the native engine (a member), or gives the reason why that cannot train it."""
+"""Describes a run for the native engine (a member), or gives the reason why the engine cannot train it."""
 
 import inspect
 import math
@@ -110,7 +110,7 @@ class Member:
 
 
 def outside(config: Mapping[str, Any]) -> str | None:
-    """Why a run cannot be a member whatever its network is, as far as its resolved config tells, or None."""
+    """Why a run cannot be a member whatever its network is, as far as its resolved config shows, or None."""
     module, logger = config["module"]["_target_"], config["logger"]["_target_"]
     if module not in MODULES:
         return f"the native engine does not know module._target_={module}"

@@ -148,7 +148,7 @@ def _metrics_of(data: str, model: str, loss: str) -> tuple[str, ...]:
 
 
 def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
-    """Write sweep.json: what was asked for, and ``jobs``, what that means."""
+    """Write sweep.json: the command, and in ``jobs`` what the command means."""
     choices, overrides = config.hydra.runtime.choices, config.hydra.overrides
     description = {
         "config_words": config_words(config),

@@ -32,7 +32,7 @@ from neuronsweep.runs.sweep import run_directory
 from neuronsweep.runs.words import config_words, typed
 
 LINES_SHOWN = 30
-# How long a chunk that was asked to stop may take to write what its runs go on from; it takes less.
+# How long a chunk may take after SIGTERM to write the snapshots of its runs; it takes less.
 SECONDS_TO_STOP = 15.0
 
 
@@ -102,7 +102,7 @@ class Chunks:
     Args:
         context, config, task: what Hydra gives a launcher.
         pool: what trains the chunks.
-        chunks: how many there are; of a smaller sweep one a job.
+        chunks: how many there are; a smaller sweep has one for each job.
         cpus: threads of a chunk.
     """
 

@@ -57,7 +57,7 @@ def ray(
         cpus, gpus: of each chunk.
         retries: how often that may happen to a chunk.
     """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nobody is told of this
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # no usage statistics are sent
     own = None if address else tempfile.mkdtemp(prefix="ray-")  # short: sockets lie in it
     if own:  # a cluster of this command's only: on the loopback device, its password in no file of the user's
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

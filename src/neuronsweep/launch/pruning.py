@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from neuronsweep.runs.sweep import study_storage
 
-# How a process is told which trial it trains.
+# The environment variable that says which trial a process trains.
 ASKED = "NEURONSWEEP_TRIAL"
 
 

@@ -22,7 +22,7 @@ def difference(before: Sequence[Sequence[str]], now: Sequence[Sequence[str]]) ->
 
 
 def prepare(sweep: Path, configs: Iterable[tuple[int, Mapping[str, Any]]], retry_failed: bool, accept: bool) -> None:
-    """Make the runs of a sweep ready to go on: remove what is damaged, what failed or changed where that is asked for.
+    """Prepare the runs of a sweep to continue: remove damaged ones and, where requested, failed or changed ones.
 
     Args:
         configs: number and resolved config of every job; looked at only where the job has a run already.
@@ -43,7 +43,7 @@ def prepare(sweep: Path, configs: Iterable[tuple[int, Mapping[str, Any]]], retry
             raise UserError(f"{run} is being trained by {owner}")
         try:
             found, begun = Run(run).verified(), Run(run).record()
-        except targets.Untrusted:  # its record is not that of what is asked for
+        except targets.Untrusted:  # its record is not that of this command
             raise
         except UserError as error:
             console.say(f"#{number} is trained again: {error}")

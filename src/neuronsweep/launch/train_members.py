@@ -62,7 +62,7 @@ Message = Advanced | Ended
 
 
 class Interrupted(Exception):
-    """Training was asked to stop; what it goes on from is written."""
+    """Training was interrupted, after its snapshot was written."""
 
 
 class SharedSamples:
@@ -106,7 +106,7 @@ class Trainee:
     def advance(self, log_point: bool = False) -> Iterator[Advanced]:
         """Train to the end, or to the next log point; yields where it is about twice a second.
 
-        Raises Interrupted when asked to stop, TookTooLong beyond the run's time limit.
+        Raises Interrupted when the command stops, TookTooLong beyond the run's time limit.
         """
         logged = self.training.count("logged")
         while not self.training.over:

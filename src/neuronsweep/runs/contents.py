@@ -37,7 +37,7 @@ COPYING = ".collecting"
 # End of the names of files that are being written; those of a killed process are left behind.
 TEMPORARY = ".tmp"
 
-# What a run came to. A run whose status.json and record.json are both gone has none of them.
+# The results of a run. A run whose status.json and record.json are both gone has none of them.
 CAME_TO = (METRICS, HISTORY, MODEL, FIGURE, CHECKPOINT, MOMENTS, PATCH)
 OF_A_RUN = (STATUS, *CAME_TO, OUTPUT, RETURNED, RECORD)
 OF_A_SWEEP = (SWEEP, RESULTS, JOURNAL, SEARCH, *REPORTS)
@@ -67,7 +67,7 @@ def is_ours(path: Path) -> bool:
 def remove(path: Path) -> bool:
     """Remove a file of a run's or sweep's, or a directory that has become empty; returns whether it is gone.
 
-    Nothing else in the package removes anything. What is not ours stays where it is, without a word.
+    Nothing else in the package removes anything. Files of others stay where they are, and no message is printed.
     """
     try:
         if is_directory(path):

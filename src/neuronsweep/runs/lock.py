@@ -70,7 +70,7 @@ def take(directory: Path) -> None:
 def beat() -> None:
     """Renew the heartbeat of what this process owns; costs nothing when called too often.
 
-    Whoever waits or trains for long calls it, so it is also where a stop that was asked for is looked for.
+    Whoever waits or trains for long calls it, so requests to stop are noticed here, too.
     """
     global _beat
     stopping.look()

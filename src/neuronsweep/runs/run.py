@@ -31,7 +31,7 @@ DAMAGED = "DAMAGED"
 
 
 class Run:
-    """A run directory, of a run that has begun or not. Every method looks at the files anew."""
+    """A run directory, of a run that has begun or not. Every method reads the files again."""
 
     def __init__(self, directory: Path):
         self.directory = directory
@@ -42,7 +42,7 @@ class Run:
         return (self.directory / STATUS).exists()
 
     def is_run(self) -> bool:
-        """Whether this holds a run: its status, or the record that it was begun with, is there and is whole."""
+        """Whether the directory contains a run: an undamaged status or record."""
         for read in (self.status, self.record):
             try:
                 read()
@@ -171,7 +171,7 @@ class Run:
         files.write_csv(self.directory / HISTORY, ["epoch", *names], rows)
 
     def discard(self) -> None:
-        """Remove what the run wrote, so that it is begun anew; what else lies in its directory stays.
+        """Remove what the run wrote, so that it can start again; what else lies in its directory stays.
 
         Killed in the middle it reads as not begun. Raises UserError where something else has a name of the run's.
         """

@@ -24,15 +24,15 @@ class Launch(Protocol):
 
 
 class Asker:
-    """Asks a study, has its trials trained and tells it, until no trial is left.
+    """Gets trials from a study, has them trained and reports their results, until no trial is left.
 
     Args:
         ask: the parameters of a trial, and with them the overrides of its run.
         check: raises UserError for overrides that no run can have.
-        outcome: what became of a run, None where it did not end.
+        outcome: the result of a run, None where it did not end.
         pruning: of the trials with these numbers, or None.
-        tell: called when a batch has been told to the study.
-        stop: asked between batches; when true, the loop ends.
+        tell: called after the results of a batch were reported to the study.
+        stop: called between batches; the loop ends when it returns true.
         blame: whether trials are to blame for the deaths of processes that are seen here.
     """
 
@@ -89,7 +89,7 @@ class Asker:
                     continue
                 self.check(overrides)
                 jobs[number] = overrides
-            except UserError as error:  # values that are allowed alone only, or a space that cannot be asked
+            except UserError as error:  # values that are allowed alone only, or a space whose function fails
                 impossible[number] = str(error)
         if jobs:
             self.launch(jobs, self.pruning(list(jobs)))

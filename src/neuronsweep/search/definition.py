@@ -20,9 +20,9 @@ from neuronsweep.runs.words import absolute
 from neuronsweep.search import objectives, space_parser
 from neuronsweep.search.parameters import Choice, as_typed
 
-# Trials asked for at once where they are trained together, alone, and by each of several workers.
+# Trials proposed at once where they are trained together, one by one, and by each of several workers.
 TOGETHER, ALONE, EACH = 32, 1, 8
-# Options without which a search asks for other trials.
+# Options that decide which trials a search proposes.
 SAMPLING = ("sampler", "sampler_options", "seed", "pruner", "pruner_options", "prune_on")
 # Launchers whose runs report to a pruner while they train.
 PRUNING_LAUNCHERS = ("native", "basic", "process")
@@ -32,8 +32,8 @@ class Search:
     """What a command searches, read from its config and words; every process of a search makes its own.
 
     Attributes:
-        space, fixed: what is asked for, and the overrides that all runs have.
-        batch: how many trials are asked for at once.
+        space, fixed: what is searched, and the overrides that all runs have.
+        batch: how many trials are proposed at once.
     """
 
     def __init__(self, context: HydraContext, config: DictConfig, task: TaskFunction, arguments: Sequence[str]):
@@ -146,7 +146,7 @@ class Search:
 
     @property
     def epochs(self) -> int:
-        """The longest run that may be asked for."""
+        """The most epochs that a run of the search may have."""
         longest = [max(map(int, d.edges())) for d in self.space.dimensions if d.key == "epochs"]  # type: ignore[arg-type]
         return longest[0] if longest else self.config.epochs
 

@@ -18,7 +18,7 @@ _seen: dict[str, tuple[Any, float]] = {}
 
 
 def seconds_unchanged(what: str, sign: Any) -> float:
-    """For how long this process has seen the same sign of something: no clock of another machine is asked."""
+    """For how long this process has seen the same sign of something, by its own clock and no other machine's."""
     now = time.monotonic()
     if what not in _seen or _seen[what][0] != sign:
         _seen[what] = sign, now

@@ -15,7 +15,7 @@ Value = str | int | float | bool | None
 
 
 class Suggests(Protocol):
-    """The part of optuna.Trial that a space asks."""
+    """The part of optuna.Trial that a space uses."""
 
     params: Any
 

@@ -46,8 +46,8 @@ Sampling = Callable[[int], BaseSampler]
 def sampling(name: str, options: Mapping[str, Any], seed: int, space: Space, goals: Goals) -> Sampling:
     """The sampler of each trial, seeded by ``seed`` and the trial's number.
 
-    So a trial's parameters depend on the trials told before it and not on the process that asks, nor on what that
-    asked before. Raises UserError for what the sampler cannot do.
+    So a trial's parameters depend on the trials reported before it, and not on the process that proposes it or on
+    what that proposed before. Raises UserError for what the sampler cannot do.
     """
     kind = SAMPLERS[name]
     _check_options("sampler", name, kind, options)
@@ -64,7 +64,7 @@ def sampling(name: str, options: Mapping[str, Any], seed: int, space: Space, goa
     arguments = dict(options)
     if name == "grid":
         arguments["search_space"] = {dimension.key: list(dimension.all() or ()) for dimension in space.dimensions}
-    # of what the search does by design; None where Optuna does not want to be asked any more
+    # of what the search does by design; None where Optuna has nothing more to propose
     warns = [key for key, one in inspect.signature(kind).parameters.items() if key.startswith("warn_") and one.default]
     arguments |= dict.fromkeys(warns, False)
 

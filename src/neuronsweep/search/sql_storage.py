@@ -65,7 +65,7 @@ def _patient(operation: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_away(error: BaseException | None) -> bool:
-    """Whether an error says that the server went away, and not that what it was asked is wrong.
+    """Whether an error says that the server went away, and not that the request was wrong.
 
     Some drivers raise errors of other kinds when a connection breaks in the middle of an answer: SQLAlchemy marks them.
     """

@@ -101,16 +101,16 @@ class JournalFile(JournalStorage):
 
 @contextlib.contextmanager
 def together(storage: BaseStorage) -> Iterator[None]:
-    """Keep what is told to a storage in the block until its end, where that is faster; nobody sees it before.
+    """Write what is reported to a storage in the block at its end, where that is faster.
 
-    What is told of a trial that another process has finished is in vain, without a word.
+    Reports about a trial that another process has finished are ignored.
     """
     if not isinstance(storage, JournalFile):
         yield
         return
     with storage.journal.together():
         yield
-    while True:  # Optuna says of each such line that it is in vain when it reads it, one at a time
+    while True:  # Optuna warns about each such line when it reads it
         with contextlib.suppress(UpdateFinishedTrialError):
             storage.get_all_studies()
             return

@@ -32,7 +32,7 @@ FILLING = 5.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a trial.
+    """The outcome of a trial.
 
     Attributes:
         state: COMPLETE with ``values``, PRUNED, or FAIL with ``error``.
@@ -50,7 +50,7 @@ class Outcome:
 class Ranked(optuna.Study):
     """A study with several objectives in which TPE can rank pruned trials: by the metric that they were pruned on.
 
-    Optuna's own says that it has no direction, and TPE, which asks for one once a trial is PRUNED, dies of that.
+    Optuna's own raises that it has no direction, and TPE, which reads one once a trial is PRUNED, fails with that.
     """
 
     @property
@@ -84,7 +84,7 @@ class Study:
         return len(self.trials(TrialState.WAITING, TrialState.RUNNING))
 
     def reclaim(self, blame: bool = False) -> int:
-        """Give the trials of dead processes back, to be asked again under their numbers; returns how many.
+        """Release the trials of dead processes, so that others train them under their numbers; returns how many.
 
         Args:
             blame: a trial may be why its process died; one that has died too often is ended. Else somebody ended it.
@@ -96,7 +96,7 @@ class Study:
         return len(stale)
 
     def release(self, number: int, blame: bool = False) -> None:
-        """Let a trial that is RUNNING be asked again, or end it when it is to ``blame`` for too many deaths.
+        """Release a RUNNING trial, or end it when it is to ``blame`` for too many deaths.
 
         Two processes may release the same trial at once, and it may then be trained twice, to the same bits; the
         second to tell is not heard.
@@ -135,14 +135,14 @@ class Study:
         return claimed
 
     def suggest(self, number: int, sampler: BaseSampler, ask: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        """Parameters of a claimed trial; one that was asked before keeps those it had."""
+        """Parameters of a claimed trial; one that was released keeps those it had."""
         self.optuna.sampler = sampler
         trial = Trial(self.optuna, self._trial_id(number))  # apart: samplers note here what they read below
         with together(self.storage):
             return ask(trial)
 
     def tell(self, number: int, outcome: Outcome) -> None:
-        """End a trial; in vain where another process did."""
+        """End a trial; ignored where another process has done so."""
         trial_id = self._trial_id(number)
         try:
             with together(self.storage):

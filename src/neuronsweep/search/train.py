@@ -33,7 +33,7 @@ from neuronsweep.search.study import Study
 
 # Workers are started again when some died; not more often than this without one trial trained.
 FRUITLESS = 3
-# Progress is not told more often than this.
+# Progress is not printed more often than this.
 SECONDS_BETWEEN_NEWS = 1.0
 
 
@@ -134,7 +134,7 @@ def by_launcher(search: Search) -> Launch:
 
 
 class Worker:
-    """What a worker process does: it asks a shared study until nothing is left.
+    """What a worker process does: it trains trials of a shared study until none is left.
 
     The directory belongs to the command that starts the workers; they take no lock on it.
     """

@@ -44,7 +44,7 @@ class Finished:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The data it was trained on, built anew."""
+        """The data it was trained on, built again."""
         return build_dataset(self.config["data"])
 
     @cached_property

@@ -47,7 +47,7 @@ def build_logger(cfg: DictConfig, directory: Path, checkpoint: Path | None) -> L
     kind = named_class("logger", cfg.logger._target_)
     if kind is not TensorBoardLogger:
         return built("logger", cfg.logger, **_version(kind, cfg.logger, directory))
-    # a resumed run writes the points after its checkpoint again: TensorBoard is told to forget the first ones
+    # a resumed run writes the points after its checkpoint again: TensorBoard must forget the first ones
     purge = _last_epoch(checkpoint) + 1 if checkpoint else None
     return RunLogger(directory, name="", version="", default_hp_metric=False, purge_step=purge)
 

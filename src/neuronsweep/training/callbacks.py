@@ -91,7 +91,7 @@ class LogPoint(Callback):
 
 
 class Pruner(Callback):
-    """Reports the metric that is pruned on at every log point, and stops the run when it is told to.
+    """Reports the metric that is pruned on at every log point, and stops the run when the pruner says so.
 
     It stands after the run's LogPoint. A run that goes on from a checkpoint reports the log points before it again.
     Of several processes the first reports, and all stop.

@@ -249,7 +249,7 @@ def _end_events(logger: Logger | None, state: str) -> None:
     if isinstance(logger, TensorBoardLogger):
         tensorboard.end(logger.experiment, state)
         logger.experiment.close()
-    elif logger and state == PRUNED:  # of one that FAILED the Trainer has told it
+    elif logger and state == PRUNED:  # after a failure the Trainer has done so
         logger.finalize("success")
 
 

@@ -26,7 +26,7 @@ class Module:
 class Engine:
     """How the runs of a sweep are trained side by side; changes no number of any of them."""
 
-    # null: one a core
+    # null: one for each core
     threads: int | None = key(None, whole(1))
     # how often a run that takes long writes what it goes on from
     snapshot_seconds: float = key(5.0, NOT_NEGATIVE)

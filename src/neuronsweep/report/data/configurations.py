@@ -18,7 +18,7 @@ NOT_NEGATIVE, SHARES = ("loss", "mae", "mse", "acc", "auroc", "params", "dead", 
 
 @dataclass(frozen=True)
 class Configuration:
-    """The complete replicates of one set of values: one a seed, best first.
+    """The complete replicates of one set of values: one for each seed, best first.
 
     Attributes:
         failed: how many seeds FAILED; their results would be worse than any.

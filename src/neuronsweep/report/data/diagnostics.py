@@ -24,7 +24,7 @@ class Inside:
     """The medians of one configuration.
 
     Attributes:
-        values: one a log point in ``epochs``, by kind and layer, the first layer first.
+        values: one for each log point in ``epochs``, by kind and layer, the first layer first.
     """
 
     configuration: Configuration

@@ -21,7 +21,7 @@ OUTSIDE = "truth/outside_over_inside"
 
 
 def sentences(sweep: Sweep, search: Search | None = None) -> list[str]:
-    """What was asked and which configuration answers it; whether the seeds can tell it from the others."""
+    """The best configuration and the values that were swept, and whether the seeds separate it from the others."""
     if search:
         return _of_search(sweep, search)
     if not sweep.configurations:
@@ -110,7 +110,7 @@ def _values(search: Search, row: Row) -> str:
 
 
 def _asked(sweep: Sweep, those: Sequence[Configuration]) -> str:
-    """The values that were asked of configurations of one data set; keys of the data have those that they have."""
+    """The swept values of configurations of one data set; keys of the data have only the values that occur in them."""
     asked = {key: sweep.asked[key] for key in sweep.keys if key not in fixed_by_data(sweep, those)}
     asked |= {key: [c.values[key] for c in those] for key in asked if key in sweep.data_keys}
     return "; ".join(f"{key} {listed(values)}" for key, values in asked.items())
@@ -163,7 +163,7 @@ def _yet(sweep: Sweep, search: Search | None = None) -> str:
 
 
 def _missing(sweep: Sweep, search: Search | None) -> int:
-    """How many runs have no directory; a trial that was told again needs none."""
+    """How many runs have no directory; a trial that repeated an earlier one needs none."""
     return sweep.jobs - len(sweep.rows) - (search.duplicates if search else 0)
 
 

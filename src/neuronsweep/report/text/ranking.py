@@ -54,7 +54,7 @@ def _print_ranking(sweep: Sweep) -> None:
 
 
 def _print_search(found: Mapping[str, Any], keys: Sequence[str]) -> None:
-    """The best trials of a search or its front, what became of all of them, and how the best is trained again."""
+    """The best trials of a search or its front, how many ended in each state, and how the best is trained again."""
     objectives = [objective["metric"] for objective in found["objectives"]]
     several = len(objectives) > 1
     entries = found.get("front" if several else "ranking", [])
