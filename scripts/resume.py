@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def resume_single(directory: Path, retry_failed: bool, accept_changes: bool) -> None:
-    """Go on with one run in this process."""
+    """Continue with one run in this process."""
     sweep = directory.resolve().parent
     if (sweep / contents.SWEEP).exists():
         whole = resume_command(sweep)

@@ -29,7 +29,7 @@ class Recorded:
 def load_recorded(directory: Path) -> Recorded:
     """The module that the run in a directory was trained with, its weights those of model.ckpt.
 
-    A module of somebody's own is built and predicts itself: what it makes of its network no other class knows.
+    A module of a user's own is built and predicts itself: what it makes of its network no other class knows.
     Raises Untrusted where that module may not be built, UserError where it cannot be, or where model.ckpt is damaged.
     """
     target = Run(directory).record()["config"]["module"].get("_target_")
@@ -51,7 +51,7 @@ def load_recorded(directory: Path) -> Recorded:
             module = kind.load_from_checkpoint(path, map_location="cpu", weights_only=True)
             weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
         module.to(next(iter(weights.values())).dtype).load_state_dict(weights)  # in float64 where they are
-    except Exception as error:  # whatever somebody's module raises that is no longer what it was
+    except Exception as error:  # whatever a user's module raises that is no longer what it was
         why = f"{type(error).__name__} {' '.join(str(error).split())[:200]}"
         raise UserError(f"{directory} cannot predict: module._target_={target} does not load {path}: {why}") from None
     return Recorded(module.eval().predictor, int(module.hparams.get("inputs", 1)))

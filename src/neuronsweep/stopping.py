@@ -77,7 +77,7 @@ def heeded() -> Iterator[None]:
 
 
 def reader_is_gone() -> bool:
-    """Whether stdout or stderr is a pipe that nobody reads any more; what is still written there goes nowhere then."""
+    """Whether stdout or stderr is a pipe whose reader has gone, so that what is written there is lost."""
     gone = [stream.fileno() for stream in (sys.stdout, sys.stderr) if _reader_is_gone(stream)]
     if gone:
         nowhere = os.open(os.devnull, os.O_WRONLY)

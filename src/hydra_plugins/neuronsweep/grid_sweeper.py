@@ -13,7 +13,7 @@ ConfigStore.instance().store(
         "_target_": f"{__name__}.GridSweeper",
         "max_batch_size": None,
         "params": None,
-        # of a sweep that goes on in its directory: train FAILED runs again; those of another config, source or data
+        # of a sweep that continues in its directory: train FAILED runs again; those of another config, source or data
         "retry_failed": False,
         "accept_changes": False,
     },

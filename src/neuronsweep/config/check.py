@@ -43,7 +43,7 @@ def check(cfg: DictConfig) -> None:
 
 
 def check_mode(key: str, metric: str, mode: str) -> None:
-    """Raise UserError for a mode that is not that of its metric, or not named where nobody knows that of the metric."""
+    """Raise UserError for a mode that is not that of its metric, or not given where that of the metric is not known."""
     if mode == NOT_NAMED:
         raise UserError(
             f"{key} must be given with {metric}, for which it is not known whether less or more is "
@@ -133,7 +133,7 @@ def run_config(cfg: DictConfig, resolve: bool = True) -> dict[str, Any]:
 
 
 def _added(cfg: DictConfig, prefix: str = "") -> str | None:
-    """A key that somebody added to a config with a schema, or None."""
+    """A key that was added to a config with a schema, or None."""
     schema = OmegaConf.get_type(cfg)
     if not is_dataclass(schema):
         return None

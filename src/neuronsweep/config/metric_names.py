@@ -27,9 +27,9 @@ def final_metrics(task: str, loss: str) -> tuple[str, ...]:
 # for the others (dead, kinks, slope, intercept, those of a user's module) the user must give it.
 OF_SPLITS = {"loss": "min", "mse": "min", "mae": "min", "acc": "max", "auroc": "max", "r2": "max"}
 OF_NETWORKS = {"params": "min"}
-# errors and losses of a network as a whole
+# errors and losses of the network
 ERRORS = ("truth/", "optimum/")
-# What stands for the mode of a metric that has none by itself, until somebody names it.
+# What stands for the mode of a metric that has none by itself, until it is given.
 NOT_NAMED = "not named"
 
 

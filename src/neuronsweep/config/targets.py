@@ -20,7 +20,7 @@ from neuronsweep.errors import UserError
 # What a script says of its option.
 TRUSTED = "also build and run what the directory names that is not part of neuronsweep"
 TRUST = "--trust allows it; use it only for directories whose author you trust"
-# The nodes of a recorded config, and what may be built for each from a directory that somebody else wrote: what the
+# The nodes of a recorded config, and what may be built for each from a foreign directory: what the
 # schemas name, and the two modules. Nothing else of any package: a package has functions that do anything.
 NODES: dict[str, frozenset[str]] = {
     group: frozenset(str(target) for schema in schemas.values() if (target := getattr(schema, "_target_", None)))
@@ -44,7 +44,7 @@ class Granted:
     """What this process may build from directories besides ``NODES``.
 
     Attributes:
-        everything: somebody has said --trust.
+        everything: --trust was given.
         targets, words: what this process's own command names, whose runs it reads back.
     """
 
@@ -73,12 +73,12 @@ def named_class(key: str, target: str) -> type:
     """The class of this name. Raises UserError where there is none."""
     try:
         return get_class(target)
-    except Exception as error:  # whatever the import of somebody's module raises
+    except Exception as error:  # whatever the import of a user's module raises
         raise UserError(f"{key}._target_={target} is not allowed: {error}") from error
 
 
 def trust() -> None:
-    """Let this process build whatever a directory names: somebody has said --trust."""
+    """Let this process build whatever a directory names: --trust was given."""
     GRANTED.everything = True
 
 

@@ -174,12 +174,12 @@ class Training:
         )
 
     def snapshot(self) -> dict[str, Tensor]:
-        """Everything training goes on from, as tensors."""
+        """Everything training continues from, as tensors."""
         arrays = {name: torch.from_numpy(array.copy()) for name, array in self.arrays.items()}
         return {**arrays, "member": self._identity()}
 
     def load(self, snapshot: Mapping[str, Tensor]) -> None:
-        """Go on from a ``snapshot`` of the same member. Raises ValueError if it is another one's or was changed."""
+        """Continue from a ``snapshot`` of the same member. Raises ValueError if it is another one's or was changed."""
         wanted = self.snapshot()
         for name, own in wanted.items():
             tensor = snapshot.get(name)

@@ -140,7 +140,7 @@ def against_targets(figure: "Figure", predict: Predict, dataset: Dataset) -> Non
     notice(axes).set(text=not_finite(out_NK), animated=False, visible=not np.isfinite(out_NK).all())
 
 
-# Pictures of which only the returned artists change from fit to fit, and pictures drawn as a whole.
+# Pictures of which only the returned artists change from fit to fit, and pictures drawn completely.
 LIVE: dict[tuple[str, int], Callable[["Figure", Dataset], Update]] = {
     ("regression", 1): curve,
     ("classification", 2): regions,

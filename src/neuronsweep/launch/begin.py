@@ -27,7 +27,7 @@ from neuronsweep.runs.run import COMPLETE, FAILED, PRUNED, RUNNING, Run
 from neuronsweep.runs.sweep import check_sweep_place, run_directory
 from neuronsweep.runs.words import anywhere, config_words, resume_command, typed
 
-# Words that say how this command goes on, not what the sweep is.
+# Words that say how this command continues, not what the sweep is.
 OF_THIS_COMMAND = ("hydra.sweep.dir=", "hydra.sweeper.retry_failed=", "hydra.sweeper.accept_changes=")
 # Keys of sweep.json that have words of the command line.
 RECORDED_WORDS = ("overrides", "hydra_overrides", "config_words")
@@ -40,11 +40,11 @@ OF_SEVERAL_DEVICES = ("native", "process")
 
 
 def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Jobs, swept: Sequence[str]) -> Jobs:
-    """Check every job, then make and own the sweep directory, or make what is in it ready to go on.
+    """Check every job, then make and own the sweep directory, or make what is in it ready to continue.
 
-    Returns the jobs: of a sweep that goes on those that it has, which were shuffled once.
+    Returns the jobs: of a sweep that continues those that it has, which were shuffled once.
 
-    Raises UserError before anything is written, and for a directory that cannot go on.
+    Raises UserError before anything is written, and for a directory that cannot continue.
     """
     compose = Composer(loader, config)
     directory = Path(config.hydra.sweep.dir)
@@ -204,7 +204,7 @@ def end_sweep(sweep: Path, failed: Sequence[int]) -> None:
 
 
 def stopped(sweep: Path) -> None:
-    """Say how a sweep that somebody interrupted goes on."""
+    """Say how an interrupted sweep continues."""
     results = Results(sweep)
     rows = results.rows()
     done = sum(row["state"] in (COMPLETE, PRUNED) for row in rows)
@@ -214,7 +214,7 @@ def stopped(sweep: Path) -> None:
 
 
 def no_room(error: Unwritable | OSError, directory: Path) -> NoReturn:
-    """End a command whose files cannot be written: nothing failed, and all of it can go on.
+    """End a command whose files cannot be written: nothing failed, and all of it can continue.
 
     An OSError is one of Hydra's, who writes into run directories, too; of anything but a full disk it is raised again.
     """

@@ -40,7 +40,7 @@ SECONDS_TO_STOP = 15.0
 class Chunk:
     """Jobs that are trained by one command, on any machine that sees their sweep directory.
 
-    Calling it trains them, and returns when they have ended; killed and called again it goes on.
+    Calling it trains them, and returns when they have ended; killed and called again it continues.
 
     Attributes:
         words: the command, without Python.
@@ -75,7 +75,7 @@ class Chunk:
             _end(process)
 
     def checkpoint(self) -> Any:
-        """What submitit calls when the machine is wanted back: how to go on elsewhere. The command is ended."""
+        """What submitit calls when the machine is wanted back: how to continue elsewhere. The command is ended."""
         from submitit.helpers import DelayedSubmission
 
         # the SystemExit that follows unwinds __call__, which ends its command and waits for it
@@ -198,7 +198,7 @@ def split(numbers: Sequence[int], chunks: int) -> list[list[int]]:
 def jobs_of(file: Path) -> dict[int, list[str]]:
     """The jobs of a chunk by number, which are this process's alone from now on until it ends.
 
-    Waits for one that still trains the chunk: the machine of a chunk that goes on elsewhere may not be dead at once.
+    Waits for one that still trains the chunk: the machine of a chunk that continues elsewhere may not be dead at once.
     """
     handle = os.open(file, os.O_RDWR)
     fcntl.flock(handle, fcntl.LOCK_EX)
@@ -218,7 +218,7 @@ def keep_errors(file: Path, sweep: Path, returns: Mapping[int, JobReturn]) -> No
 
 
 def _end(process: subprocess.Popen) -> None:
-    """End a chunk's command: it writes what its runs go on from; then whatever is left of its group."""
+    """End a chunk's command: it writes snapshots of its runs; then whatever is left of its group."""
     if process.poll() is None:
         process.terminate()
         try:

@@ -25,7 +25,7 @@ from neuronsweep.runs.run import PRUNED
 from neuronsweep.runs.sweep import run_directory
 from neuronsweep.runs.words import resume_command
 
-# Sweepers that check all jobs, rank them and can go on.
+# Sweepers that check all jobs, rank them and can continue.
 SWEEPERS = ("grid", "optuna")
 # A sweep of up to so many runs tells of each as it ends; a larger one of failures only.
 TOLD = 20
@@ -52,7 +52,7 @@ class Bookkeeper(Callback):
                     begin_single(config)
         except (UserError, OmegaConfBaseException) as error:
             stop(str(error) if isinstance(error, UserError) else explain(error))
-        except Exception as error:  # what nobody expected must not become a run without checks
+        except Exception as error:  # an unexpected error must not become a run without checks
             traceback.print_exc()
             stop(f"the run was not started: {error}", status=1)
 

@@ -56,7 +56,7 @@ def _has_events(directory: Path) -> bool:
 def illustrate(directories: Sequence[Path], workers: int) -> Iterator[int]:
     """Write picture and events of finished runs in worker processes; yields how many directories are done.
 
-    Interrupted, it leaves whole files only, and what is missing is written when it is called again.
+    Interrupted, it leaves complete files only, and what is missing is written when it is called again.
     """
     context = multiprocessing.get_context("fork")
     connections: list[Connection] = []
@@ -136,7 +136,7 @@ class Illustrator:
             self.painters[data] = figures.Painter(self._dataset(config))
         objective = config["objective"]["metric"]
         png = self.painters[data].png(network, figures.title(config, objective, metrics[objective]))
-        # a module of somebody's own has written its events itself
+        # a module of a user's own has written its events itself
         if config["logger"]["_target_"] == TENSORBOARD and isinstance(network, MLP) and not _has_events(directory):
             history = Run(directory).history()
             pictures = {**self._earlier(directory, config, dict(history), network), history[-1][0]: png}

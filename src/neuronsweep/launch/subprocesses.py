@@ -83,8 +83,9 @@ def supervise(
 ) -> Iterator[tuple[int, Exit]]:
     """Run commands, each as soon as there are slots for it, and yield index and Exit of each as it ends.
 
-    A command gets SIGTERM when its time is over, and is killed when it does not end; what is left of its
-    group is killed when it has ended. The same happens to all of them when the caller stops iterating. When this process dies the kernel kills the commands.
+    A command gets SIGTERM when its time is over, and is killed when it does not end; what is left of its group is
+    killed when it has ended. The same happens to all of them when the caller stops iterating. When this process dies
+    the kernel kills the commands.
 
     Args:
         slot_environment: variables for a command that holds these slots.

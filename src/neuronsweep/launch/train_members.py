@@ -1,7 +1,7 @@
 """Trains the members of a sweep in threads of this process, and writes their run directories.
 
 Native code lets go of Python's lock, so that one thread trains while another writes results. A member that takes long
-writes what it goes on from into its own run directory.
+writes the snapshot from which it continues into its own run directory.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from neuronsweep.models.checkpoint import readable
 from neuronsweep.runs import contents, files, lock
 from neuronsweep.runs.run import FAILED, RUNNING, Run
 
-# Seconds that a member is trained for at most before somebody looks at the clock, the disk and the bar.
+# Seconds that a member is trained for at most before it looks at the clock, the disk and the bar.
 SLICE = 0.5
 Reports = Sequence[tuple[int, float]]
 T = TypeVar("T")
@@ -86,7 +86,7 @@ class Trainee:
     Args:
         samples: of its data set, shared with others.
         stop: not 0 when all training shall stop.
-        snapshot_seconds: how often what it goes on from is written.
+        snapshot_seconds: how often its snapshot is written.
     """
 
     def __init__(self, run: MemberRun, samples: Samples, stop: ctypes.c_int32, snapshot_seconds: float):
@@ -142,7 +142,7 @@ class Trainee:
         return Advanced(self.number, self.training.count("epoch"), row.get(self.run.member.metric))
 
     def save(self) -> None:
-        """Write what training goes on from."""
+        """Write the snapshot from which training continues."""
         content = io.BytesIO()
         torch.save(self.training.snapshot(), content)
         files.write(self.run.directory / contents.CHECKPOINT, content.getvalue())
@@ -174,7 +174,7 @@ class Crew:
 
     Args:
         threads: how many.
-        snapshot_seconds: how often a member writes what it goes on from.
+        snapshot_seconds: how often a member writes its snapshot.
     """
 
     def __init__(self, threads: int, snapshot_seconds: float):
@@ -183,7 +183,7 @@ class Crew:
         self.news: queue.SimpleQueue[Message | BaseException | None] = queue.SimpleQueue()
 
     def train(self, runs: Sequence[MemberRun]) -> Generator[Message, None, None]:
-        """Train every run to its end; yields what happens. Interrupted, every member saves what it goes on from.
+        """Train every run to its end; yields what happens. Interrupted, every member writes its snapshot.
 
         Raises Unwritable where results cannot be written.
         """

@@ -110,7 +110,7 @@ class Linear(nn.Linear):
 class Dropout(nn.Module):
     """Inverted dropout of a hidden layer, counted from 0, whose masks depend on (seed, epoch, position, unit) alone.
 
-    So whatever trains, goes on or shares a batch with others drops the same units. Until ``drawn`` is set, the masks
+    So whatever trains, continues or shares a batch with others drops the same units. Until ``drawn`` is set, the masks
     are torch's.
 
     Attributes:

@@ -1,7 +1,7 @@
 """The names and kinds of all files in a run or sweep directory, and the only function that removes any.
 
 Directories are shared with whatever their owners keep there. A file is a run's or a sweep's where it has a name of the
-directory contract and is a regular file; a directory or a link of such a name, and everything else, is somebody's.
+directory contract and is a regular file; a directory or a link of such a name, and everything else, is not ours.
 """
 
 import re
@@ -22,7 +22,7 @@ REPORTS = (PAGE, TEXT, GALLERY, METRIC, SEARCH_PICTURE)
 LOCK = ".lock"
 # How the names of TensorBoard's files begin.
 EVENTS = "events.out.tfevents."
-# What an interrupted run goes on from; gone when the run is complete.
+# What an interrupted run continues from; gone when the run is complete.
 CHECKPOINT = "resume.ckpt"
 # Weights at earlier log points of a member; gone when their pictures are drawn.
 MOMENTS = "moments.ckpt"

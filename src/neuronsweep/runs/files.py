@@ -27,7 +27,7 @@ before_rename: Callable[[Path], object] = lambda path: None  # noqa: E731
 
 
 def write(path: Path, content: bytes | str) -> None:
-    """Write a file whole or not at all: a temporary file beside it, fsync, rename. Raises Unwritable.
+    """Write a file completely or not at all: a temporary file beside it, fsync, rename. Raises Unwritable.
 
     Who may read it is what the umask says, as of any file.
     """

@@ -43,7 +43,7 @@ def further_process() -> bool:
 def take(directory: Path) -> None:
     """Own a directory until this process and the workers forked from it have ended; to take it twice is no error.
 
-    Raises Owned where another process has it, or where its owner on another machine was heard of in the last minute.
+    Raises Owned where another process has it, or an owner on another machine gave a sign of life in the last minute.
     """
     global _taker
     key = directory.resolve()
@@ -163,7 +163,7 @@ def _release() -> None:
 
 
 def _lives_elsewhere(found: dict, handle: int, directory: Path) -> bool:
-    """Whether an owner on another machine has been heard of; in a copy of its directory it is not."""
+    """Whether an owner on another machine has given a sign of life; in a copy of its directory it is not."""
     copied = found.get("file", os.fstat(handle).st_ino) != os.fstat(handle).st_ino
     return not copied and found["host"] != socket.gethostname() and _age(handle, directory) < SECONDS_BELIEVED
 

@@ -46,7 +46,7 @@ class Run:
         for read in (self.status, self.record):
             try:
                 read()
-            except targets.Untrusted:  # of somebody else's classes, and a record
+            except targets.Untrusted:  # of a user's own classes, and a record
                 return True
             except UserError:
                 continue
@@ -118,7 +118,7 @@ class Run:
     def begin(self, engine: str, fingerprint: str, record: Mapping[str, Any], patch: str) -> None:
         """Make the run RUNNING.
 
-        A new run gets record.json and, where there are uncommitted changes, record.patch. A run that goes on keeps its
+        A new run gets record.json and, where changes are not committed, record.patch. A run that continues keeps its
         own and its seconds; where it is continued from is added to ``continued`` of status.json.
         """
         self.check_place(of_sweep=True)  # for whoever has not looked before

@@ -69,7 +69,7 @@ def train_command(words: Sequence[str], description: Mapping[str, Any]) -> str:
 
 
 def resume_command(directory: Path) -> str:
-    """The command line that goes on with a run or sweep."""
+    """The command line that continues with a run or sweep."""
     trust = ["--trust"] if needs_trust(directory) else []
     return shlex.join(["python", "scripts/resume.py", console.directory_name(directory), *trust])
 

@@ -59,7 +59,7 @@ class Asker:
         self.known: dict[int, tuple[str, ...]] = {}  # overrides of the trials that have ended
 
     def run(self) -> None:
-        """Go on until all trials of the study have ended, those that other processes train included."""
+        """Continue until all trials of the study have ended, those that other processes train included."""
         self.study.reclaim(self.blame)
         while not self.stop():
             numbers = self.study.claim(self.batch)

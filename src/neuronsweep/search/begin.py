@@ -89,7 +89,7 @@ def _check_directory(search: Search) -> None:
 
 
 def _prepare(search: Search, begun: Study) -> None:
-    """Make the runs of trials that have not ended ready to go on."""
+    """Make the runs of trials that have not ended ready to continue."""
     trials = [
         trial
         for trial in begun.trials(TrialState.WAITING, TrialState.RUNNING)

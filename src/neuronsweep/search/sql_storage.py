@@ -40,7 +40,7 @@ class Database(RDBStorage):
 def _patient(operation: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(operation)
     def tried(self: Database, *args: Any, **keys: Any) -> Any:
-        if getattr(self._asking, "now", False):  # part of another operation, which is tried again as a whole
+        if getattr(self._asking, "now", False):  # part of another operation, which is tried again from its start
             return operation(self, *args, **keys)
         end = time.monotonic() + (0 if self._lost else PATIENCE)  # what is still asked of a lost one is not waited for
         self._asking.now = True

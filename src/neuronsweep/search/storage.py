@@ -53,11 +53,11 @@ class FileLock(BaseJournalFileLock):
 
 
 class Journal(JournalFileBackend):
-    """A journal that stays whole: half a line, of a process that was killed, is cut before the next is written."""
+    """A journal that stays readable: half a line, of a process that was killed, is cut before the next is written."""
 
     def __init__(self, path: str):
         super().__init__(path, lock_obj=FileLock(Path(path)))
-        self._mine = threading.local()  # lines that a thread holds; others go on writing theirs
+        self._mine = threading.local()  # lines that a thread holds; others continue writing theirs
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
@@ -117,7 +117,7 @@ def together(storage: BaseStorage) -> Iterator[None]:
 
 
 def _end_of_lines(file: Any) -> int:
-    """Where the last whole line of a file ends."""
+    """Where the last complete line of a file ends."""
     end = file.seek(0, os.SEEK_END)
     while end:
         start = max(0, end - 4096)

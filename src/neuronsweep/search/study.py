@@ -116,7 +116,7 @@ class Study:
     def claim(self, batch: int) -> list[int]:
         """Numbers of the next trials, now RUNNING and this process's: up to the next multiple of ``batch``.
 
-        So a sweep that goes on has the batches of one that was not interrupted. Where another process was faster, the
+        So a sweep that continues has the batches of one that was not interrupted. Where another process was faster, the
         rest of its batch is left to it: many workers that fight for each trial would keep a database from its work.
         """
         claimed: list[int] = []
@@ -202,7 +202,7 @@ def changed_search(before: Mapping[str, Any], now: Mapping[str, Any], accept: bo
 def check_search(storage: BaseStorage, name: str, search: Mapping[str, Any], accept: bool) -> bool:
     """Whether a study of this name exists. Raises UserError where it searches something else.
 
-    ``accept``: go on with a study that other source of the package has begun.
+    ``accept``: continue with a study that other source of the package has begun.
     """
     try:
         study_id = storage.get_study_id_from_name(name)

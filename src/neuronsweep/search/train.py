@@ -158,14 +158,14 @@ class Worker:
             study = Study(open_storage(self.where), search.options.study_name, search.total)
             with Heart(study.optuna):
                 asker(search, study, natively(search), stop=orphaned, blame=True).run()
-        except KeyboardInterrupt:  # the employer says how the search goes on
+        except KeyboardInterrupt:  # the process that started the workers prints how the search continues
             sys.exit(stopping.status())
         except (UserError, Unwritable) as error:
             sys.exit(f"error: {error}")
 
 
 def _employ(search: Search, study: Study) -> None:
-    """Start workers, and again while there is work that nobody does."""
+    """Start workers, and again while there is work left."""
     context = multiprocessing.get_context("fork")
     console.say(f"{study.unfinished()} trials for {search.options.workers} workers")
     fruitless = 0

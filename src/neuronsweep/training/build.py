@@ -55,7 +55,7 @@ def build_logger(cfg: DictConfig, directory: Path, checkpoint: Path | None) -> L
 def _version(kind: type, node: DictConfig, directory: Path) -> dict[str, str]:
     """What a logger shall call its run where the config does not say: version_0, version_1, ... would be nobody's.
 
-    It is the end of the run directory's path, DATE-TIME-NUMBER, and another one each time that the run goes on: some
+    It is the end of the run directory's path, DATE-TIME-NUMBER, and another one each time that the run continues: some
     loggers delete what is there.
     """
     if node.get("version") is not None or "version" not in inspect.signature(kind).parameters:

@@ -129,7 +129,7 @@ def train_run(
         objective = _objective(cfg, metrics)
         if first:
             _complete(cfg, directory, module, data, log_point, metrics, logger, keeper.spent())
-    except Unwritable:  # no fault of the run's: it goes on when there is room
+    except Unwritable:  # no fault of the run's: it continues when there is room
         raise
     except (Exception, KeyboardInterrupt) as error:
         if stopping.asked() or isinstance(error, KeyboardInterrupt):

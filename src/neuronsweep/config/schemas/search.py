@@ -39,7 +39,7 @@ class Search:
     # an Optuna URL or the path of a journal; null: optuna.journal in the sweep directory
     storage: str | None = None
     study_name: str = "sweep"
-    # of a search that goes on in its directory: train runs of another config, source or data again
+    # of a search that continues in its directory: train runs of another config, source or data again
     accept_changes: bool = False
     retry_failed: bool = False
     # processes that share the study, started by the launcher

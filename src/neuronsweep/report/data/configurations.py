@@ -40,7 +40,7 @@ class Configuration:
     @cached_property
     def summary(self) -> Summary:
         name = self.metric.rpartition("/")[2]
-        # a loss of somebody's own may be negative
+        # a user's own loss may be negative
         least = 0.0 if name in NOT_NEGATIVE and min(self.results) >= 0 else -math.inf
         return summary(self.results, least, 1.0 if name in SHARES else math.inf)
 
