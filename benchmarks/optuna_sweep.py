@@ -1,10 +1,10 @@
-"""A search by Optuna as a command, against study.optimize over a bare loop and against the basic launcher.
+"""A search with Optuna as a command, against study.optimize around a plain loop and against the basic launcher.
 
 python benchmarks/optuna_sweep.py [--seeds 5]
 python benchmarks/optuna_sweep.py --quick    # that it works, in seconds: 8 trials of 2 epochs
 
 256 TPE trials in batches of 64 on moons, batch 32, 200 epochs. The basic launcher trains 16 of them, and its time is
-scaled. Then what asking and telling cost when nothing is trained, and hyperband against the same search without a
+scaled. Then what proposing and reporting cost when nothing is trained, and hyperband against the same search without a
 pruner: its best value, and its share of the member-epochs.
 """
 

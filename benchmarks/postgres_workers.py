@@ -1,10 +1,10 @@
-"""How many workers may share one study in PostgreSQL: trials that take no time, by our own loop, from many processes.
+"""How many workers can share one study in PostgreSQL, measured with trials that take no time.
 
 python benchmarks/postgres_workers.py [--workers 1 10 50 100 200] [--trials 2000] [--batch 8] [--storage URL]
 python benchmarks/postgres_workers.py --quick    # that it works, in seconds: 1 and 2 workers, 16 trials
 
 Every worker is a process with a connection of its own, as on another machine, but all of them and the server share the
-cores of this one. So it shows that nothing is lost or doubled, and what the server is asked; not how fast a server is.
+cores of this one. So it shows that nothing is lost or doubled, and how many requests a server has; not how fast it is.
 """
 
 import argparse
@@ -103,7 +103,7 @@ class Found:
     Attributes:
         seconds: from the first claim to the last answer.
         trained: how often each trial was trained.
-        told: the states of the study's trials, by their numbers.
+        told: the states of the study's trials, by number.
         waits: seconds a worker spent on a trial, all of it the study's.
         processor: seconds of processor time of the workers.
     """

@@ -1,4 +1,4 @@
-"""What Lightning costs: a run through fit() against a bare PyTorch loop of the same work, in turn in one process.
+"""What Lightning costs: a run through fit() against a plain PyTorch loop of the same work.
 
 python benchmarks/single_run.py
 python benchmarks/single_run.py --quick    # that it works, in seconds

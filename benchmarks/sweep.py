@@ -1,4 +1,4 @@
-"""What a sweep costs from the command line to its last file, as ratios of runs made in turn.
+"""What a sweep costs as a command, as ratios of commands run in turn.
 
 python benchmarks/sweep.py            # all of it: about half an hour
 python benchmarks/sweep.py --quick    # that it works, in seconds: few jobs of few epochs

@@ -1,4 +1,4 @@
-"""Predictions of a finished run, as CSV.
+"""Print the predictions of a finished run as CSV.
 
 python scripts/predict.py RUN_DIR --x 2.5 10
 python scripts/predict.py RUN_DIR --csv points.csv

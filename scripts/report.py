@@ -1,4 +1,4 @@
-"""(Re)build the reports of sweeps, also of one that is still running; with two, put them side by side.
+"""Build the reports of sweeps again, also of running ones; compare two sweeps.
 
 python scripts/report.py SWEEP_DIR [SWEEP_DIR ...]
 """

@@ -1,4 +1,4 @@
-"""Scripts run as a user runs them, without the seconds in which Python imports torch, Lightning and the rest.
+"""Runs scripts as a user does, without the seconds in which Python imports torch, Lightning and other libraries.
 
 Every command is a new process with its own words, directory, environment and output; it is forked from a server that
 has imported the libraries, and nothing of neuronsweep. Only tests whose subject is the start of Python start it.

@@ -1,4 +1,4 @@
-"""What several tests need: composed configs, commands run as a user runs them."""
+"""Fixtures of several tests: composed configs, and commands run as a user runs them."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""Kills sweeps again and again, resumes them, and counts what was lost, repeated or came out differently.
+"""Kills sweeps again and again, resumes them, and counts what was lost, repeated or different.
 
 python -m tests.kill_loop --kills 200     # make soak
 

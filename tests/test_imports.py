@@ -1,4 +1,4 @@
-"""Who imports whom: arrows point one way, and what must start fast does not import what is slow."""
+"""Which room imports which, and that commands which must start fast do not import what is slow."""
 
 import ast
 import re

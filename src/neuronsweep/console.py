@@ -1,4 +1,4 @@
-"""What a run shows on the terminal: the network, a live bar, the metrics.
+"""Everything that is printed on the terminal: lines, tables, and a live progress bar.
 
 A file or a pipe gets lines as long as they are. A terminal gets what fits into its width: nothing is cut, but columns
 and values are left out, the least important first.
@@ -25,7 +25,7 @@ from neuronsweep.errors import Unwritable
 
 
 class Terminal(Console):
-    """rich's console; when nobody reads any more what it prints, the command is asked to stop."""
+    """rich's console, which stops the command when its output is closed by the reader."""
 
     def on_broken_pipe(self) -> None:
         if not stopping.reader_is_gone():
@@ -35,7 +35,7 @@ class Terminal(Console):
     def _check_buffer(self) -> None:
         try:
             super()._check_buffer()
-        except OSError as error:  # a file on a full disk: no fault of the run that is told of
+        except OSError as error:  # a file on a full disk, which is not a failure of the run
             raise Unwritable(f"the output cannot be written: {error.strerror}") from None
 
 
@@ -130,7 +130,7 @@ def parameters(network: Any) -> None:
 
 
 def metrics(values: Mapping[str, float], splits: Iterable[str], directory: Path, objective: str) -> None:
-    """Print a run's final metrics, one row a split, then what the fit is, and where all of it is kept."""
+    """Print a run's final metrics with a row for each split, then metrics of the fit, and the run directory."""
     rows: dict[str, dict[str, float]] = {split: {} for split in splits}
     fit: dict[str, float] = {}
     for name, value in values.items():
@@ -153,7 +153,7 @@ def say(text: str) -> None:
 
 
 def say_last(text: str) -> None:
-    """Print how a command that was asked to stop goes on; on stderr where nobody reads its output any more."""
+    """Print how to continue a command that was stopped; on stderr when its output has been closed."""
     if stopping.asked() == signal.SIGPIPE:
         print(text.strip(), file=sys.stderr, flush=True)
     else:

@@ -1,4 +1,4 @@
-"""Hydra's hooks around jobs: single runs checked before they are made, results kept and told as runs end."""
+"""Hydra's callback around jobs: checks single runs, prints results as runs end, and writes results.csv."""
 
 import os
 import sys
@@ -28,7 +28,7 @@ from neuronsweep.runs.sweep import run_directory
 from neuronsweep.runs.watcher import Watcher
 from neuronsweep.runs.words import resume_command
 
-# Sweepers that check all jobs, rank them and can go on.
+# Sweepers that check all jobs, rank them and can continue.
 SWEEPERS = ("grid", "optuna")
 # A sweep of up to so many runs tells of each as it ends; a larger one of failures only.
 TOLD = 20
@@ -58,9 +58,9 @@ class Bookkeeper(Callback):
                     begin_single(config)
         except (UserError, OmegaConfBaseException) as error:
             stop(str(error) if isinstance(error, UserError) else explain(error))
-        except Exception as error:  # what nobody expected must not become a run without checks
+        except Exception as error:  # an unexpected error must not become a run without checks
             traceback.print_exc()
-            stop(f"the run was not begun: {error}", status=1)
+            stop(f"the run was not started: {error}", status=1)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         sweeper = config.hydra.runtime.choices["hydra/sweeper"]
@@ -99,7 +99,7 @@ class Bookkeeper(Callback):
                 results.write()
                 again = resume_command(results.sweep)
                 again += " --retry-failed" if results.overrides is not None else ""  # a search has learnt from it
-                stop(f"stopped at the first failure, as fail_fast=true says; go on with: {again}", status=1)
+                stop(f"stopped at the first failure because of fail_fast=true; continue with: {again}", status=1)
         except Unwritable as error:
             no_room(error, results.sweep)
 
@@ -126,7 +126,7 @@ class Bookkeeper(Callback):
             raise KeyboardInterrupt("told") from None
         except Exception as error:  # Hydra would make a warning of it, and a success of the sweep
             traceback.print_exc()
-            stop(f"the sweep did not end well: {error}", status=1)
+            stop(f"the sweep ended with an error: {error}", status=1)
         if failed:
             again = f"; to try them again: {resume_command(results.sweep)} --retry-failed"
             again = again if results.overrides is not None else f"; why is in {contents.SEARCH}"
@@ -174,7 +174,7 @@ def _draw(results: Results, runs: Sequence[Path], pictures: bool) -> None:
         bar.close()
     if done < len(missing):
         again = resume_command(results.sweep)
-        console.say(f"{len(missing) - done} pictures were not drawn: a process died; for the pictures: {again}")
+        console.say(f"{len(missing) - done} pictures were not drawn: a process died; to draw them: {again}")
 
 
 def _end_single(job_return: JobReturn, directory: Path) -> None:

@@ -1,4 +1,4 @@
-"""Random numbers as a function of (seed, purpose, epoch) and a counter: the order of batches, and dropout masks.
+"""Random numbers that depend on (seed, purpose, epoch) and a counter: the order of batches, and dropout masks.
 
 Philox 4x32-10 of Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3". engine/native/philox.h gives the
 same words.

@@ -1,4 +1,4 @@
-"""TensorBoard events of a run beside its scalars, for both engines: hyperparameters, graph, pictures, and a layout."""
+"""TensorBoard events besides scalars, for both engines: hyperparameters, graph, pictures, layout."""
 
 import struct
 import warnings
@@ -161,7 +161,7 @@ def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | float | str]:
     """The config for TensorBoard's HParams: for every run the same keys with the same types.
 
     A key that this run's groups do not have, or null, is -1, an empty string or false. Where a number may also be a
-    list of them, one a layer, a list has a column of its own, as text: TensorBoard cannot sort a column of both.
+    list with one for each layer, a list has a column of its own, as text: TensorBoard cannot sort a column of both.
     """
     values: dict[str, bool | float | str] = {}
     for key, kind, allowed in known_keys():

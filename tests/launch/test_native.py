@@ -230,7 +230,7 @@ def test_an_interrupted_sweep_says_how_it_goes_on(command, tmp_path):
     wait_until((tmp_path / "sweep" / "0000" / contents.CHECKPOINT).exists)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)
-    assert "stopped with 0 of 2 runs complete; go on with: python scripts/resume.py sweep" in out
+    assert "stopped with 0 of 2 runs complete; continue with: python scripts/resume.py sweep" in out
     done = command("scripts/resume.py", "sweep")
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader((tmp_path / "sweep" / contents.RESULTS).open()))
@@ -242,7 +242,7 @@ def test_a_directory_of_another_sweep_is_refused_and_failed_runs_are_tried_again
     sweep("sweep", *words)
     other, _ = sweep("sweep", *words[:4], "optimizer.lr=1e6,0.002")
     assert (other.returncode, other.stderr.count("\n")) == (2, 1)
-    assert "it holds another sweep: optimizer.lr was 1000000.0,0.001 and is 1000000.0,0.002" in other.stderr
+    assert "it contains another sweep: optimizer.lr was 1000000.0,0.001 and is 1000000.0,0.002" in other.stderr
     again = command("scripts/resume.py", "sweep")
     assert again.returncode == 1
     assert "training" not in again.stdout

@@ -138,7 +138,7 @@ def test_a_process_that_dies_while_it_draws_is_told(tmp_path):
     words = ("-m", "data=line", "seed=0,1", "epochs=2", "log_points=1", "hydra.sweep.dir=sweep", commands.NO_REPORT)
     done = commands.run("train.py", *words, cwd=tmp_path, before=before)
     assert done.returncode == 0, done.stderr
-    assert "2 pictures were not drawn: a process died; for the pictures: python scripts/resume.py sweep" in done.stdout
+    assert "2 pictures were not drawn: a process died; to draw them: python scripts/resume.py sweep" in done.stdout
 
 
 def die() -> None:

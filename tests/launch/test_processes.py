@@ -104,7 +104,7 @@ def test_a_sweep_that_is_ended_leaves_no_process_and_goes_on_to_the_same_bits(al
         wait_until(lambda seen=seen: (run / contents.CHECKPOINT).exists() and times(run) != seen, process)
         process.send_signal(how)
         out, _ = process.communicate(timeout=30)
-        assert how is signal.SIGKILL or (process.returncode == 143 and "go on with: python scripts/resume.py" in out)
+        assert how is signal.SIGKILL or (process.returncode == 143 and "continue with: python scripts/resume.py" in out)
         wait_until_gone(f"{tmp_path}/sweep/")
         assert Run(run).status()["state"] == "RUNNING"
         seen = times(run)

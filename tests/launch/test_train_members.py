@@ -237,7 +237,9 @@ def test_a_foreign_snapshot_begins_the_run_anew(runs, capsys, content):
         torch.save(content, path)
     crew = Crew(1, 1e9)
     ended = [one for one in crew.train([run]) if isinstance(one, Ended)]
-    assert "resume.ckpt is damaged or of another run: the run begins anew" in capsys.readouterr().out
+    assert (
+        "resume.ckpt is damaged or of another run: the run starts again from the beginning" in capsys.readouterr().out
+    )
     assert ended[0].error is None
     assert not path.exists()
     (clean,) = runs("clean", [1])

@@ -1,4 +1,4 @@
-"""Sweeps made of results instead of runs."""
+"""Makes sweep directories from given results, without training."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Nothing of somebody else's is removed, replaced or written into, whatever begins anew beside it."""
+"""Files of others are never removed, replaced or written to."""
 
 import ast
 import json
@@ -191,7 +191,7 @@ def test_commands_ask_first(command, tmp_path):
     (tmp_path / "locked").mkdir()
     (tmp_path / "locked" / contents.LOCK).write_text("mine")
     for words in (["hydra.run.dir={}"], ["-m", "hydra.sweep.dir={}"], ["-m", "sweep=optuna", "hydra.sweep.dir={}"]):
-        for place, said in (("place", "it holds notes.txt"), ("locked", "is somebody else's")):
+        for place, said in (("place", "it contains notes.txt"), ("locked", "is somebody else's")):
             before = [(path, path.read_text()) for path in (tmp_path / place).iterdir()]
             done = command("train.py", *(word.format(place) for word in words), *QUICK)
             assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, ""), done.stderr
@@ -210,7 +210,7 @@ def test_what_a_killed_command_leaves_is_begun_in(composed, tmp_path):
     (tmp_path / f".{contents.RECORD}.abc{contents.TEMPORARY}").write_text("{")
     Run(tmp_path).check_place()
     (hydra / "config.yaml").write_text("db: mysql")  # of another program of Hydra's
-    with pytest.raises(UserError, match=r"it holds \.hydra"):
+    with pytest.raises(UserError, match=r"it contains \.hydra"):
         Run(tmp_path).check_place()
 
 

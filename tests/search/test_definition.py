@@ -135,12 +135,12 @@ def test_a_search_is_completed_to_a_larger_total_and_never_changed_in_kind(whole
     assert [row["run"] for row in rows(sweep)] == [str(number) for number in range(24)]
     assert {path: path.stat().st_mtime_ns for path in files} == files
     for words, message in [
-        ((*longer, "model.depth=range(1,9)"), "it holds another search, whose space was"),
+        ((*longer, "model.depth=range(1,9)"), "it contains another search, whose space was"),
         ((*longer, "objective.metric=train/loss"), "whose objectives was"),
         ((*longer, "batch_size=32"), 'whose batch_size was "full"'),
         ((*longer, 'hydra.sweeper.constraints=["params <= 100"]'), "whose constraints was"),
         ((*longer, "hydra.sweeper.study_name=other"), "whose study is sweep in optuna.journal"),
-        (("-m", "seed=0,1"), "it holds a search"),
+        (("-m", "seed=0,1"), "it contains a search"),
     ]:
         refused = command("train.py", *words, "hydra.sweep.dir=sweep")
         assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
@@ -223,7 +223,7 @@ def test_equal_parameters_are_trained_once(command, tmp_path):
         assert trial.value == original.value
         assert trial.user_attrs.get("duplicate_of", trial.number) == original.number
     assert [int(row["run"]) for row in rows(tmp_path / "sweep")] == sorted(first.values())
-    assert "5 told again" in done.stdout
+    assert "5 repeated an earlier trial" in done.stdout
 
 
 def test_workers_train_every_trial_once(command, tmp_path):
@@ -323,12 +323,12 @@ REFUSED = {
     ("module._target_=mine.Huber,null",): "module._target_ is not allowed in the space of a search for val/loss",
     ("loss=mse,huber",): "loss is not allowed in the space of a search for val/loss",
     ("hydra.sweeper.objectives=[{metric: dead}]",): "mode must be named with dead",
-    ("hydra.sweeper.pruner=median", "objective.metric=optimum/loss"): "computed there are loss and acc",
+    ("hydra.sweeper.pruner=median", "objective.metric=optimum/loss"): "where only loss and acc are",
     ("hydra.sweeper.objectives=[{metric: params}, {metric: params}]",): "twice",
     ('hydra.sweeper.constraints=["parms <= 3"]',): "did you mean params",
     ('hydra.sweeper.constraints=["params < 3"]',): "METRIC <= NUMBER",
     ("hydra.sweeper.pruner=median", SEVERAL): "prune_on must name",
-    ("hydra.sweeper.pruner=median", "objective.metric=val/auroc"): "computed there are loss and acc",
+    ("hydra.sweeper.pruner=median", "objective.metric=val/auroc"): "where only loss and acc are",
     ("hydra.sweeper.pruner=median", "hydra.sweeper.prune_on=vl/loss"): "did you mean val/loss",
     ("hydra.sweeper.sampler=cmaes", SEVERAL): "cmaes is not allowed with several objectives",
     ("hydra.sweeper.sampler=grid",): "choices and ranges only",

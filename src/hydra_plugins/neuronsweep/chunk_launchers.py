@@ -17,7 +17,7 @@ class ChunkLauncher(Launcher):
     """Trains the jobs of a sweep in chunks; what is not said here is in conf/hydra/launcher.
 
     Args:
-        chunks: how many; null: one a core of this machine.
+        chunks: how many; null: one for each core of this machine.
         cpus: threads of a chunk.
         keys: of the pool that trains them.
     """

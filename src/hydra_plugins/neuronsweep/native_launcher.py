@@ -1,4 +1,4 @@
-"""hydra/launcher=native: the runs of a sweep trained in native code; what that does not know is run one by one."""
+"""hydra/launcher=native: trains the runs of a sweep with the native engine, or else one by one with Lightning."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""hydra/sweeper=optuna: asks Optuna which runs to train, and tells it what became of them."""
+"""hydra/sweeper=optuna: lets Optuna choose which runs to train."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a fit is: its size, its errors against the truth and beside the best possible fit, kinks and dead units."""
+"""Metrics of a finished fit: errors against the truth, kinks, dead units, distance from the best possible fit."""
 
 import copy
 import math
@@ -28,7 +28,7 @@ def analyse(
 ) -> dict[str, float]:
     """Metrics of a trained network, by name; only those that exist for this network, data and loss and are finite.
 
-    ``own_loss`` says that it was trained on a loss of the user's, of which nobody knows the least possible.
+    ``own_loss`` says that it was trained on a loss of the user's, whose least possible value is not known.
 
     ``params``: number of trainable parameters.
     ``truth/inside``, ``truth/outside``, ``truth/outside_over_inside``: mean squared errors against the truth and their
@@ -65,7 +65,7 @@ def analyse_fixed(
 
 
 def optimum(network: MLP, dataset: Dataset) -> float | None:
-    """Least train loss that any network of this shape can have, or None where nobody has solved for it.
+    """Least train loss that any network of this shape can have, or None where it is not known.
 
     Known for linear models of any depth, a ReLU after a linear model of one input, and one hidden layer of units that
     bend on one input, which cannot be better than as many kinks as its units can make (up to MOST_KINKS).

@@ -1,4 +1,4 @@
-"""Which values a key of a config may have, as a test and in words."""
+"""Which values a key may have: a test for the value, and words for the error message."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -42,13 +42,13 @@ def only(word: str) -> Allowed:
 
 
 def one_or_each(each: Callable[[Any], bool], kind: type, words: str, choices: tuple[str, ...] = ()) -> Allowed:
-    """A value for all hidden layers, or a list of values, one a hidden layer."""
+    """A value for all hidden layers, or a list with one for each hidden layer."""
 
     def test(value: Any) -> bool:
         listed = isinstance(value, Sequence) and not isinstance(value, str)
         return len(value) > 0 and all(map(each, value)) if listed else each(value)
 
-    return Allowed(test, f"{words}, or a list of them, one a hidden layer", choices, kind)
+    return Allowed(test, f"{words}, or a list with one for each hidden layer", choices, kind)
 
 
 POSITIVE = Allowed(lambda value: 0 < value < math.inf, "a finite number > 0")

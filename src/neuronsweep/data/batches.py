@@ -1,4 +1,4 @@
-"""Which samples a training step sees: a function of (seed, epoch) alone.
+"""The batches of an epoch, whose order is a function of (seed, epoch) alone; and the epochs of log points.
 
 So a resumed run, a member and a DDP rank all see the batches they should.
 """

@@ -1,4 +1,4 @@
-"""A data set: named splits of tensors, and the truth behind them where it is known."""
+"""The Dataset class: named splits of tensors, and the true function behind them where it is known."""
 
 import hashlib
 from collections.abc import Callable, Mapping

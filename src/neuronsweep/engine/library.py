@@ -1,4 +1,4 @@
-"""The native engine as a library of this process: found among the builds kept here, or compiled.
+"""Loads the native engine into this process: a stored build, or a new one.
 
 A build is kept as ``member<bits>-<key>-<compiler>-<digest of its bytes>.so``, so a build of another source or for
 another processor has another name, and one whose bytes are not those of its name is damaged. A build is made in the

@@ -1,4 +1,4 @@
-"""One member: what its run would be, in plain values, and why a run cannot be one."""
+"""Describes a run for the native engine (a member), or gives the reason why the engine cannot train it."""
 
 import inspect
 import math
@@ -110,12 +110,12 @@ class Member:
 
 
 def outside(config: Mapping[str, Any]) -> str | None:
-    """Why a run cannot be a member whatever its network is, as far as its resolved config tells, or None."""
+    """Why a run cannot be a member whatever its network is, as far as its resolved config shows, or None."""
     module, logger = config["module"]["_target_"], config["logger"]["_target_"]
     if module not in MODULES:
-        return f"module._target_={module} may do anything"
+        return f"the native engine does not know module._target_={module}"
     if logger not in LOGGERS:
-        return f"logger._target_={logger} wants its own Trainer"
+        return f"logger._target_={logger} needs a Lightning Trainer"
     trainer = config["trainer"]
     if trainer["accelerator"] != "cpu":
         return f"trainer.accelerator={trainer['accelerator']}"

@@ -1,4 +1,4 @@
-"""Trains one member in native code: its arrays, its slices of training, its result."""
+"""Trains one member with the native engine: allocates its arrays, calls the C code, and returns its results."""
 
 import bisect
 import ctypes
@@ -26,7 +26,7 @@ FOREVER = 1e9
 
 @dataclass
 class Result:
-    """What became of a member.
+    """The result of a member.
 
     Attributes:
         state: COMPLETE, FAILED (a loss is not finite; ``error`` says which and when) or PRUNED.
@@ -134,7 +134,7 @@ class Training:
         return int(epoch), {name: row[name] for name in self.ordered} | row
 
     def result(self, pruned: bool = False) -> Result:
-        """What became of the member, now."""
+        """The result of the member so far."""
         best = self.member.keep == "best" and self.count("logged") > 0 and not self.error
         params, buffers = ("best", "best_buffers") if best else ("params", "buffers")
         weights = self.arrays[params][: self.parameters], self.arrays[buffers]
@@ -159,12 +159,12 @@ class Training:
         )
 
     def snapshot(self) -> dict[str, Tensor]:
-        """Everything training goes on from, as tensors."""
+        """Everything training continues from, as tensors."""
         arrays = {name: torch.from_numpy(array.copy()) for name, array in self.arrays.items()}
         return {**arrays, "member": self._identity()}
 
     def load(self, snapshot: Mapping[str, Tensor]) -> None:
-        """Go on from a ``snapshot`` of the same member. Raises ValueError if it is another one's or was changed."""
+        """Continue from a ``snapshot`` of the same member. Raises ValueError if it is another one's or was changed."""
         wanted = self.snapshot()
         for name, own in wanted.items():
             tensor = snapshot.get(name)
@@ -184,7 +184,7 @@ class Training:
         return torch.tensor(list(hashlib.sha256(text.encode()).digest()), dtype=torch.uint8)
 
     def _may_be(self, counts: Mapping[str, int]) -> bool:
-        """Whether training can have come to these counts: native code takes them for positions in arrays."""
+        """Whether training can have reached these counts, which native code uses as positions in arrays."""
         diverged = counts["bad_column"] >= 0  # at a log point that does not count as logged
         logged = max(0, bisect.bisect_right(self.log_epochs, counts["epoch"]) - diverged)
         kept = sum(epoch in self.moments for epoch in self.log_epochs[:logged])

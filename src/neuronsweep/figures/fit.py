@@ -1,4 +1,4 @@
-"""The picture of one fit. Matplotlib is imported when the first picture is drawn, because that takes a while."""
+"""Draws the picture of one fit. Matplotlib is imported with the first picture, because that takes long."""
 
 import io
 import textwrap
@@ -217,7 +217,7 @@ def against_targets(figure: "Figure", predict: Predict, dataset: Dataset) -> Non
     notice(axes).set(text=not_finite(out_NK), animated=False, visible=not np.isfinite(out_NK).all())
 
 
-# Pictures of which only the returned artists change from fit to fit, and pictures drawn as a whole.
+# Pictures of which only the returned artists change from fit to fit, and pictures drawn completely.
 LIVE: dict[tuple[str, int], Callable[["Figure", Dataset], Update]] = {
     ("regression", 1): curve,
     ("classification", 2): regions,

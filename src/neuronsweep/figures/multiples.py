@@ -1,4 +1,4 @@
-"""Small multiples: what several networks have learnt, a panel for each setting, its replicates in one panel."""
+"""Draws small multiples: one panel for each setting, with all of its replicates."""
 
 import io
 from collections.abc import Sequence

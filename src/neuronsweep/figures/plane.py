@@ -1,4 +1,4 @@
-"""The pictures of a fit with two inputs: decision regions, or heat maps of truth and prediction."""
+"""Draws fits with two inputs: decision regions, or heat maps of truth and prediction."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Sweeps on several machines: chunks of jobs, each chunk a command of its own that trains them.
+"""Trains a sweep in chunks: groups of jobs, each trained by one command, perhaps on another machine.
 
 A chunk is a file in the sweep directory, so whatever starts commands on machines that see this directory (Slurm, Ray,
 a pool of processes) can train it; nothing of Hydra's travels, and the results are the run directories.
@@ -32,7 +32,7 @@ from neuronsweep.runs.sweep import run_directory
 from neuronsweep.runs.words import config_words, typed
 
 LINES_SHOWN = 30
-# How long a chunk that was asked to stop may take to write what its runs go on from; it takes less.
+# How long a chunk may take after SIGTERM to write the snapshots of its runs; it takes less.
 SECONDS_TO_STOP = 15.0
 
 
@@ -40,7 +40,7 @@ SECONDS_TO_STOP = 15.0
 class Chunk:
     """Jobs that are trained by one command, on any machine that sees their sweep directory.
 
-    Calling it trains them, and returns when they have ended; killed and called again it goes on.
+    Calling it trains them, and returns when they have ended; killed and called again it continues.
 
     Attributes:
         words: the command, without Python.
@@ -75,7 +75,7 @@ class Chunk:
             _end(process)
 
     def checkpoint(self) -> Any:
-        """What submitit calls when the machine is wanted back: how to go on elsewhere. The command is ended."""
+        """What submitit calls when the machine is wanted back: how to continue elsewhere. The command is ended."""
         from submitit.helpers import DelayedSubmission
 
         # the SystemExit that follows unwinds __call__, which ends its command and waits for it
@@ -102,7 +102,7 @@ class Chunks:
     Args:
         context, config, task: what Hydra gives a launcher.
         pool: what trains the chunks.
-        chunks: how many there are; of a smaller sweep one a job.
+        chunks: how many there are; a smaller sweep has one for each job.
         cpus: threads of a chunk.
     """
 
@@ -187,7 +187,7 @@ def split(numbers: Sequence[int], chunks: int) -> list[list[int]]:
 def jobs_of(file: Path) -> dict[int, list[str]]:
     """The jobs of a chunk by number, which are this process's alone from now on until it ends.
 
-    Waits for one that still trains the chunk: the machine of a chunk that goes on elsewhere may not be dead at once.
+    Waits for one that still trains the chunk: the machine of a chunk that continues elsewhere may not be dead at once.
     """
     handle = os.open(file, os.O_RDWR)
     fcntl.flock(handle, fcntl.LOCK_EX)
@@ -207,7 +207,7 @@ def keep_errors(file: Path, sweep: Path, returns: Mapping[int, JobReturn]) -> No
 
 
 def _end(process: subprocess.Popen) -> None:
-    """End a chunk's command: it writes what its runs go on from; then whatever is left of its group."""
+    """End a chunk's command: it writes snapshots of its runs; then whatever is left of its group."""
     if process.poll() is None:
         process.terminate()
         try:

@@ -23,7 +23,7 @@ def submitit(
 ) -> Iterator[tuple[int, str | None]]:
     """Train chunks as a job array of Slurm's (cluster ``slurm``) or as processes of this machine (``local``).
 
-    A chunk whose machine is wanted back writes what its runs go on from, is queued again, and goes on.
+    A chunk whose machine is wanted back writes snapshots of its runs, is queued again, and continues.
 
     Args:
         folder: for what submitit writes: scripts, pickles, output.
@@ -51,13 +51,13 @@ def ray(
 ) -> Iterator[tuple[int, str | None]]:
     """Train chunks as tasks on a Ray cluster, or on one that is started here for them (address None).
 
-    A chunk whose worker or machine died goes on on another one.
+    A chunk whose worker or machine died continues on another one.
 
     Args:
         cpus, gpus: of each chunk.
         retries: how often that may happen to a chunk.
     """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nobody is told of this
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # no usage statistics are sent
     own = None if address else tempfile.mkdtemp(prefix="ray-")  # short: sockets lie in it
     if own:  # a cluster of this command's only: on the loopback device, its password in no file of the user's
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

@@ -1,4 +1,4 @@
-"""The jobs of a sweep: their overrides, and their configs without composing each anew."""
+"""Expands a sweep's command into jobs and composes their configs quickly."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""The run directory of a member: everything a Lightning run has, written by the process that trains it."""
+"""Writes the run directory of a member, with the same files that a Lightning run has."""
 
 import io
 from collections.abc import Mapping

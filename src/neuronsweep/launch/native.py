@@ -1,4 +1,4 @@
-"""Trains the jobs of a sweep in native code, and with Lightning, one by one, what native code does not know."""
+"""Trains the jobs of a sweep with the native engine, and with Lightning those that it cannot train."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""What can be derived from a finished run directory is written last: the picture of the fit, TensorBoard's events.
+"""Draws fit.png and writes TensorBoard events of finished runs, after all results have been written.
 
 So a sweep of hundreds of runs has all its results on disk before the first picture is drawn.
 """

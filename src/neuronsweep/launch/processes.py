@@ -23,7 +23,7 @@ from neuronsweep.runs.run import FAILED, RUNNING, Run
 from neuronsweep.runs.sweep import run_directory
 from neuronsweep.runs.words import config_words, typed
 
-# How many lines of it are shown of a job that died without a word.
+# How many lines of its output are shown of a job that died without a message.
 LINES_SHOWN = 30
 # A job ends itself when its time_limit is over; this is how much later it is ended, start of Python included.
 SECONDS_OF_GRACE = 30.0
@@ -180,7 +180,7 @@ class KeepReturned(Callback):
 
 
 def visible_gpus() -> list[str]:
-    """What CUDA_VISIBLE_DEVICES of a job may hold, one a GPU: those this process may use."""
+    """What CUDA_VISIBLE_DEVICES of a job may contain: an entry for each GPU that this process may use."""
     import torch  # late: jobs on CPUs need no torch here
 
     given = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -1,7 +1,7 @@
-"""Trains the members of a sweep in threads of this process, each member by itself, and writes their runs.
+"""Trains the members of a sweep in threads of this process, and writes their run directories.
 
 Native code lets go of Python's lock, so that one thread trains while another writes results. A member that takes long
-writes what it goes on from into its own run directory.
+writes the snapshot from which it continues into its own run directory.
 """
 
 import contextlib
@@ -48,7 +48,7 @@ class Crew:
 
     Args:
         threads: how many.
-        snapshot_seconds: how often a member writes what it goes on from.
+        snapshot_seconds: how often a member writes its snapshot.
     """
 
     def __init__(self, threads: int, snapshot_seconds: float):
@@ -57,7 +57,7 @@ class Crew:
         self.news: queue.SimpleQueue[Message | BaseException | None] = queue.SimpleQueue()
 
     def train(self, runs: Sequence[MemberRun]) -> Generator[Message, None, None]:
-        """Train every run to its end; yields what happens. Interrupted, every member saves what it goes on from.
+        """Train every run to its end; yields what happens. Interrupted, every member writes its snapshot.
 
         Raises Unwritable where results cannot be written.
         """

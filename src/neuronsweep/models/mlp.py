@@ -118,7 +118,7 @@ class Linear(nn.Linear):
 class Dropout(nn.Module):
     """Inverted dropout of a hidden layer, counted from 0, whose masks depend on (seed, epoch, position, unit) alone.
 
-    So whatever trains, goes on or shares a batch with others drops the same units. Until ``drawn`` is set, the masks
+    So whatever trains, continues or shares a batch with others drops the same units. Until ``drawn`` is set, the masks
     are torch's.
 
     Attributes:
@@ -145,7 +145,7 @@ class Dropout(nn.Module):
 class MLP(nn.Module):
     """``depth`` hidden layers of ``hidden`` units and a linear output layer; depth 0 is a linear model.
 
-    ``hidden`` may be a list of widths, whose length is the depth, and ``act`` a list of names, one a hidden layer.
+    ``hidden`` may be a list of widths, whose length is the depth, and ``act`` a list with a name for each hidden layer.
     A hidden layer is linear -> norm -> act -> dropout; with ``skip`` every hidden layer after the first adds its
     input to its output. ``out_act`` follows the output layer. The initial weights depend on ``seed`` alone.
     Maps x (N, inputs) to (N, outputs). Raises ValueError where the lists and ``depth`` do not fit, and for ``skip``

@@ -1,4 +1,4 @@
-"""Writes the reports of a sweep: report.html, report.md with its pictures, results.csv; also at a sweep's end."""
+"""Writes the report of a sweep: report.html, report.md with its pictures, and results.csv."""
 
 import sys
 from collections.abc import Sequence

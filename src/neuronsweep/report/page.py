@@ -1,4 +1,4 @@
-"""report.html: one file that opens offline, made of the sweep's tables, charts and pictures."""
+"""Makes report.html: one file that opens offline."""
 
 import base64
 import gzip

@@ -1,4 +1,4 @@
-"""Run directories of several file systems as one sweep: proved, compared, copied whole or not at all."""
+"""Copies the runs of one sweep from several file systems into one sweep directory, after checking them."""
 
 import os
 import shutil
@@ -128,7 +128,7 @@ def _one_of(number: int, one: Found, other: Found) -> Found:
 
 
 def _copy(run: Path, to: Path) -> None:
-    """Copy what a run wrote, whole or not at all; what else lies in its directory stays there."""
+    """Copy what a run wrote, completely or not at all; what else lies in its directory stays there."""
     try:
         # killed in the middle it is not taken for a run
         copy = Path(tempfile.mkdtemp(prefix=f"{contents.COPYING}.", suffix=contents.TEMPORARY, dir=to.parent))

@@ -1,7 +1,7 @@
-"""What a run or sweep directory holds of ours, by name and kind, and the only function that removes any of it.
+"""The names and kinds of all files in a run or sweep directory, and the only function that removes any.
 
 Directories are shared with whatever their owners keep there. A file is a run's or a sweep's where it has a name of the
-directory contract and is a regular file; a directory or a link of such a name, and everything else, is somebody's.
+directory contract and is a regular file; a directory or a link of such a name, and everything else, is not ours.
 """
 
 import re
@@ -22,7 +22,7 @@ REPORTS = (PAGE, TEXT, GALLERY, METRIC, SEARCH_PICTURE)
 LOCK = ".lock"
 # How the names of TensorBoard's files begin.
 EVENTS = "events.out.tfevents."
-# What an interrupted run goes on from; gone when the run is complete.
+# What an interrupted run continues from; gone when the run is complete.
 CHECKPOINT = "resume.ckpt"
 # Weights at earlier log points of a member; gone when their pictures are drawn.
 MOMENTS = "moments.ckpt"
@@ -39,7 +39,7 @@ COPYING = ".collecting"
 # End of the names of files that are being written; those of a killed process are left behind.
 TEMPORARY = ".tmp"
 
-# What a run came to. A run whose status.json and record.json are both gone has none of them.
+# The results of a run. A run whose status.json and record.json are both gone has none of them.
 CAME_TO = (METRICS, HISTORY, MODEL, FIGURE, CHECKPOINT, MOMENTS, PATCH)
 OF_A_RUN = (STATUS, *CAME_TO, OUTPUT, RETURNED, RECORD)
 OF_A_SWEEP = (SWEEP, HYDRA_NODE, RESULTS, PARQUET, JOURNAL, SEARCH, *REPORTS)
@@ -69,7 +69,7 @@ def is_ours(path: Path) -> bool:
 def remove(path: Path) -> bool:
     """Remove a file of a run's or sweep's, or a directory that has become empty; returns whether it is gone.
 
-    Nothing else in the package removes anything. What is not ours stays where it is, without a word.
+    Nothing else in the package removes anything. Files of others stay where they are, and no message is printed.
     """
     try:
         if is_directory(path):

@@ -1,4 +1,4 @@
-"""Files written whole or not at all and read back to the same bits; what is no longer what was written is Damaged."""
+"""Writes files completely or not at all, and reads them back to the same bits, or raises Damaged."""
 
 import csv
 import hashlib

@@ -1,4 +1,4 @@
-"""Where a number comes from: command, config, code, data and environment of a run, and its fingerprint."""
+"""The record of a run (command, config, code, data, environment), and the fingerprint of what decides its numbers."""
 
 import hashlib
 import importlib.util
@@ -46,7 +46,7 @@ def fingerprint_of(config: Mapping[str, Any], source: str, own: Mapping[str, str
 
 
 def record(overrides: list[str], config: Mapping[str, Any], data_digest: str) -> dict[str, Any]:
-    """How a run came to be, as a JSON object: what was asked for, the data, and ``origin``."""
+    """How a run came to be, as a JSON object: command and config, data, and ``origin``."""
     seeds = {key: value for key, value in flatten(config).items() if key.rpartition(".")[2].endswith("seed")}
     asked = {"overrides": overrides, "config": dict(config), "seeds": seeds, "data_digest": data_digest}
     return {

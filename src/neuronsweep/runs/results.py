@@ -1,4 +1,4 @@
-"""results.csv of a sweep: one row a run, rebuilt from the run directories."""
+"""results.csv of a sweep: a row for each run, rebuilt from the run directories."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -18,14 +18,14 @@ from neuronsweep.runs.sweep import numbers, read_description, run_directory
 class Results:
     """results.csv of a sweep, rebuilt from its run directories; runs that have ended are read once.
 
-    Columns: run, state, the swept keys, the final metrics, seconds, directory. One row a run that has begun. A run
+    Columns: run, state, the swept keys, the final metrics, seconds, directory. A row for each run that has begun. A run
     whose files are not those it ended with is DAMAGED and has no metrics.
     """
 
     def __init__(self, sweep: Path):
         self.sweep = sweep
         self.description = read_description(sweep)
-        # a search does not know its jobs before: its runs say themselves what they were asked
+        # a search does not know its jobs before: the values are in the records of its runs
         self.overrides: list[list[str]] | None = self.description.get("jobs")
         self.swept: list[str] = self.description["swept"]
         # of a shard its own

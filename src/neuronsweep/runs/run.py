@@ -1,4 +1,4 @@
-"""What is kept of one run: its states, results and record, and the only code that reads and writes them."""
+"""The Run class: reads and writes everything in a run directory."""
 
 import csv
 import hashlib
@@ -44,7 +44,7 @@ class Begun:
 
 
 class Run:
-    """A run directory, of a run that has begun or not. Every method looks at the files anew."""
+    """A run directory, of a run that has begun or not. Every method reads the files again."""
 
     def __init__(self, directory: Path):
         self.directory = directory
@@ -60,11 +60,11 @@ class Run:
         return self.verified()["state"] if self.has_begun else None
 
     def is_run(self) -> bool:
-        """Whether this holds a run: its status, or the record that it was begun with, is there and is whole."""
+        """Whether the directory contains a run: an undamaged status or record."""
         for read in (self.status, self.record):
             try:
                 read()
-            except targets.Untrusted:  # of somebody else's classes, and a record
+            except targets.Untrusted:  # of a user's own classes, and a record
                 return True
             except UserError:
                 continue
@@ -149,7 +149,7 @@ class Run:
     def begin(self, engine: str, fingerprint: str, record: Mapping[str, Any], patch: str) -> None:
         """Make the run RUNNING.
 
-        A new run gets record.json and, where there are uncommitted changes, record.patch. A run that goes on keeps its
+        A new run gets record.json and, where changes are not committed, record.patch. A run that continues keeps its
         own and its seconds; where it is continued from is added to ``continued`` of status.json.
         """
         self.check_place(of_sweep=True)  # for whoever has not looked before
@@ -219,7 +219,7 @@ class Run:
         files.write(self.directory / HISTORY, history_text(history))
 
     def discard(self) -> None:
-        """Remove what the run wrote, so that it is begun anew; what else lies in its directory stays.
+        """Remove what the run wrote, so that it can start again; what else lies in its directory stays.
 
         Killed in the middle it reads as not begun. Raises UserError where something else has a name of the run's.
         """
@@ -237,8 +237,8 @@ class Run:
     def check_kinds(self) -> None:
         """Raise UserError where something that is no regular file has the name of one that a run writes."""
         if other := contents.in_the_way(self.directory):
-            kind = "a link" if other.is_symlink() else "a directory" if other.is_dir() else "no regular file"
-            raise UserError(f"{other} is {kind}, which no run wrote and none replaces: move it away")
+            kind = "a link" if other.is_symlink() else "a directory" if other.is_dir() else "not a regular file"
+            raise UserError(f"{other} is {kind}, so no run wrote it and none replaces it: move it away")
 
     def check_place(self, of_sweep: bool = False) -> None:
         """Raise UserError where the run would begin among files that no run of neuronsweep wrote.
@@ -258,8 +258,8 @@ class Run:
         found = [*results, *events] if of_sweep else list(contents.others(self.directory))
         if found:
             raise UserError(
-                f"{self.directory} is not allowed as output directory: it holds {found[0]}, which no run of "
-                "neuronsweep wrote; give it a directory of its own, which is new or empty"
+                f"cannot use {self.directory} as output directory: it contains {found[0]}, which no run of "
+                "neuronsweep wrote; choose a directory that is new or empty"
             )
 
     def _write_patch(self, patch: str) -> None:

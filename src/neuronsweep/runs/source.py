@@ -1,4 +1,4 @@
-"""Which of the package's source decides a run's numbers, and digests of it.
+"""Which source files of the package decide the numbers of a run, and digests of them.
 
 Most files count as wholes. Of those that grow by what other runs do not use, a table of activations or a file of data
 sets, only what a config names counts: who adds an activation does not want to train all finished sweeps again.

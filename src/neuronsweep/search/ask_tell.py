@@ -1,4 +1,4 @@
-"""The loop of a search: ask for some trials, have them trained, tell what became of them in order."""
+"""The loop of a search: propose trials, have them trained, and report their results to the study in order."""
 
 import contextlib
 import os
@@ -81,7 +81,7 @@ class Asker:
                     continue
                 self.search.check_overrides(overrides)
                 jobs[number] = overrides
-            except UserError as error:  # values that are allowed alone only, or a space that cannot be asked
+            except UserError as error:  # values that are allowed alone only, or a space whose function fails
                 impossible[number] = str(error)
         if jobs:
             self.trainer.train(jobs)

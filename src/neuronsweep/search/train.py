@@ -1,4 +1,4 @@
-"""Where the trials of a search are trained: natively here, by another launcher, or by workers of their own."""
+"""Trains the trials of a search: natively in this process, by another launcher, or in worker processes."""
 
 import copy
 import multiprocessing
@@ -30,7 +30,7 @@ from neuronsweep.search.study import Outcome, Study
 
 # Workers are started again when some died; not more often than this without one trial trained.
 FRUITLESS = 3
-# Progress is not told more often than this.
+# Progress is not printed more often than this.
 SECONDS_BETWEEN_NEWS = 1.0
 
 
@@ -100,7 +100,7 @@ class Trainer:
 
 
 class Worker:
-    """What a worker process does: it asks a shared study until nothing is left.
+    """What a worker process does: it trains trials of a shared study until none is left.
 
     The directory belongs to the command that starts the workers; they take no lock on it.
     """
@@ -154,7 +154,7 @@ def _employ(search: Search, study: Study) -> None:
         study.reclaim(blame=any(worker.exitcode not in blameless for worker in workers))
         dead = [worker.exitcode for worker in workers if worker.exitcode]
         if dead:
-            console.say(f"{len(dead)} workers died, their trials are asked again: exit status {dead[0]}")
+            console.say(f"{len(dead)} workers died, and their trials are given to others; exit status {dead[0]}")
         fruitless = fruitless + 1 if study.unfinished() == left else 0
         if fruitless == FRUITLESS:
-            raise UserError("the workers of this search train nothing; what they said is above")
+            raise UserError("no worker of this search can train; their messages are above")

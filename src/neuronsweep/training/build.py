@@ -1,4 +1,4 @@
-"""What trains one run, built from what a config names: the module, the logger and Lightning's Trainer."""
+"""Builds what trains one run from its config: module, logger and Lightning's Trainer."""
 
 import inspect
 import re
@@ -48,7 +48,7 @@ def build_logger(cfg: DictConfig, directory: Path, checkpoint: Path | None) -> L
     kind = named_class("logger", cfg.logger._target_)
     if kind is not TensorBoardLogger:
         return built("logger", cfg.logger, **_version(kind, cfg.logger, directory))
-    # a resumed run writes the points after its checkpoint again: TensorBoard is told to forget the first ones
+    # a resumed run writes the points after its checkpoint again: TensorBoard must forget the first ones
     purge = _last_epoch(checkpoint) + 1 if checkpoint else None
     return RunLogger(directory, name="", version="", default_hp_metric=False, purge_step=purge)
 
@@ -56,7 +56,7 @@ def build_logger(cfg: DictConfig, directory: Path, checkpoint: Path | None) -> L
 def _version(kind: type, node: DictConfig, directory: Path) -> dict[str, str]:
     """What a logger shall call its run where the config does not say: version_0, version_1, ... would be nobody's.
 
-    It is the end of the run directory's path, DATE-TIME-NUMBER, and another one each time that the run goes on: some
+    It is the end of the run directory's path, DATE-TIME-NUMBER, and another one each time that the run continues: some
     loggers delete what is there.
     """
     if node.get("version") is not None or "version" not in inspect.signature(kind).parameters:

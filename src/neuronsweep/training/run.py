@@ -1,4 +1,4 @@
-"""How one run learns with Lightning: ``fit`` takes built objects, ``train`` reads the config and writes the files."""
+"""Trains one run with Lightning: ``fit`` takes built objects, ``train`` reads the config and writes the files."""
 
 import logging
 import math
@@ -138,7 +138,7 @@ def train_run(
     except (Exception, KeyboardInterrupt) as error:
         if stopping.asked() or isinstance(error, KeyboardInterrupt):
             if first and show:
-                console.say_last(f"\nstopped; go on with: {resume_command(directory)}")
+                console.say_last(f"\nstopped; continue with: {resume_command(directory)}")
             raise KeyboardInterrupt("told") from None
         told = isinstance(error, Diverged | TookTooLong | UserError)
         if first:
@@ -229,7 +229,7 @@ def _end_events(logger: Logger | None, state: str) -> None:
     if isinstance(logger, TensorBoardLogger):
         tensorboard.end(logger.experiment, state)
         logger.experiment.close()
-    elif logger and state == PRUNED:  # of one that FAILED the Trainer has told it
+    elif logger and state == PRUNED:  # after a failure the Trainer has done so
         logger.finalize("success")
 
 
@@ -238,7 +238,7 @@ def _checkpoint(directory: Path) -> Path | None:
     if not path.exists():
         return None
     if not readable(path):
-        console.say(f"{path} is damaged: the run begins anew")
+        console.say(f"{path} is damaged: the run starts again from the beginning")
         contents.remove(path)
         return None
     return path

@@ -1,4 +1,4 @@
-"""conf/trainer and conf/logger: where and how Lightning trains, and what keeps its scalars."""
+"""conf/trainer and conf/logger: how Lightning trains, and which logger it has."""
 
 from dataclasses import dataclass, field
 from typing import Any

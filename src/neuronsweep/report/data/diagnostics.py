@@ -1,4 +1,4 @@
-"""What runs with ``diagnostics=true`` saw inside their networks, layer by layer: medians over seeds."""
+"""Diagnostics of runs with ``diagnostics=true``, layer by layer, as medians over seeds."""
 
 import statistics
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class Inside:
     """The medians of one configuration.
 
     Attributes:
-        values: one a log point in ``epochs``, by kind and layer, the first layer first.
+        values: one for each log point in ``epochs``, by kind and layer, the first layer first.
     """
 
     configuration: Configuration

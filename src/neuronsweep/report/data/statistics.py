@@ -1,4 +1,4 @@
-"""What a few replicates can say: means with their intervals, and which configurations they tell apart."""
+"""Statistics of replicates: means with intervals, and tests of which configurations differ."""
 
 import math
 import statistics

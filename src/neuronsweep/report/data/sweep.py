@@ -1,4 +1,4 @@
-"""A sweep directory as one plain object, which all tables, charts and pages are made of."""
+"""Reads a sweep directory into one plain object, from which all tables, charts and pages are made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""report.md: the answer in text and tables, with pictures beside it; the same bytes while nothing changes."""
+"""Makes report.md: the answer, tables, and pictures beside it; the same results give the same bytes."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -45,7 +45,7 @@ def markdown(sweep: Sweep, search: Search | None, pictures: Iterable[str], insid
     failed = failures(sweep)
     if failed:
         rows = [(run, asked, error.strip().splitlines()[-1]) for run, asked, error in failed[:SHOWN]]
-        parts += ["## Failures", table(["run", "asked", "error"], rows)]
+        parts += ["## Failures", table(["run", "values", "error"], rows)]
         if len(failed) > SHOWN:
             parts.append(f"... and {len(failed) - SHOWN} more")
     parts += ["## Got by", fenced(sweep.description["command"]), record(sweep)]
@@ -71,7 +71,7 @@ def _search(sweep: Sweep, search: Search, picture: bool) -> Iterable[str]:
         keys = dict.fromkeys(key for weights in methods.values() for key in weights)
         shares = [[key, *(f"{weights.get(key, 0):.0%}" for weights in methods.values())] for key in keys]
         if shares:
-            yield table([f"what mattered for {metric}", *(METHODS.get(name, name) for name in methods)], shares)
+            yield table([f"importance for {metric}", *(METHODS.get(name, name) for name in methods)], shares)
 
 
 def _insides(insides: Sequence[Inside]) -> str:

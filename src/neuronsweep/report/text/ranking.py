@@ -1,4 +1,4 @@
-"""The ranked table of a sweep: its configurations from best to worst, with mean and spread over replicates."""
+"""Prints the ranking of a sweep: its configurations from best to worst, with mean and spread over replicates."""
 
 import math
 import statistics
@@ -46,7 +46,7 @@ def _print_ranking(sweep: Sweep) -> None:
 
 
 def _print_search(found: Mapping[str, Any], keys: Sequence[str]) -> None:
-    """The best trials of a search or its front, what became of all of them, and how the best is trained again."""
+    """The best trials of a search or its front, how many ended in each state, and how the best is trained again."""
     objectives = [objective["metric"] for objective in found["objectives"]]
     several = len(objectives) > 1
     entries = found.get("front" if several else "ranking", [])
@@ -60,10 +60,10 @@ def _print_search(found: Mapping[str, Any], keys: Sequence[str]) -> None:
     ]
     console.table("front" if several else "trial", [*keys, *objectives], lines, needed=objectives)
     states = ", ".join(f"{count} {state}" for state, count in found["states"].items())
-    again = f"; {found['duplicates']} told again" if found["duplicates"] else ""
+    again = f"; {found['duplicates']} repeated an earlier trial" if found["duplicates"] else ""
     console.say(f"{found['n_trials']} trials: {states}{again}")
     if not entries:
-        console.say("none of them is COMPLETE and satisfies the constraints")
+        console.say("no trial is COMPLETE and satisfies the constraints")
     elif several:
         console.say(f"the front has {len(entries)} trials; how to train each again is in {contents.SEARCH}")
     else:
