@@ -56,7 +56,7 @@ def markdown(sweep: Sweep, search: Search | None, pictures: Iterable[str], insid
 
 
 def _search(sweep: Sweep, search: Search, picture: bool) -> Iterable[str]:
-    """The history as a picture, the front of several objectives, and what mattered."""
+    """The history as a picture, the front of several objectives, and the importance of each key."""
     if picture:
         yield f"![Every trial of the search and the best so far]({SEARCH})"
     if len(search.metrics) > 1:
