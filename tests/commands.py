@@ -8,6 +8,7 @@ import atexit
 import multiprocessing
 import os
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import tempfile
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -59,8 +61,9 @@ class Script:
         before: Callable[[], object] | None = None,
     ):
         self.words = [script, *words]
-        self.kept = tempfile.TemporaryDirectory()
-        self.out, self.err = Path(self.kept.name, "out"), Path(self.kept.name, "err")
+        kept = Path(tempfile.mkdtemp())
+        weakref.finalize(self, shutil.rmtree, kept, ignore_errors=True)
+        self.out, self.err = kept / "out", kept / "err"
         whole = {**os.environ, "COLUMNS": "200", **(environment or {})}
         arguments = str(ROOT / script), words, str(cwd), whole, str(self.out), str(self.err), before
         self.process = FORKS.Process(target=_become, args=arguments)

@@ -63,7 +63,7 @@ def test_a_sweep_stops_wherever_the_signal_arrives(tmp_path, place, number, lost
     assert done.returncode == 128 + number, done.stderr
     assert "runs complete; continue with: python scripts/resume.py sweep" in done.stdout, done.stderr
     assert "FAILED" not in done.stdout + done.stderr
-    rows = list(csv.DictReader((tmp_path / "sweep" / contents.RESULTS).open()))
+    rows = list(csv.DictReader((tmp_path / "sweep" / contents.RESULTS).read_text().splitlines()))
     assert [row["state"] for row in rows] in (["RUNNING"], ["COMPLETE"], [])
     assert not Run(tmp_path / "sweep" / "0001").has_begun
 

@@ -1,17 +1,23 @@
 """TensorBoard events besides scalars, for both engines: hyperparameters, graph, pictures, layout."""
 
 import struct
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import google_crc32c
-import torch
+from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.node_def_pb2 import NodeDef
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.custom_scalar import metadata as custom_scalar
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
 from neuronsweep.config.check import known_keys, shown
-from neuronsweep.models.mlp import MLP
+from neuronsweep.config.schemas.model import activations, widths
 from neuronsweep.runs.run import COMPLETE, FAILED
 
 FIGURE_TAG = "fit"
@@ -22,18 +28,19 @@ LAYOUT, SPLITS = "train, val, outer", ("train", "val", "outer")
 LIST = " (list)"
 
 
-def begin(writer: Any, config: Mapping[str, Any], network: MLP | None, names: Iterable[str]) -> None:
+def begin(writer: Any, config: Mapping[str, Any], graph: bytes, names: Iterable[str]) -> None:
     """Write the hyperparameters of a run that starts, the layout of its scalars and the graph of its network.
 
     Args:
         writer: a torch.utils.tensorboard.SummaryWriter.
         config: the resolved config with dotted keys.
+        graph: see graph; empty where there is none.
         names: of the metrics at log points, such as ``val/loss``.
     """
     writer.file_writer.add_summary(_session_start(config))
     writer.file_writer.add_summary(_layout(names))
-    if network is not None:
-        writer.file_writer.add_event(Event(graph_def=graph(network)))
+    if graph:
+        writer.file_writer.add_event(Event(graph_def=graph))
 
 
 def show(writer: Any, epoch: int, png: bytes) -> None:
@@ -68,8 +75,7 @@ def file(
 
     Args:
         state: COMPLETE, FAILED or PRUNED.
-        config, names: see begin.
-        graph: see graph; empty where there is none.
+        config, graph, names: see begin.
         history, metrics: empty where the run did not come to them.
         pictures: PNG files by their epochs.
         seconds: the time that every event gets, since 1970.
@@ -99,20 +105,34 @@ def _checksum(data: bytes) -> bytes:
     return struct.pack("<I", ((found >> 15 | found << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
-def graph(network: MLP) -> bytes:
-    """The serialised GraphDef of a network; it depends on the architecture alone."""
-    from torch.utils.tensorboard._pytorch_graph import graph
+def graph(inputs: int, outputs: int, model: Mapping[str, Any]) -> bytes:
+    """The serialised GraphDef of an MLP: a node for each step of a layer, with the number of values that leave it.
 
-    parameter = next(network.parameters())
-    x_1D = torch.zeros(1, network.inputs, device=parameter.device, dtype=parameter.dtype)
-    mode = network.training
-    network.eval()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # traced here, because TensorBoard would have two traces compared, for which torch imports .5 s of itself
-        definition, _ = graph(torch.jit.trace(network, x_1D, check_trace=False), x_1D)
-    network.train(mode)
-    return definition.SerializeToString()
+    Args:
+        model: the resolved ``model`` group of a config.
+    """
+    each = widths(model["hidden"], model["depth"])
+    nodes: list[NodeDef] = []
+
+    def add(name: str, op: str, width: int, *before: str) -> str:
+        shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in (-1, width)])
+        shapes = AttrValue(list=AttrValue.ListValue(shape=[shape]))
+        nodes.append(NodeDef(name=name, op=op, input=before, attr={"_output_shapes": shapes}))
+        return name
+
+    last = add("input", "Placeholder", inputs)
+    for i, (width, act) in enumerate(zip(each, activations(model["act"], len(each)), strict=True)):
+        layer, before = f"hidden{i + 1}", last
+        steps = ["linear", f"{model['norm']}_norm", act, "dropout"]
+        present = [True, model["norm"] != "none", True, model["dropout"] > 0]
+        for step in (step for step, there in zip(steps, present, strict=True) if there):
+            last = add(f"{layer}/{step}", step, width, last)
+        if model["skip"] and i:
+            last = add(f"{layer}/add", "add", width, before, last)
+    last = add("output/linear", "linear", outputs, last)
+    if model["out_act"] != "identity":
+        add(f"output/{model['out_act']}", model["out_act"], outputs, last)
+    return GraphDef(node=nodes).SerializeToString()
 
 
 def _scalars(values: Mapping[str, float]) -> Summary:
@@ -121,34 +141,38 @@ def _scalars(values: Mapping[str, float]) -> Summary:
 
 def _session_start(config: Mapping[str, Any]) -> Summary:
     # Only the session: without a summary of the experiment TensorBoard shows every scalar that the runs have.
-    from torch.utils.tensorboard.summary import hparams
-
-    return hparams(hyperparameters(config), {})[1]
+    info = plugin_data_pb2.SessionStartInfo()
+    for key, value in hyperparameters(config).items():
+        kind = "bool_value" if isinstance(value, bool) else "string_value" if isinstance(value, str) else "number_value"
+        setattr(info.hparams[key], kind, value)
+    return _session(metadata.SESSION_START_INFO_TAG, session_start_info=info)
 
 
 def _session_end(state: str) -> Summary:
-    from tensorboard.compat.proto.summary_pb2 import SummaryMetadata
-    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
-
     # PRUNED has no word there: the run is no failure, and "success" is for those whose metrics are final
     status = {COMPLETE: api_pb2.STATUS_SUCCESS, FAILED: api_pb2.STATUS_FAILURE}
-    session = plugin_data_pb2.SessionEndInfo(status=status.get(state, api_pb2.STATUS_UNKNOWN))
-    content = plugin_data_pb2.HParamsPluginData(session_end_info=session, version=metadata.PLUGIN_DATA_VERSION)
-    plugin = SummaryMetadata.PluginData(plugin_name=metadata.PLUGIN_NAME, content=content.SerializeToString())
-    value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=SummaryMetadata(plugin_data=plugin))
-    return Summary(value=[value])
+    info = plugin_data_pb2.SessionEndInfo(status=status.get(state, api_pb2.STATUS_UNKNOWN))
+    return _session(metadata.SESSION_END_INFO_TAG, session_end_info=info)
+
+
+def _session(tag: str, **info: Any) -> Summary:
+    content = plugin_data_pb2.HParamsPluginData(version=metadata.PLUGIN_DATA_VERSION, **info).SerializeToString()
+    plugin = SummaryMetadata.PluginData(plugin_name=metadata.PLUGIN_NAME, content=content)
+    return Summary(value=[Summary.Value(tag=tag, metadata=SummaryMetadata(plugin_data=plugin))])
 
 
 def _layout(names: Iterable[str]) -> Summary:
     """The custom scalars: for each metric one chart with all splits."""
-    from torch.utils.tensorboard.summary import custom_scalars
-
-    charts: dict[str, list[str]] = {}
+    charts: dict[str, layout_pb2.Chart] = {}
     for name in names:
         split, _, metric = name.partition("/")
         if split in SPLITS:
-            charts.setdefault(metric, []).append(name)
-    return custom_scalars({LAYOUT: {metric: ["Multiline", tags] for metric, tags in charts.items()}})
+            charts.setdefault(metric, layout_pb2.Chart(title=metric)).multiline.tag.append(name)
+    category = layout_pb2.Category(title=LAYOUT, chart=charts.values())
+    content = layout_pb2.Layout(category=[category]).SerializeToString()
+    tensor = TensorProto(dtype="DT_STRING", string_val=[content], tensor_shape=TensorShapeProto())
+    plugin = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name=custom_scalar.PLUGIN_NAME))
+    return Summary(value=[Summary.Value(tag=custom_scalar.CONFIG_SUMMARY_TAG, tensor=tensor, metadata=plugin)])
 
 
 def _picture(png: bytes) -> Summary:

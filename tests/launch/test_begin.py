@@ -15,7 +15,7 @@ QUICK = ("hydra/launcher=basic", "epochs=5", "data=line", "hydra.sweep.dir=sweep
 
 
 def rows(tmp_path) -> list[dict[str, str]]:
-    return list(csv.DictReader((tmp_path / "sweep" / "results.csv").open()))
+    return list(csv.DictReader((tmp_path / "sweep" / "results.csv").read_text().splitlines()))
 
 
 def test_sweep_keeps_a_row_a_run_and_ranks_them_by_their_mean(command, tmp_path):

@@ -31,7 +31,7 @@ def sweep(command, tmp_path):
     def sweep(name: str, *words: str, **environment: str):
         done = command("train.py", "-m", f"hydra.sweep.dir={name}", *words, **environment)
         path = tmp_path / name / contents.RESULTS
-        return done, list(csv.DictReader(path.open())) if path.exists() else []
+        return done, list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
 
     return sweep
 
@@ -216,7 +216,7 @@ def test_a_killed_sweep_goes_on_to_the_same_bits(command, sweep, tmp_path):
     complete = {path: path.stat().st_mtime_ns for path in states if path.exists() and "COMPLETE" in path.read_text()}
     wait_until(lambda: command("scripts/resume.py", "sweep").returncode == 0)
     assert {path: path.stat().st_mtime_ns for path in complete} == complete
-    rows = list(csv.DictReader((tmp_path / "sweep" / contents.RESULTS).open()))
+    rows = list(csv.DictReader((tmp_path / "sweep" / contents.RESULTS).read_text().splitlines()))
     _, whole = sweep("whole", *words)
     assert numbers(rows) == numbers(whole)
     for number in range(4):
@@ -233,7 +233,7 @@ def test_an_interrupted_sweep_says_how_it_goes_on(command, tmp_path):
     assert "stopped with 0 of 2 runs complete; continue with: python scripts/resume.py sweep" in out
     done = command("scripts/resume.py", "sweep")
     assert done.returncode == 0, done.stderr
-    rows = list(csv.DictReader((tmp_path / "sweep" / contents.RESULTS).open()))
+    rows = list(csv.DictReader((tmp_path / "sweep" / contents.RESULTS).read_text().splitlines()))
     assert [row["state"] for row in rows] == ["COMPLETE"] * 2
 
 

@@ -38,8 +38,7 @@ def events(directory):
     content = EventAccumulator(str(path), size_guidance={"scalars": 0}).Reload()
     scalars = {tag: [(e.step, e.value) for e in content.Scalars(tag)] for tag in content.Tags()["scalars"]}
     images = [(e.step, e.width, e.height) for e in content.Images("fit")] if content.Tags()["images"] else []
-    # the numbers in the names of nodes count what a process has traced before
-    graph = sorted((node.op, len(node.input)) for node in content.Graph().node)
+    graph = [(node.name, node.op, list(node.input)) for node in content.Graph().node]
     return scalars, images, graph, set(content.PluginTagToContent("hparams"))
 
 

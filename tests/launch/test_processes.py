@@ -39,7 +39,7 @@ class Diverges(RegressionModule):
 
 
 def rows(sweep) -> list[dict[str, str]]:
-    return list(csv.DictReader((sweep / contents.RESULTS).open()))
+    return list(csv.DictReader((sweep / contents.RESULTS).read_text().splitlines()))
 
 
 def numbers(sweep) -> list[dict[str, str]]:

@@ -53,7 +53,7 @@ def test_floats_read_back_to_the_same_bits(tmp_path_factory, value):
     directory = tmp_path_factory.mktemp("floats")
     files.write_json(directory / "metrics.json", {"value": value})
     Run(directory).write_history([(1, {"value": value})])
-    row = next(csv.DictReader((directory / "history.csv").open()))
+    row = next(csv.DictReader((directory / "history.csv").read_text().splitlines()))
     for read in (json.loads((directory / "metrics.json").read_text())["value"], float(row["value"])):
         assert struct.pack("d", read) == struct.pack("d", value)
 

@@ -30,7 +30,7 @@ HYPERBAND = (*QUICK, "hydra.sweeper.n_trials=20", "hydra.sweeper.batch=10", "hyd
 
 
 def rows(sweep):
-    table = csv.DictReader((sweep / contents.RESULTS).open())
+    table = csv.DictReader((sweep / contents.RESULTS).read_text().splitlines())
     return [{key: value for key, value in row.items() if key != "seconds"} for row in table]
 
 

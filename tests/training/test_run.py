@@ -78,7 +78,7 @@ def test_run_directory_holds_what_the_contract_names(run):
     assert names - events - {"record.patch"} == files
     status = json.loads((directory / "status.json").read_text())
     assert (status["state"], status["engine"], status["error"]) == ("COMPLETE", "lightning", None)
-    rows = list(csv.DictReader((directory / "history.csv").open()))
+    rows = list(csv.DictReader((directory / "history.csv").read_text().splitlines()))
     assert [int(row["epoch"]) for row in rows] == log_epochs(12, 6)
     metrics = json.loads((directory / "metrics.json").read_text())
     assert {f"{split}/{m}" for split in ("train", "val", "outer") for m in ("loss", "mae", "r2")} <= metrics.keys()
@@ -250,7 +250,7 @@ def test_classes_weigh_what_the_config_says(run, data, class_weights):
     for name, value in network.state_dict().items():
         torch.testing.assert_close(found[f"network.{name}"], value, rtol=1e-12, atol=1e-14)
     metrics = json.loads((directory / "metrics.json").read_text())
-    rows = list(csv.DictReader((directory / "history.csv").open()))
+    rows = list(csv.DictReader((directory / "history.csv").read_text().splitlines()))
     with torch.no_grad():
         assert metrics["val/loss"] == pytest.approx(loss(*splits["val"]).item(), rel=1e-12)
     assert float(rows[-1]["val/loss"]) == metrics["val/loss"]
@@ -286,7 +286,7 @@ def test_every_loss_trains_and_is_kept_with_the_model(run, name, task):
     x, y = {"line": line, "moons": moons}[data]().splits["val"]
     with torch.no_grad():
         assert module.loss(module.eval()(x), y).item() == pytest.approx(metrics["val/loss"], rel=1e-6)
-    row = next(csv.DictReader((directory / "history.csv").open()))
+    row = next(csv.DictReader((directory / "history.csv").read_text().splitlines()))
     assert [key for key in row if key.startswith("gradient")] == [f"gradient/layers.{i}" for i in range(3)]
 
 
@@ -335,14 +335,14 @@ def test_a_run_that_diverges_is_failed_and_leaves_no_result(run, tmp_path):
 
 def test_early_stopping_ends_a_run_that_does_not_improve(run):
     directory = run("run", "trainer.early_stopping.patience=2", "trainer.early_stopping.min_delta=100")
-    rows = list(csv.DictReader((directory / "history.csv").open()))
+    rows = list(csv.DictReader((directory / "history.csv").read_text().splitlines()))
     assert len(rows) == 3  # the first counts as the best, then two that are not better
 
 
 def test_keep_best_ends_with_the_weights_of_the_best_log_point(run):
     words = ("data=moons", "model.hidden=32", "optimizer.lr=0.05", "epochs=400", "log_points=40")
     directory = run("best", "trainer.keep=best", *words)
-    rows = list(csv.DictReader((directory / "history.csv").open()))
+    rows = list(csv.DictReader((directory / "history.csv").read_text().splitlines()))
     losses = [float(row["val/loss"]) for row in rows]
     metrics = json.loads((directory / "metrics.json").read_text())
     assert metrics["val/loss"] == min(losses) != losses[-1]

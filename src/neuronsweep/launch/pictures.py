@@ -128,7 +128,6 @@ class Illustrator:
         self.pictures = pictures
         self.datasets: dict[str, Dataset] = {}
         self.painters: dict[str, figures.Painter] = {}
-        self.graphs: dict[str, bytes] = {}
 
     def __call__(self, directory: Path) -> None:
         """Write what a finished run's directory lacks."""
@@ -138,11 +137,11 @@ class Illustrator:
             self._complete(directory, config)
         elif state == COMPLETE:
             metrics = files.read_json(directory / contents.METRICS)
-            self._write_events(directory, config, state, Run(directory).history(), metrics, {}, None)
+            self._write_events(directory, config, state, Run(directory).history(), metrics, {})
         else:
             # a run whose worker process died has no history
             history = Run(directory).history() if (directory / contents.HISTORY).exists() else []
-            self._write_events(directory, config, state, history, {}, {}, None)
+            self._write_events(directory, config, state, history, {}, {})
 
     def _complete(self, directory: Path, config: Mapping[str, Any]) -> None:
         """Events first, because the picture is the mark of both."""
@@ -162,7 +161,7 @@ class Illustrator:
         if config["logger"]["_target_"] == TENSORBOARD and isinstance(network, MLP) and ours:
             history = Run(directory).history()
             pictures = {**self._earlier(directory, config, dict(history), network), history[-1][0]: png}
-            written = self._write_events(directory, config, COMPLETE, history, metrics, pictures, network)
+            written = self._write_events(directory, config, COMPLETE, history, metrics, pictures)
             for path in earlier:
                 if path != written:
                     contents.remove(path)
@@ -177,11 +176,10 @@ class Illustrator:
         history: History,
         metrics: Mapping[str, float],
         pictures: Mapping[int, bytes],
-        network: "MLP | None",
     ) -> Path:
         dataset, seconds = self._dataset(config), time.time()
         names = at_log_points(dataset.splits, dataset.task)
-        graph = self._graph(config, dataset, network) if self.pictures else b""
+        graph = tensorboard.graph(dataset.inputs, dataset.outputs, config["model"]) if self.pictures else b""
         content = tensorboard.file(state, record.flatten(config), graph, names, history, metrics, pictures, seconds)
         name = f"{contents.EVENTS}{int(seconds)}.{socket.gethostname()}.{os.getpid()}.0"
         files.write(directory / name, content)
@@ -192,20 +190,6 @@ class Illustrator:
         if data not in self.datasets:
             self.datasets[data] = build_dataset(config["data"])
         return self.datasets[data]
-
-    def _graph(self, config: Mapping[str, Any], dataset: Dataset, network: "MLP | None") -> bytes:
-        import torch
-
-        from neuronsweep.models.mlp import MLP
-
-        shape = json.dumps([dataset.inputs, dataset.outputs, config["model"]], sort_keys=True)
-        if shape not in self.graphs:
-            if network is None:
-                # without weights, which may be more than the memory that a run FAILED for; this imports torch._dynamo
-                with torch.device("meta"):
-                    network = MLP(dataset.inputs, dataset.outputs, **config["model"])
-            self.graphs[shape] = tensorboard.graph(network)
-        return self.graphs[shape]
 
     def _earlier(
         self, directory: Path, config: Mapping[str, Any], history: Mapping[int, Mapping[str, float]], network: "MLP"

@@ -84,10 +84,7 @@ def _kaiming(layers: Sequence[tuple[int, int]], bias: bool, generator: Generator
 
 def initial_weights(sizes: Sequence[int], init: str, bias: bool, seed: int) -> list[tuple[Tensor, Tensor | None]]:
     """Weight (fan_out, fan_in) and bias (fan_out,) of every linear layer from the inputs to the outputs."""
-    if torch.get_default_device().type == "meta":  # shapes alone, as a drawing of the network needs them
-        rest = torch.empty(sum((fan_in + bias) * fan_out for fan_in, fan_out in itertools.pairwise(sizes)))
-    else:
-        rest = torch.from_numpy(initial_numbers(sizes, init, bias, seed))
+    rest = torch.from_numpy(initial_numbers(sizes, init, bias, seed))
     layers: list[tuple[Tensor, Tensor | None]] = []
     for fan_in, fan_out in itertools.pairwise(sizes):
         weight, of_layer, rest = rest.split([fan_in * fan_out, fan_out * bias, len(rest) - (fan_in + bias) * fan_out])

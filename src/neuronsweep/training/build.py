@@ -113,6 +113,7 @@ def build_trainer(cfg: DictConfig, data: TensorDataModule, logger: Logger | None
         max_epochs=len(data.log_epochs),
         logger=logger or False,
         callbacks=callbacks,
+        log_every_n_steps=1,  # log points do the logging; Lightning warns of epochs with fewer batches than this
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,

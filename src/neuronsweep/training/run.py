@@ -109,8 +109,9 @@ def train_run(
             callbacks.append(pruner)
         if first and isinstance(logger, TensorBoardLogger):
             names = at_log_points(dataset.splits, dataset.task)
-            plain_network = module.network if module.predictor is module.network else None
-            tensorboard.begin(logger.experiment, record.flatten(config), plain_network, names)
+            is_mlp = module.predictor is module.network
+            graph = tensorboard.graph(dataset.inputs, dataset.outputs, config["model"]) if is_mlp else b""
+            tensorboard.begin(logger.experiment, record.flatten(config), graph, names)
             if epochs := picture_epochs(data.log_epochs, cfg.logger.pictures)[:-1]:
                 callbacks.append(Pictures(config, dataset, epochs, logger.experiment, log_point))
         if first and show:
