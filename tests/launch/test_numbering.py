@@ -49,7 +49,7 @@ def test_what_is_there_keeps_its_numbers_and_one_line_says_so(tmp_path, capsys):
 @pytest.mark.parametrize("jobs", [grid([2], 2), grid([2, 32], 8), [["seed=0"], ["seed=1"]]])
 def test_without_what_is_there_it_is_another_sweep(tmp_path, jobs):
     describe(tmp_path, grid([2, 8], 2))
-    with pytest.raises(UserError, match=r"it holds another sweep: .*; a command with more values extends a sweep"):
+    with pytest.raises(UserError, match=r"it contains another sweep: .*; a command with more values extends a sweep"):
         numbered(tmp_path, jobs, None)
 
 
@@ -89,7 +89,7 @@ def test_a_shard_is_every_nth_run_and_has_its_own_directory(tmp_path):
     describe(tmp_path, grid([2, 8], 2), shard="1/4")
     assert numbered(tmp_path, grid([2, 8], 2), "1/4") == grid([2, 8], 2)
     for shard, held in ((None, "not set"), ("2/4", "2/4")):
-        with pytest.raises(UserError, match=f"it holds shard 1/4 of a sweep, and hydra.sweeper.shard is {held}"):
+        with pytest.raises(UserError, match=f"it contains shard 1/4 of a sweep, and hydra.sweeper.shard is {held}"):
             numbered(tmp_path, grid([2, 8], 2), shard)
 
 
