@@ -20,7 +20,7 @@ from neuronsweep.report.data.sweep import Sweep
 from neuronsweep.report.pngs.fits import describe_gallery
 from neuronsweep.report.text import markdown
 from neuronsweep.report.text.answer import failures, sentences, states
-from neuronsweep.report.text.verdicts import against, compared
+from neuronsweep.report.text.verdicts import against, compared, counted, method, spreads
 from neuronsweep.runs import ledger, record
 
 # Failures whose tracebacks the page shows.
@@ -62,6 +62,9 @@ def page(sweep: Sweep, search: Search | None, pictures: Mapping[str, bytes]) -> 
         best_of=best_of(sweep),
         rankings={data: _ranking(sweep, those) for data, those in list(sweep.by_data.items())[: markdown.SETS]},
         replicated=any(configuration.summary.n + configuration.failed > 1 for configuration in sweep.configurations),
+        counted=counted(sweep),
+        spreads=spreads(sweep),
+        method=method(sweep),
         failures=failed[:SHOWN],
         more_failures=len(failed) - SHOWN,
         charts={name: _as_text(chart) for name, chart in drawn.items()},

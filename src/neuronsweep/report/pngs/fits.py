@@ -56,7 +56,7 @@ def gallery_png(sweep: Sweep, search: Search | None) -> bytes | None:
 
 
 def metric_png(sweep: Sweep) -> bytes | None:
-    """The objective against one swept key, a line a value of another, with 95% intervals over seeds.
+    """The objective against one swept key, a line a value of another, with 95% intervals over replicates.
 
     Every trial of a search has a point of its own: a mean over what it did not vary with the key would say nothing.
     """

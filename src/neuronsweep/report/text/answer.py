@@ -20,7 +20,7 @@ OUTSIDE = "truth/outside_over_inside"
 
 
 def sentences(sweep: Sweep, search: Search | None = None) -> list[str]:
-    """What was asked and which configuration answers it; whether the seeds can tell it from the others."""
+    """What was asked and which configuration answers it; whether the replicates can tell it from the others."""
     if search:
         return _of_search(sweep, search)
     if not sweep.configurations:
@@ -60,7 +60,7 @@ def _best(sweep: Sweep, where: str, those: Sequence[Configuration]) -> str:
     if best.summary.has_interval:
         told += f" (95% interval {number(best.summary.low)} to {number(best.summary.high)})"
     if best.failed:
-        told += f", with {best.seeds} seeds: the others failed"
+        told += f", with {best.counted}: the others failed"
     fixed = fixed_by_data(sweep, those)
     asked = _asked(sweep, those)
     if not asked:
@@ -121,7 +121,7 @@ def _grid(sweep: Sweep) -> list[str]:
     if len(sweep.keys) != 2 or not across or not down or not 1 < len(sweep.configurations) <= GRID:
         return []
     means = {
-        (c.values[across], c.values[down]): number(c.mean) + (f" ({c.seeds} seeds)" if c.failed else "")
+        (c.values[across], c.values[down]): number(c.mean) + (f" ({c.counted})" if c.failed else "")
         for c in sweep.configurations
     }
     columns, rows = (in_order(sweep.asked[key]) for key in (across, down))

@@ -10,7 +10,7 @@ from neuronsweep.report.data.formatting import number, short
 from neuronsweep.report.data.search import METHODS, Search
 from neuronsweep.report.data.sweep import Sweep
 from neuronsweep.report.text.answer import failures, sentences
-from neuronsweep.report.text.verdicts import against, compared
+from neuronsweep.report.text.verdicts import against, compared, counted, method, spreads
 from neuronsweep.runs.contents import GALLERY, METRIC
 from neuronsweep.runs.contents import SEARCH_PICTURE as SEARCH
 
@@ -100,13 +100,17 @@ def ranking(sweep: Sweep, those: Sequence[Configuration]) -> str:
         values = [short(configuration.values[key]) for key in sweep.keys]
         best = f"{number(configuration.results[0])} (#{configuration.best['run']})"
         verdict = against(those, rank, comparisons[rank - 1] if rank <= len(comparisons) else None)
-        rows.append([str(rank), *values, number(found.mean), interval, configuration.seeds, best, *verdict])
+        own = configuration.spread
+        apart = [number(own.splits), number(own.seeds)] if own else ["", ""]
+        apart = apart if spreads(sweep) else []
+        rows.append([str(rank), *values, number(found.mean), interval, configuration.count, *apart, best, *verdict])
     columns = [
         "rank",
         *sweep.keys,
         sweep.metric,
         "95% interval",
-        "seeds",
+        counted(sweep),
+        *(spreads(sweep) or ()),
         "best (run)",
         "against rank 1",
         "95% interval",
@@ -114,7 +118,10 @@ def ranking(sweep: Sweep, those: Sequence[Configuration]) -> str:
         "",
     ]
     more = len(those) - SHOWN
-    return table(columns, rows) + (f"\n\n... and {more} more in results.csv" if more > 0 else "")
+    parts = [table(columns, rows)]
+    parts += [f"... and {more} more in results.csv"] if more > 0 else []
+    parts += [escaped(method(sweep))] if sweep.is_split else []
+    return "\n\n".join(parts)
 
 
 def record(sweep: Sweep) -> str:

@@ -11,6 +11,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from neuronsweep import console, stopping
+from neuronsweep.report.data.configurations import FOLD, REDRAWN
 from neuronsweep.report.data.sweep import Sweep, read
 from neuronsweep.report.text.answer import lost
 from neuronsweep.runs import ledger
@@ -33,7 +34,7 @@ class PrintRanking(Callback):
 
 
 def _print_ranking(sweep: Sweep) -> None:
-    replicated = "seed" in sweep.swept
+    replicated = any(key in sweep.swept and key not in sweep.keys for key in ("seed", FOLD, REDRAWN))
     columns = [*sweep.keys, sweep.metric, *(["spread", "runs", "best", "of run"] if replicated else [])]
     for those in sweep.by_data.values() or [[]]:
         lines = []
@@ -43,7 +44,7 @@ def _print_ranking(sweep: Sweep) -> None:
                 results = configuration.results
                 several = len(results) > 1 and math.isfinite(configuration.mean)
                 spread = console.number(statistics.stdev(results)) if several else ""
-                cells += [spread, configuration.seeds, console.number(results[0]), f"#{configuration.best['run']}"]
+                cells += [spread, configuration.count, console.number(results[0]), f"#{configuration.best['run']}"]
             lines.append((str(rank), *cells))
         console.table("rank", columns, lines, needed=[sweep.metric])
         if len(those) > SHOWN:
