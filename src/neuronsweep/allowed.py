@@ -67,4 +67,7 @@ CLASS_WEIGHTS = Allowed(
     lambda value: len(value) > 1 and all(0 < w < math.inf for w in value),
     "null or a list of finite numbers > 0, one a class",
 )
+COLUMNS = Allowed(
+    lambda value: not isinstance(value, str) or bool(value), "the name of a column, or a list of such names"
+)
 BOOL = Allowed(lambda value: True, "true or false")
