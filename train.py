@@ -12,8 +12,8 @@ import hydra
 from omegaconf import DictConfig
 
 from neuronsweep.cli import command, trains_runs
-from neuronsweep.config import register
-from neuronsweep.typed import check_options
+from neuronsweep.config.check import register
+from neuronsweep.config.command_line import check_options
 
 register()
 
@@ -21,7 +21,7 @@ register()
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 @trains_runs
 def main(cfg: DictConfig) -> float | None:
-    from neuronsweep.training import train  # late: help and errors in the config answer without importing torch
+    from neuronsweep.training.run import train  # late: help and errors in the config answer without importing torch
 
     return train(cfg)
 

@@ -22,8 +22,8 @@ from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.planes import moons
 from neuronsweep.engine.member import Member
 from neuronsweep.engine.train import Samples, Training
+from neuronsweep.launch.train_members import cores
 from neuronsweep.models.mlp import MLP
-from neuronsweep.sweeps.train_members import cores
 
 ADAM = {"_target_": "torch.optim.Adam", "lr": 0.01}
 MOONS, SINE = moons(), sine()

@@ -31,8 +31,8 @@ from neuronsweep.data.batches import order, sizes
 from neuronsweep.data.planes import moons
 from neuronsweep.engine.member import Member
 from neuronsweep.engine.train import Samples, Training
+from neuronsweep.launch.train_members import cores
 from neuronsweep.models.mlp import MLP
-from neuronsweep.sweeps.train_members import cores
 
 DATA = moons()
 ACTS = ("relu", "tanh", "sigmoid", "gelu")

@@ -20,11 +20,12 @@ import yaml
 from optuna.trial import TrialState
 
 from neuronsweep import console
-from neuronsweep.sweeps import ledger, samplers, study
-from neuronsweep.sweeps.dimensions import Choice, Numbers
-from neuronsweep.sweeps.goals import Goals
-from neuronsweep.sweeps.space import Space
-from neuronsweep.sweeps.storage import open_storage
+from neuronsweep.runs import ledger
+from neuronsweep.search import samplers, study
+from neuronsweep.search.objectives import Goals
+from neuronsweep.search.parameters import Choice, Numbers
+from neuronsweep.search.space import Space
+from neuronsweep.search.storage import open_storage
 
 ROOT = Path(__file__).resolve().parents[1]
 # Trials, how many of them at once and for the basic launcher, epochs.

@@ -27,14 +27,14 @@ from typing import Any
 
 from optuna.trial import TrialState
 
-from neuronsweep.sweeps import samplers, study
-from neuronsweep.sweeps.asking import Asker
-from neuronsweep.sweeps.dimensions import Choice, Numbers
-from neuronsweep.sweeps.goals import Goals
-from neuronsweep.sweeps.liveness import Heart
-from neuronsweep.sweeps.space import Space
-from neuronsweep.sweeps.storage import open_storage
-from neuronsweep.sweeps.study import Outcome, Study
+from neuronsweep.search import samplers, study
+from neuronsweep.search.ask_tell import Asker
+from neuronsweep.search.heartbeat import Heart
+from neuronsweep.search.objectives import Goals
+from neuronsweep.search.parameters import Choice, Numbers
+from neuronsweep.search.space import Space
+from neuronsweep.search.storage import open_storage
+from neuronsweep.search.study import Outcome, Study
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from neuronsweep.sweeps.supervise import Command, supervise
+from neuronsweep.launch.subprocesses import Command, supervise
 
 TRAIN = Path(__file__).parents[1] / "train.py"
 

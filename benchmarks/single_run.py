@@ -20,16 +20,16 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from neuronsweep import console
-from neuronsweep.build import build_logger, build_module, build_trainer
-from neuronsweep.callbacks import Checkpoint, LogPoint
-from neuronsweep.config import register
+from neuronsweep.config.check import register
 from neuronsweep.data.batches import batches
 from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.models.mlp import MLP
-from neuronsweep.sweeps import ledger
-from neuronsweep.training import fit
+from neuronsweep.runs import ledger
+from neuronsweep.training.build import build_logger, build_module, build_trainer
+from neuronsweep.training.callbacks import Checkpoint, LogPoint
+from neuronsweep.training.run import fit
 
 
 def bare(cfg: DictConfig, dataset: Dataset) -> tuple[float, MLP]:

@@ -10,11 +10,11 @@ import neuronsweep.starting  # noqa: F401
 from pathlib import Path
 
 from neuronsweep.cli import Parser, command
-from neuronsweep.outputs import check_directory, check_file
-from neuronsweep.sweeps.collect import collect
-from neuronsweep.sweeps.contents import RESULTS, SWEEP
-from neuronsweep.sweeps.results import Results
-from neuronsweep.targets import TRUSTED, trust
+from neuronsweep.config.output_paths import check_directory, check_file
+from neuronsweep.config.targets import TRUSTED, trust
+from neuronsweep.runs.collect import collect
+from neuronsweep.runs.contents import RESULTS, SWEEP
+from neuronsweep.runs.results import Results
 
 
 def main() -> None:

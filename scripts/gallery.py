@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 
 from neuronsweep import console
 from neuronsweep.cli import Parser, command
-from neuronsweep.config import nearest
+from neuronsweep.config.check import nearest
+from neuronsweep.config.output_paths import check_page
 from neuronsweep.errors import UserError
-from neuronsweep.outputs import check_page
-from neuronsweep.sweeps import bare, ledger
+from neuronsweep.runs import ledger
+from neuronsweep.studies import sweep_command
 
 if TYPE_CHECKING:
-    from neuronsweep.gallery.entry import Entry
+    from neuronsweep.studies.gallery.entry import Entry
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -46,8 +47,8 @@ def main() -> None:
     page = arguments.output or (directory / "gallery.md" if arguments.only else ROOT / "docs" / "gallery.md")
     pictures = check_page(f"--output {page}", page)
 
-    from neuronsweep.gallery.fits import FITS  # late: --help needs no torch
-    from neuronsweep.gallery.training import TRAINING
+    from neuronsweep.studies.gallery.fits import FITS  # late: --help needs no torch
+    from neuronsweep.studies.gallery.training import TRAINING
 
     entries = chosen([*FITS, *TRAINING], arguments.only)
     pictures.mkdir(parents=True, exist_ok=True)
@@ -75,12 +76,12 @@ def chosen(entries: "Sequence[Entry]", names: Sequence[str] | None) -> "list[Ent
 
 def answered(entry: "Entry", directory: Path) -> tuple[bytes, str]:
     """Train an entry's sweeps and answer its question."""
-    from neuronsweep.sweeps.finished import read
+    from neuronsweep.studies.runs import read
 
     runs = []
     for i, words in enumerate(entry.sweeps):
         sweep = directory / f"{entry.name}-{i}"
-        bare.run(ROOT, sweep, words)
+        sweep_command.run(ROOT, sweep, words)
         runs.append(read(sweep))
     return entry.answer(runs)
 

@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 
 from neuronsweep.cli import Parser, command
+from neuronsweep.config.targets import TRUSTED, trust
 from neuronsweep.errors import UserError
-from neuronsweep.sweeps import ledger
-from neuronsweep.targets import TRUSTED, trust
+from neuronsweep.runs import ledger
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
 
     ledger.read_record(arguments.directory)
 
-    from neuronsweep.sweeps.recorded import load_recorded  # late: the errors above need no torch
+    from neuronsweep.predictor import load_recorded  # late: the errors above need no torch
 
     recorded = load_recorded(arguments.directory)
     network, width = recorded.module, recorded.inputs

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from neuronsweep import console
 from neuronsweep.cli import Parser, command
+from neuronsweep.config.targets import TRUSTED, trust
 from neuronsweep.errors import Diverged, UserError
-from neuronsweep.sweeps import ledger
-from neuronsweep.targets import TRUSTED, trust
+from neuronsweep.runs import ledger
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def chosen(directory: Path, sample: int | None) -> list[Path]:
 
 def replay(run: Path, tolerance: float) -> bool:
     """Train one run again, print what came out, and return whether it is equal."""
-    from neuronsweep.sweeps.replay import compare, surroundings, train_again  # late: errors above need no torch
+    from neuronsweep.replay import compare, surroundings, train_again  # late: errors above need no torch
 
     with tempfile.TemporaryDirectory() as temporary:
         again = Path(temporary) / "run"

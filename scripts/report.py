@@ -10,10 +10,10 @@ import neuronsweep.starting  # noqa: F401
 from pathlib import Path
 
 from neuronsweep.cli import Parser, command
-from neuronsweep.outputs import check_file
+from neuronsweep.config.output_paths import check_file
+from neuronsweep.config.targets import TRUSTED, trust
 from neuronsweep.report.build import build
-from neuronsweep.sweeps.contents import REPORTS, RESULTS
-from neuronsweep.targets import TRUSTED, trust
+from neuronsweep.runs.contents import REPORTS, RESULTS
 
 
 def main() -> None:

@@ -21,17 +21,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuronsweep import console
-from neuronsweep.claims import CLAIMS
-from neuronsweep.claims.claim import Claim, Metrics, verdict
 from neuronsweep.cli import Parser, command
-from neuronsweep.config import nearest
+from neuronsweep.config.check import nearest
+from neuronsweep.config.output_paths import check_page
 from neuronsweep.errors import UserError
-from neuronsweep.outputs import check_page
-from neuronsweep.sweeps import bare, ledger
+from neuronsweep.runs import ledger
+from neuronsweep.studies import sweep_command
+from neuronsweep.studies.claims import CLAIMS
+from neuronsweep.studies.claims.claim import Claim, Metrics, verdict
 
 if TYPE_CHECKING:
     from neuronsweep.figures.multiples import Panel
-    from neuronsweep.sweeps.finished import Finished
+    from neuronsweep.studies.runs import Finished
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -73,7 +74,7 @@ def main() -> None:
     check_page(f"--output {page}", page)
     sweeps = train(claims, seeds, directory)
 
-    from neuronsweep.sweeps.finished import read  # late: the errors above need no torch
+    from neuronsweep.studies.runs import read  # late: the errors above need no torch
 
     runs = {named(run, key): run for sweep, key in sweeps for run in read(sweep)}
     judged = judge(claims, seeds, {key: metrics_of(run) for key, run in runs.items()})
@@ -126,7 +127,7 @@ def train(claims: Iterable[Claim], seeds: range, directory: Path) -> list[tuple[
 
 def sweep(directory: Path, words: Sequence[str], seeds: range, may_fail: bool = False) -> Path:
     """Train one sweep over the seeds and return its directory."""
-    bare.run(ROOT, directory, [*words, f"seed=range({seeds.start},{seeds.stop})"], may_fail)
+    sweep_command.run(ROOT, directory, [*words, f"seed=range({seeds.start},{seeds.stop})"], may_fail)
     return directory
 
 
@@ -238,7 +239,7 @@ def panels_of(judged: Iterable[Judged], runs: Mapping[tuple[str, int], "Finished
 
 def marks(run: "Finished") -> list[float]:
     """The kinks of a piecewise-linear fit in its picture."""
-    from neuronsweep.analysis import kinks_among_samples
+    from neuronsweep.analysis.fit import kinks_among_samples
 
     return kinks_among_samples(run.network, run.dataset) if run.metrics.get("kinks") else []
 

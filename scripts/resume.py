@@ -13,12 +13,12 @@ from omegaconf import OmegaConf
 
 from neuronsweep import console
 from neuronsweep.cli import Parser, become, command
+from neuronsweep.config.secret_values import HIDDEN
+from neuronsweep.config.targets import TRUSTED, trust
 from neuronsweep.errors import UserError
-from neuronsweep.record import differences
-from neuronsweep.secret_values import HIDDEN
-from neuronsweep.sweeps import ledger, lock
-from neuronsweep.sweeps.compose import quoted
-from neuronsweep.targets import TRUSTED, trust
+from neuronsweep.launch.jobs import quoted
+from neuronsweep.runs import ledger, lock
+from neuronsweep.runs.record import differences
 
 
 def main() -> None:
@@ -75,7 +75,7 @@ def resume_single(directory: Path, retry_failed: bool, accept_changes: bool) -> 
     elif state == ledger.FAILED:
         ledger.begin_anew(directory)
 
-    from neuronsweep.training import train_run
+    from neuronsweep.training.run import train_run
 
     train_run(config, directory, record["overrides"])
 

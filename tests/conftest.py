@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from hypothesis import settings
 from omegaconf import DictConfig
 
-from neuronsweep.config import check, register
+from neuronsweep.config.check import check, register
 from tests.commands import NO_REPORT, ROOT, run
 
 # One commit gives one verdict.
@@ -43,7 +43,7 @@ def alone(composed, tmp_path):
     """Train one run in this process, to compare others with, and return its directory: alone("data=moons")."""
 
     def alone(*overrides: str) -> Path:
-        from neuronsweep.training import train_run
+        from neuronsweep.training.run import train_run
 
         directory = tmp_path / "alone"
         directory.mkdir()

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from neuronsweep.sweeps import ledger
+from neuronsweep.runs import ledger
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN, RESUME = ROOT / "train.py", ROOT / "scripts" / "resume.py"
@@ -43,7 +43,7 @@ BASIC = (
 # Runs a script that dies with its whole process group when one of its processes is about to put its Nth file in place.
 DYING = """
 import os, runpy, signal, sys
-from neuronsweep.sweeps import ledger
+from neuronsweep.runs import ledger
 left = int(sys.argv[1])
 def before_rename(path):
     global left

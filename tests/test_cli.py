@@ -2,7 +2,7 @@
 
 import pytest
 
-from neuronsweep.schemas.model import ACTIVATIONS
+from neuronsweep.config.schemas.model import ACTIVATIONS
 from tests.commands import run_fresh
 
 # what is typed, and the words that the one line must hold
@@ -250,7 +250,7 @@ def test_a_bar_on_a_narrow_terminal_without_an_ellipsis(monkeypatch):
 
 def test_a_directory_whose_name_libraries_cannot_write_is_one_line(command, tmp_path):
     from neuronsweep.errors import UserError
-    from neuronsweep.sweeps.launch import make_directory
+    from neuronsweep.launch.begin import make_directory
 
     with pytest.raises(UserError, match=r"\\udce4 is not allowed as output directory: its name is not UTF-8"):
         make_directory(tmp_path / "\udce4")

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from neuronsweep.build import build_module, build_trainer
-from neuronsweep.callbacks import Checkpoint, LogPoint
 from neuronsweep.data.build import build_dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.errors import Diverged
-from neuronsweep.sweeps import ledger
-from neuronsweep.training import final_metrics, fit
+from neuronsweep.runs import ledger
+from neuronsweep.training.build import build_module, build_trainer
+from neuronsweep.training.callbacks import Checkpoint, LogPoint
+from neuronsweep.training.run import final_metrics, fit
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.commands import ROOT
 
 SOURCE = ROOT / "src" / "neuronsweep"
 FILES = sorted(path.relative_to(SOURCE) for path in SOURCE.rglob("*.py"))
-HEAVY = {"lightning": {"data/module.py", "models/modules.py", "build.py", "training.py", "callbacks.py"}}
+LIGHTNING = ("data/module.py", "models/modules.py", "training/build.py", "training/run.py", "training/callbacks.py")
 
 
 def imported(path, late: bool = True) -> set[str]:
@@ -29,7 +29,7 @@ def imported(path, late: bool = True) -> set[str]:
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_only_a_single_run_needs_lightning(path):
     uses = any(name.split(".")[0] == "lightning" for name in imported(path))
-    assert uses == (path.as_posix() in HEAVY["lightning"])
+    assert uses == (path.as_posix() in LIGHTNING)
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
@@ -38,31 +38,23 @@ def test_arrows_point_one_way(path):
     assert not any(name.split(".")[0] in ("train", "scripts", "tests") for name in names)
     if path.parts[0] != "report":
         assert not any(name.startswith("neuronsweep.report") for name in names)
-    if path.parts[0] in ("engine", "models", "data", "figures") or path.stem in (
-        "analysis",
-        "optima",
-        "knots",
-        "pieces",
-    ):
-        above = ("neuronsweep.training", "neuronsweep.sweeps", "neuronsweep.config")
+    if path.parts[0] in ("engine", "models", "data", "figures", "analysis"):
+        above = ("neuronsweep.training", "neuronsweep.launch", "neuronsweep.search", "neuronsweep.config.check")
         assert not any(name.startswith(above) for name in names)
     if path.name in ("ledger.py", "record.py"):
         ours = {name.split(".")[1] for name in names if name.startswith("neuronsweep.")}
         if path.name == "ledger.py":
-            assert {name for name in names if "sweeps" in name} == {"neuronsweep.sweeps.contents"} | {
-                name for name in names if name.startswith("neuronsweep.sweeps.contents.")
-            }
-            ours -= {"sweeps", "targets"}
-        assert ours <= {"errors", "secret_values", "source"}
+            ours -= {"config"}
+        assert ours <= {"errors", "runs", "config"}
 
 
 @pytest.mark.parametrize(
     "module",
     [
-        "neuronsweep.config",
+        "neuronsweep.config.check",
         "neuronsweep.cli",
-        "neuronsweep.sweeps.launch",
-        "neuronsweep.report.tables",
+        "neuronsweep.launch.begin",
+        "neuronsweep.report.text.ranking",
         "neuronsweep.engine.library",
         "neuronsweep.engine.random",
     ],

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from neuronsweep import stopping
-from neuronsweep.sweeps import ledger
+from neuronsweep.runs import ledger
 from tests.commands import NO_REPORT, ROOT, run
 
 SWEEP = ("-m", "hydra/launcher=basic", "seed=0,1", "epochs=4", "log_points=2", "data=line", "logger=none", NO_REPORT)
@@ -21,12 +21,12 @@ SWEEP = ("-m", "hydra/launcher=basic", "seed=0,1", "epochs=4", "log_points=2", "
 PLACES = {
     "config": ("hydra._internal.config_loader_impl", "ConfigLoaderImpl.load_sweep_config", 2),
     "job": ("hydra.core.utils", "_save_config", 1),
-    "data": ("neuronsweep.training", "build_dataset", 1),
-    "module": ("neuronsweep.training", "build_module", 1),
-    "logger": ("neuronsweep.training", "build_logger", 1),
-    "trainer": ("neuronsweep.training", "build_trainer", 1),
-    "callback of the Trainer": ("neuronsweep.callbacks", "Checkpoint.on_train_epoch_end", 1),
-    "callback of Hydra": ("neuronsweep.sweeps.bookkeeper", "Results.write_now_and_then", 1),
+    "data": ("neuronsweep.training.run", "build_dataset", 1),
+    "module": ("neuronsweep.training.run", "build_module", 1),
+    "logger": ("neuronsweep.training.run", "build_logger", 1),
+    "trainer": ("neuronsweep.training.run", "build_trainer", 1),
+    "callback of the Trainer": ("neuronsweep.training.callbacks", "Checkpoint.on_train_epoch_end", 1),
+    "callback of Hydra": ("neuronsweep.launch.hydra_callbacks", "Results.write_now_and_then", 1),
 }
 
 
@@ -85,7 +85,7 @@ def test_a_run_stops_and_a_search_too(tmp_path, place):
 
 def test_a_time_limit_is_a_time_limit_whatever_a_library_makes_of_it():
     from neuronsweep.errors import TookTooLong
-    from neuronsweep.training import time_limit
+    from neuronsweep.training.run import time_limit
 
     def library() -> None:
         try:
@@ -97,7 +97,7 @@ def test_a_time_limit_is_a_time_limit_whatever_a_library_makes_of_it():
         library()
 
 
-@pytest.mark.parametrize("module", ["hydra", "omegaconf", "neuronsweep.cli", "neuronsweep.config"])
+@pytest.mark.parametrize("module", ["hydra", "omegaconf", "neuronsweep.cli", "neuronsweep.config.check"])
 def test_ctrl_c_ends_a_command_that_is_still_being_imported(tmp_path, module):
     """It comes where Python has to ignore a KeyboardInterrupt: in the callback of a weak reference."""
     (tmp_path / "sitecustomize.py").write_text(
@@ -175,7 +175,7 @@ def test_a_closed_pipe_ends_quietly_and_a_sweep_says_how_it_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("lost", [False, True])
-@pytest.mark.parametrize("place", [("neuronsweep.sweeps.native", "build_dataset", 1), PLACES["callback of Hydra"]])
+@pytest.mark.parametrize("place", [("neuronsweep.launch.native", "build_dataset", 1), PLACES["callback of Hydra"]])
 def test_a_sweep_of_the_native_engine_stops_too(tmp_path, place, lost):
     before = partial(interrupt, *place, signal.SIGTERM, lost)
     words = (

@@ -25,11 +25,12 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from neuronsweep import stopping, typed
-from neuronsweep.config import known_keys
+from neuronsweep import stopping
+from neuronsweep.config import command_line
+from neuronsweep.config.check import known_keys
+from neuronsweep.config.schemas import SCHEMAS
+from neuronsweep.config.schemas.search import Search
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, stop, unwritable
-from neuronsweep.schemas import SCHEMAS
-from neuronsweep.sweeps.options import Search
 
 # A storage's password, where its URL has none. One that is typed goes there before anything is written.
 STORAGE_PASSWORD = "NEURONSWEEP_STORAGE_PASSWORD"
@@ -198,12 +199,12 @@ def explain(error: Exception) -> str:
         cause = cause.__cause__
     if isinstance(cause, MissingConfigException) and cause.missing_cfg_file and cause.options is not None:
         choices = [option for option in cause.options if not option.startswith("schema_")]
-        return typed.file_of_group(cause.missing_cfg_file, choices)
+        return command_line.file_of_group(cause.missing_cfg_file, choices)
     if isinstance(cause, MissingConfigException) and str(cause).startswith("Cannot find primary config"):
         return f"--config-name={cause.missing_cfg_file} is not allowed: neither conf nor a --config-dir has such a file"
     if isinstance(cause, OverrideParseException):
-        return typed.unreadable(str(cause.override))
-    if said := typed.uncomposed(error):
+        return command_line.unreadable(str(cause.override))
+    if said := command_line.uncomposed(error):
         return said
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.full_key:
         return unknown_key(cause.full_key)

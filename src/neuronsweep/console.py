@@ -161,7 +161,7 @@ def number(value: float | None) -> str:
 
 def resume_command(directory: Path) -> str:
     """The command line that goes on with a run or sweep."""
-    from neuronsweep.sweeps.words import needs_trust  # late: what needs no command needs no check
+    from neuronsweep.runs.words import needs_trust  # late: what needs no command needs no check
 
     trust = ["--trust"] if needs_trust(directory) else []
     return shlex.join(["python", "scripts/resume.py", directory_name(directory), *trust])

@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig
 from reference import trained
 
-from neuronsweep.analysis import analyse
-from neuronsweep.build import build_module, build_trainer
-from neuronsweep.callbacks import Checkpoint, LogPoint
-from neuronsweep.config import plain
+from neuronsweep.analysis.fit import analyse
+from neuronsweep.config.check import plain
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.engine.member import member, outside
 from neuronsweep.engine.train import Result
 from neuronsweep.models.mlp import ACTIVATIONS, MLP
-from neuronsweep.training import final_metrics, fit
+from neuronsweep.training.build import build_module, build_trainer
+from neuronsweep.training.callbacks import Checkpoint, LogPoint
+from neuronsweep.training.run import final_metrics, fit
 from tests.test_experiments import BANDS, SEEDS
 
 TOLERANCE = 1e-9

@@ -3,7 +3,7 @@
 import pytest
 from torch import nn
 
-from neuronsweep.config import plain
+from neuronsweep.config.check import plain
 from neuronsweep.data.curves import sine
 from neuronsweep.engine.member import member, outside, unsupported
 from neuronsweep.models import mlp

@@ -5,9 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from neuronsweep.config.schemas import SCHEMAS
 from neuronsweep.models.losses import is_least_squares_or_logistic, loss_function
 from neuronsweep.models.modules import ClassificationModule, RegressionModule
-from neuronsweep.schemas import SCHEMAS
 
 GENERATOR = torch.Generator().manual_seed(0)
 PREDICTION, TARGET = torch.randn(2, 40, 1, generator=GENERATOR, dtype=torch.float64) * 2

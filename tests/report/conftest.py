@@ -44,7 +44,7 @@ def searched(swept):
 @pytest.fixture(scope="session")
 def harmed(swept):
     """A sweep with failures, words that are markup, and one damaged run."""
-    from neuronsweep.sweeps import ledger
+    from neuronsweep.runs import ledger
 
     words = ("data=moons", "optimizer=sgd", "optimizer.lr=0.1,1e30", "model.act=relu", "epochs=20", "seed=0,1,2")
     directory = swept("harmed <img src=x onerror=alert(1)>", *words, "log_points=4")

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from neuronsweep.report.configurations import configurations
-from neuronsweep.report.read import Sweep
-from neuronsweep.report.values import in_order
+from neuronsweep.report.data.configurations import configurations
+from neuronsweep.report.data.formatting import in_order
+from neuronsweep.report.data.sweep import Sweep
 
 
 def row(loss, state="COMPLETE", **values):

@@ -4,13 +4,13 @@ import math
 
 import pytest
 
-from neuronsweep.report.answer import sentences
-from neuronsweep.report.charts import _curves
-from neuronsweep.report.lines import axes_of, lines, metric_chart, optimum_chart
-from neuronsweep.report.pictures import metric_png
-from neuronsweep.report.places import heat_maps
-from neuronsweep.report.verdicts import against, compared
-from neuronsweep.sweeps import ledger
+from neuronsweep.report.charts.all import _curves
+from neuronsweep.report.charts.metric import axes_of, lines, metric_chart, optimum_chart
+from neuronsweep.report.charts.pairs import heat_maps
+from neuronsweep.report.pngs.fits import metric_png
+from neuronsweep.report.text.answer import sentences
+from neuronsweep.report.text.verdicts import against, compared
+from neuronsweep.runs import ledger
 from tests.report.made import made, row
 
 HIDDEN = "model.hidden"

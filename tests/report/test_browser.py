@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from neuronsweep.report.build import build
-from neuronsweep.sweeps import ledger
+from neuronsweep.runs import ledger
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt-get install chromium")

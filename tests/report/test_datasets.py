@@ -2,10 +2,10 @@
 
 import pytest
 
-from neuronsweep import targets
-from neuronsweep.report.configurations import configurations
-from neuronsweep.report.datasets import by_data
-from neuronsweep.sweeps import ledger
+from neuronsweep.config import targets
+from neuronsweep.report.data.configurations import configurations
+from neuronsweep.report.data.datasets import by_data
+from neuronsweep.runs import ledger
 from tests.report.made import row
 
 

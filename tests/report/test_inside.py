@@ -4,9 +4,9 @@ import statistics
 
 import pytest
 
-from neuronsweep.report.inside import inside, inside_charts, layers_chart
-from neuronsweep.report.read import read
-from neuronsweep.sweeps import ledger
+from neuronsweep.report.data.diagnostics import inside, inside_charts, layers_chart
+from neuronsweep.report.data.sweep import read
+from neuronsweep.runs import ledger
 
 
 def test_lines_are_medians_of_the_histories(sine):

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from neuronsweep.report.configurations import best_in_places, configurations
-from neuronsweep.report.statistics import summary
+from neuronsweep.report.data.configurations import best_in_places, configurations
+from neuronsweep.report.data.statistics import summary
 from tests.report.made import made, row
 
 ROWS = [

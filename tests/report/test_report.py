@@ -12,14 +12,14 @@ import pytest
 from omegaconf import OmegaConf
 
 from neuronsweep.errors import UserError
-from neuronsweep.report.answer import number, sentences
 from neuronsweep.report.build import PAGE, TEXT, WriteReport, build
+from neuronsweep.report.charts.axes import value_axis
 from neuronsweep.report.compare import compare_sweeps, compared, markdown
-from neuronsweep.report.markdown import escaped, fenced
-from neuronsweep.report.plot import value_axis
-from neuronsweep.report.read import read
-from neuronsweep.report.values import in_order, listed, short, thinned
-from neuronsweep.sweeps import ledger, lock
+from neuronsweep.report.data.formatting import in_order, listed, short, thinned
+from neuronsweep.report.data.sweep import read
+from neuronsweep.report.text.answer import number, sentences
+from neuronsweep.report.text.markdown import escaped, fenced
+from neuronsweep.runs import ledger, lock
 
 
 def table_of(page: str) -> dict:

@@ -8,12 +8,12 @@ import pytest
 import yaml
 
 from neuronsweep.errors import UserError
-from neuronsweep.report.answer import sentences
 from neuronsweep.report.build import TEXT, build
-from neuronsweep.report.charts import charts
-from neuronsweep.report.read import read
-from neuronsweep.report.search import search_of
-from neuronsweep.sweeps import ledger
+from neuronsweep.report.charts.all import charts
+from neuronsweep.report.data.search import search_of
+from neuronsweep.report.data.sweep import read
+from neuronsweep.report.text.answer import sentences
+from neuronsweep.runs import ledger
 
 
 @pytest.fixture

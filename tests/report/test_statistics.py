@@ -5,7 +5,7 @@ import math
 import pytest
 from scipy import stats
 
-from neuronsweep.report.statistics import compare, summary
+from neuronsweep.report.data.statistics import compare, summary
 
 VALUES = [0.31, 0.28, 0.35, 0.30, 0.29]
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from neuronsweep.sweeps import ledger
+from neuronsweep.runs import ledger
 from tests.conftest import ROOT
 
 WORDS = ("-m", "data=line", "seed=range(4)", "epochs=5", "log_points=2", "logger=none")

@@ -7,10 +7,10 @@ import re
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from neuronsweep.gallery.entry import where
-from neuronsweep.gallery.fits import FITS
-from neuronsweep.gallery.training import TRAINING, _halved, _reached
-from neuronsweep.sweeps.finished import Finished
+from neuronsweep.studies.gallery.entry import where
+from neuronsweep.studies.gallery.fits import FITS
+from neuronsweep.studies.gallery.training import TRAINING, _halved, _reached
+from neuronsweep.studies.runs import Finished
 from tests.commands import ROOT
 
 ENTRIES = {entry.name: entry for entry in (*FITS, *TRAINING)}

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from neuronsweep.sweeps import ledger
+from neuronsweep.runs import ledger
 from tests.commands import run as run_command
 
 QUICK = ("data=line", "epochs=3", "log_points=2", "logger=none")
@@ -56,7 +56,7 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-@pytest.mark.parametrize("target", ["evil.call", "neuronsweep.cli.become", "neuronsweep.analysis.np.load"])
+@pytest.mark.parametrize("target", ["evil.call", "neuronsweep.cli.become", "neuronsweep.analysis.fit.np.load"])
 def test_a_record_that_names_anything_else_is_refused(command, theirs, script, target):
     for run in ("run", "sweep/0000", "sweep/0001"):
         record(theirs / run, data={"_target_": target, "file": "victim"})

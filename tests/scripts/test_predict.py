@@ -11,8 +11,8 @@ import zipfile
 import pytest
 import torch
 
-from neuronsweep.sweeps import ledger
-from neuronsweep.training import train_run
+from neuronsweep.runs import ledger
+from neuronsweep.training.run import train_run
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from neuronsweep.sweeps import ledger
+from neuronsweep.runs import ledger
 
 QUICK = ("epochs=40", "log_points=5", "logger=none")
 

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from neuronsweep.claims import CLAIMS
-from neuronsweep.claims.claim import verdict
+from neuronsweep.studies.claims import CLAIMS
+from neuronsweep.studies.claims.claim import verdict
 from tests.commands import ROOT
 
 EXPERIMENTS = {path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")}

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from neuronsweep.sweeps import ledger
+from neuronsweep.runs import ledger
 from tests.commands import ROOT, run
 
 LONG = ("epochs=300", "batch_size=100", "logger=tensorboard", "trainer.checkpoint_seconds=0.05")

@@ -29,18 +29,18 @@ class ChunkLauncher(Launcher):
         self.given = hydra_context, config, task_function
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        from neuronsweep.sweeps.chunks import Chunks
+        from neuronsweep.launch.chunks import Chunks
 
         return Chunks(*self.given, self.pool(), self.chunks, self.cpus).launch(job_overrides, initial_job_idx)
 
     @abstractmethod
     def pool(self) -> Any:
-        """What trains the chunks; see neuronsweep.sweeps.chunks.Pool."""
+        """What trains the chunks; see neuronsweep.launch.chunks.Pool."""
 
 
 class SubmititLauncher(ChunkLauncher):
     def pool(self) -> Any:
-        from neuronsweep.sweeps.pools import submitit
+        from neuronsweep.launch.clusters import submitit
 
         folder = Path(self.given[1].hydra.sweep.dir).absolute() / ".submitit"
         parameters = {"cpus_per_task": self.cpus, **self.keys["parameters"]}
@@ -49,13 +49,13 @@ class SubmititLauncher(ChunkLauncher):
 
 class RayLauncher(ChunkLauncher):
     def pool(self) -> Any:
-        from neuronsweep.sweeps.pools import ray
+        from neuronsweep.launch.clusters import ray
 
         return partial(ray, cpus=self.cpus, **self.keys)
 
 
 class JoblibLauncher(ChunkLauncher):
     def pool(self) -> Any:
-        from neuronsweep.sweeps.pools import joblib
+        from neuronsweep.launch.clusters import joblib
 
         return partial(joblib, processes=self.chunks)

@@ -26,8 +26,8 @@ class ChunkSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        from neuronsweep.sweeps.chunks import jobs_of, keep_errors
-        from neuronsweep.sweeps.compose import stretches
+        from neuronsweep.launch.chunks import jobs_of, keep_errors
+        from neuronsweep.launch.jobs import stretches
 
         assert self.launcher is not None
         returns: dict[int, Any] = {}

@@ -28,9 +28,9 @@ class GridSweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> list:
         from neuronsweep import console
         from neuronsweep.errors import Unwritable
+        from neuronsweep.launch.begin import begin_sweep, no_room, stopped
+        from neuronsweep.launch.jobs import expand
         from neuronsweep.stopping import heeded
-        from neuronsweep.sweeps.compose import expand
-        from neuronsweep.sweeps.launch import begin_sweep, no_room, stopped
 
         assert self.config is not None
         assert self.hydra_context is not None

@@ -11,8 +11,8 @@ ConfigStore.instance().store(group="hydra/launcher", name="native", node={"_targ
 
 class NativeLauncher(BasicLauncher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        from neuronsweep.sweeps import native
-        from neuronsweep.sweeps.processes import Processes
+        from neuronsweep.launch import native
+        from neuronsweep.launch.processes import Processes
 
         def one_by_one(overrides: Sequence[str], number: int) -> JobReturn:
             return BasicLauncher.launch(self, [overrides], number)[0]

@@ -7,7 +7,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from neuronsweep.sweeps.options import Search
+from neuronsweep.config.schemas.search import Search
 
 node = OmegaConf.structured(Search)
 for name in ("params", "sampler_options", "pruner_options"):
@@ -25,6 +25,6 @@ class OptunaSweeper(Sweeper):
         self.task_function = task_function
 
     def sweep(self, arguments: list[str]) -> None:
-        from neuronsweep.sweeps.search import sweep
+        from neuronsweep.search.definition import sweep
 
         sweep(self.hydra_context, self.config, self.task_function, arguments)

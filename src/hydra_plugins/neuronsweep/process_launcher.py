@@ -30,7 +30,7 @@ class ProcessLauncher(Launcher):
         self.given = hydra_context, config, task_function
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        from neuronsweep.sweeps.processes import Processes
+        from neuronsweep.launch.processes import Processes
 
         jobs = {initial_job_idx + i: list(overrides) for i, overrides in enumerate(job_overrides)}
         Path(self.given[1].hydra.sweep.dir).mkdir(parents=True, exist_ok=True)

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from neuronsweep.config.schemas.loss import check_loss
+from neuronsweep.config.targets import built
 from neuronsweep.data.batches import sizes
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.errors import UserError
-from neuronsweep.schemas.loss import check_loss
-from neuronsweep.targets import built
 
 
 def build_dataset(config: Mapping[str, Any]) -> Dataset:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuronsweep.config import nearest
+from neuronsweep.config.allowed import nearest
+from neuronsweep.config.schemas.data import Table
 from neuronsweep.data.columns import Column, File, is_number
 from neuronsweep.data.folds import Rows
 from neuronsweep.errors import UserError
-from neuronsweep.schemas.data import Table
 
 # Columns with such names number the rows where their values are consecutive.
 NUMBERING = ("id", "index", "row", "column 1", "unnamed: 0")

@@ -18,6 +18,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from neuronsweep.config.allowed import nearest
 from neuronsweep.errors import UserError
 
 Numbers = NDArray[np.float64]
@@ -115,8 +116,6 @@ def read(path: str) -> File:
 
 
 def _near(file: Path) -> str:
-    from neuronsweep.config import nearest
-
     try:
         return nearest(file.name, [one.name for one in file.parent.iterdir() if one.is_file()])
     except OSError:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuronsweep.config.metric_names import unit
 from neuronsweep.data.preparation import Preparation
-from neuronsweep.metric_names import unit
 
 
 class Split(NamedTuple):

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuronsweep import console
+from neuronsweep.config.schemas.data import Description, Table
 from neuronsweep.data.choice import Choice, choose
 from neuronsweep.data.columns import File, read
 from neuronsweep.data.folds import Rows, Splitting, split
 from neuronsweep.data.packaged import load
 from neuronsweep.data.preparation import Preparation, fit
 from neuronsweep.errors import UserError
-from neuronsweep.schemas.data import Description, Table
 
 if TYPE_CHECKING:
     from neuronsweep.data.dataset import Dataset, Split

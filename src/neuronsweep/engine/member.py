@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
+from neuronsweep.config.schemas.config import MODULES
+from neuronsweep.config.schemas.model import activations, widths
 from neuronsweep.data.batches import sizes
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.engine.layout import ACTIVATIONS, LOSSES, NORMS, OPTIMIZERS, SCHEDULERS
-from neuronsweep.schemas.config import MODULES
-from neuronsweep.schemas.model import activations, widths
 
 DTYPES = {"32-true": torch.float32, "64-true": torch.float64}
 LOGGERS = (None, "lightning.pytorch.loggers.TensorBoardLogger")

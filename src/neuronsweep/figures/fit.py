@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from neuronsweep.config.schemas.model import activations, widths
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.figures.curve import curve
 from neuronsweep.figures.plane import heat_maps, regions
@@ -37,7 +38,6 @@ from neuronsweep.figures.style import (
     span,
     title_text,
 )
-from neuronsweep.schemas.model import activations, widths
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from neuronsweep.metric_names import SQUARED
+from neuronsweep.config.metric_names import SQUARED
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 

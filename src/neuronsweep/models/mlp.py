@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from neuronsweep.config.schemas.model import activations, widths
 from neuronsweep.engine.random import kept
-from neuronsweep.schemas.model import activations, widths
 
 Activation = Callable[[Tensor], Tensor]
 

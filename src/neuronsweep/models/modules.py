@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from neuronsweep.config.metric_names import SQUARED
+from neuronsweep.config.targets import built
 from neuronsweep.data.dataset import Dataset, Split
 from neuronsweep.data.module import Block, data_of
-from neuronsweep.metric_names import SQUARED
 from neuronsweep.models.diagnostics import diagnose
 from neuronsweep.models.losses import AUTO, loss_function, weights_of
 from neuronsweep.models.mlp import MLP
-from neuronsweep.targets import built
 
 
 class NetworkModule(LightningModule):

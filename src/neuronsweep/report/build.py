@@ -9,12 +9,12 @@ from omegaconf import DictConfig
 
 from neuronsweep import console, stopping
 from neuronsweep.errors import UserError
-from neuronsweep.report import markdown
-from neuronsweep.report.read import read
-from neuronsweep.report.search import search_of
-from neuronsweep.sweeps import ledger
-from neuronsweep.sweeps.contents import PAGE, TEXT
-from neuronsweep.sweeps.results import Results
+from neuronsweep.report.data.search import search_of
+from neuronsweep.report.data.sweep import read
+from neuronsweep.report.text import markdown
+from neuronsweep.runs import ledger
+from neuronsweep.runs.contents import PAGE, TEXT
+from neuronsweep.runs.results import Results
 
 
 def build(directory: Path) -> Path:
@@ -31,8 +31,8 @@ def build(directory: Path) -> Path:
 
 def _build(directory: Path) -> Path:
     from neuronsweep.report.page import page
-    from neuronsweep.report.pictures import gallery_png, metric_png
-    from neuronsweep.report.search_figure import search_png
+    from neuronsweep.report.pngs.fits import gallery_png, metric_png
+    from neuronsweep.report.pngs.search import search_png
 
     sweep = read(directory)
     search = search_of(sweep)

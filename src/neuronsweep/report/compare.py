@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from neuronsweep import record
-from neuronsweep.report.answer import sentences
-from neuronsweep.report.configurations import Configuration, Row
-from neuronsweep.report.markdown import GALLERY, escaped, table
-from neuronsweep.report.read import Sweep, read
-from neuronsweep.report.search import search_of
-from neuronsweep.report.values import number
-from neuronsweep.sweeps import ledger
+from neuronsweep.report.data.configurations import Configuration, Row
+from neuronsweep.report.data.formatting import number
+from neuronsweep.report.data.search import search_of
+from neuronsweep.report.data.sweep import Sweep, read
+from neuronsweep.report.text.answer import sentences
+from neuronsweep.report.text.markdown import GALLERY, escaped, table
+from neuronsweep.runs import ledger, record
 
 SHOWN = 40
 SAME = "Command, config, code, data and versions are the same."

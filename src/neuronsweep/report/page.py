@@ -8,21 +8,20 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from neuronsweep import record
-from neuronsweep.report import markdown
-from neuronsweep.report.answer import failures, sentences, states
-from neuronsweep.report.charts import charts
-from neuronsweep.report.configurations import Configuration
-from neuronsweep.report.inside import inside, inside_charts, layers_chart
-from neuronsweep.report.lines import best_of
-from neuronsweep.report.pictures import describe_gallery
-from neuronsweep.report.places import heat_maps
-from neuronsweep.report.plot import Chart
-from neuronsweep.report.read import Sweep
-from neuronsweep.report.search import Search
-from neuronsweep.report.values import number, short
-from neuronsweep.report.verdicts import against, compared
-from neuronsweep.sweeps import ledger
+from neuronsweep.report.charts.all import charts
+from neuronsweep.report.charts.axes import Chart
+from neuronsweep.report.charts.metric import best_of
+from neuronsweep.report.charts.pairs import heat_maps
+from neuronsweep.report.data.configurations import Configuration
+from neuronsweep.report.data.diagnostics import inside, inside_charts, layers_chart
+from neuronsweep.report.data.formatting import number, short
+from neuronsweep.report.data.search import Search
+from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.pngs.fits import describe_gallery
+from neuronsweep.report.text import markdown
+from neuronsweep.report.text.answer import failures, sentences, states
+from neuronsweep.report.text.verdicts import against, compared
+from neuronsweep.runs import ledger, record
 
 # Failures whose tracebacks the page shows.
 SHOWN = 20

@@ -1,0 +1,1 @@
+"""What may be said: keys, types, values, and what is instantiated."""

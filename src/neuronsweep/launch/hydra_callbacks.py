@@ -1,0 +1,161 @@
+"""Hydra's hooks around jobs: single runs checked before they are made, results kept and told as runs end."""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from neuronsweep import console, stopping
+from neuronsweep.cli import explain
+from neuronsweep.config import targets
+from neuronsweep.config.check import check
+from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, WorkerError, stop
+from neuronsweep.launch.begin import begin_single, check_hydra, check_machine, end_sweep, no_room
+from neuronsweep.runs import ledger, lock
+from neuronsweep.runs.results import Results
+
+# Sweepers that check all jobs, rank them and can go on.
+SWEEPERS = ("grid", "optuna")
+# A sweep of up to so many runs tells of each as it ends; a larger one of failures only.
+TOLD = 20
+
+
+class Bookkeeper(Callback):
+    """Hydra's hooks: checks a single run before it is made; keeps results.csv of a sweep and tells of its runs."""
+
+    def __init__(self) -> None:
+        self.results: Results | None = None
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        # Hydra turns exceptions of callbacks into warnings, so this one ends the process itself
+        try:
+            with stopping.heeded():
+                check(config)
+                check_hydra(config)
+                with open_dict(config.hydra):  # what ${hydra:...} reads before Hydra begins the job
+                    config.hydra.runtime.output_dir = os.path.abspath(config.hydra.run.dir)
+                HydraConfig.instance().cfg = config  # type: ignore[assignment]
+                targets.grant(config)
+                check_machine(config.trainer.accelerator, config.trainer.devices)
+                if not lock.further_process():
+                    begin_single(config)
+        except (UserError, OmegaConfBaseException) as error:
+            stop(str(error) if isinstance(error, UserError) else explain(error))
+        except Exception as error:  # what nobody expected must not become a run without checks
+            traceback.print_exc()
+            stop(f"the run was not begun: {error}", status=1)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        sweeper = config.hydra.runtime.choices["hydra/sweeper"]
+        if sweeper not in SWEEPERS:  # another one would begin nothing that this class can end
+            stop(
+                f"hydra/sweeper={sweeper} is not allowed: hydra/sweeper is {' or '.join(SWEEPERS)}, chosen by "
+                f"{' or '.join(f'sweep={name}' for name in SWEEPERS)}"
+            )
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        stopping.look()
+
+    @stopping.heeded()
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        stopping.look()  # before a run is said to have failed
+        if config.hydra.mode != RunMode.MULTIRUN:
+            _end_single(job_return, Path(config.hydra.run.dir))
+            return
+        results = self._results(config)
+        name = f"#{config.hydra.job.num} {' '.join(config.hydra.overrides.task)}"
+        failed = job_return.status is JobStatus.FAILED
+        if failed and isinstance(job_return._return_value, Unwritable):
+            no_room(job_return._return_value, results.sweep)
+        if failed:
+            print(f"{name}  FAILED: {_tell(job_return._return_value)}", file=sys.stderr, flush=True)
+        elif results.jobs <= TOLD and job_return.return_value is None:
+            console.say(f"{name}  {ledger.PRUNED}")
+        elif results.jobs <= TOLD:
+            console.say(f"{name}  {config.objective.metric} {console.number(job_return.return_value)}")
+        lock.beat()
+        try:
+            results.write_now_and_then()
+            if failed and config.fail_fast:
+                results.write()
+                again = console.resume_command(results.sweep)
+                again += " --retry-failed" if results.overrides is not None else ""  # a search has learnt from it
+                stop(f"stopped at the first failure, as fail_fast=true says; go on with: {again}", status=1)
+        except Unwritable as error:
+            no_room(error, results.sweep)
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        results = self._results(config)
+        try:
+            with stopping.heeded():
+                rows = results.rows()
+                failed = results.failed(rows)
+                results.write(rows)
+                end_sweep(results.sweep, failed)
+                _illustrate(results)
+        except Unwritable as error:
+            no_room(error, results.sweep)
+        except KeyboardInterrupt:
+            again = console.resume_command(results.sweep)
+            console.say_last(f"\nstopped while pictures were drawn; all results are there; for the pictures: {again}")
+            raise KeyboardInterrupt("told") from None
+        except Exception as error:  # Hydra would make a warning of it, and a success of the sweep
+            traceback.print_exc()
+            stop(f"the sweep did not end well: {error}", status=1)
+        if failed:
+            numbers = ", ".join(map(str, failed[:20])) + (", ..." if len(failed) > 20 else "")
+            again = f"; to try them again: {console.resume_command(results.sweep)} --retry-failed"
+            again = again if results.overrides is not None else f"; why is in {ledger.SEARCH}"
+            stop(f"{len(failed)} of {results.jobs} runs did not complete: {numbers}{again}", status=1)
+
+    def _results(self, config: DictConfig) -> Results:
+        if self.results is None:
+            self.results = Results(Path(config.hydra.sweep.dir))
+        return self.results
+
+
+def _illustrate(results: Results) -> None:
+    """Draw the pictures that are missing; whoever does not want to wait stops the command: all results are there."""
+    from neuronsweep.launch.pictures import illustrate, unillustrated  # late: needs torch
+
+    missing = unillustrated([ledger.run_directory(results.sweep, number) for number in range(results.jobs)])
+    if not missing:
+        return
+    bar = console.Bar("pictures", len(missing))
+    done = 0
+    try:
+        for done in illustrate(missing, workers=len(os.sched_getaffinity(0))):
+            lock.beat()
+            bar.advance_to(done, "")
+    finally:
+        bar.close()
+    if done < len(missing):
+        again = console.resume_command(results.sweep)
+        console.say(f"{len(missing) - done} pictures were not drawn: a process died; for the pictures: {again}")
+
+
+def _end_single(job_return: JobReturn, directory: Path) -> None:
+    """End a single run that failed here, before Hydra adds lines of its own."""
+    if job_return.status is JobStatus.FAILED:
+        error = job_return._return_value
+        if isinstance(error, UserError):
+            stop(str(error))
+        if isinstance(error, Unwritable):
+            no_room(error, directory)
+        stop(f"the run failed: {_tell(error)}", status=1)
+
+
+def _tell(error: Exception) -> str:
+    """What to say of a failed run in a line; its traceback is printed first, unless the line says all."""
+    if not isinstance(error, Diverged | TookTooLong | UserError):
+        trace = str(error) if isinstance(error, WorkerError) else "".join(traceback.format_exception(error))
+        print(trace.rstrip(), file=sys.stderr)
+    return (str(error).strip() or type(error).__name__).splitlines()[-1]

@@ -1,0 +1,82 @@
+"""The run directory of a member: everything a Lightning run has, written by the process that trains it."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from neuronsweep.analysis.fit import analyse
+from neuronsweep.engine.member import Member
+from neuronsweep.engine.train import Result
+from neuronsweep.errors import Diverged
+from neuronsweep.models.checkpoint import model_bytes, module_arguments
+from neuronsweep.models.mlp import MLP
+from neuronsweep.runs import ledger, record
+
+
+@dataclass(frozen=True)
+class MemberRun:
+    """A job of a sweep that is trained as a member.
+
+    Attributes:
+        config: resolved, as plain values.
+        raw, hydra: the unresolved config and Hydra's own, for the files of .hydra.
+        before: status of the run where it has ended already, in an earlier try of its sweep.
+    """
+
+    number: int
+    directory: Path
+    overrides: list[str]
+    config: dict[str, Any]
+    raw: dict[str, Any]
+    hydra: dict[str, Any]
+    member: Member
+    before: Mapping[str, Any] | None = None
+
+    def begin(self) -> None:
+        """Make the directory of a run that starts."""
+        hydra = self.directory / ".hydra"
+        hydra.mkdir(parents=True, exist_ok=True)
+        files = {"config": self.raw, "hydra": {"hydra": self.hydra}, "overrides": self.overrides}
+        for name, content in files.items():
+            (hydra / f"{name}.yaml").write_text(yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False))
+        digest, patch = self.member.dataset.digest, record.git_state()[1]
+        asked = record.record(self.overrides, self.config, digest, self.member.dataset.prepared)
+        ledger.begin(self.directory, "native", self.fingerprint(), asked, patch)
+
+    def fingerprint(self) -> str:
+        return record.fingerprint(self.config, self.member.dataset.digest)
+
+    def objective(self) -> float | None:
+        """The result that the directory already holds, or None."""
+        if not (self.directory / ledger.STATUS).exists() or ledger.status(self.directory)["state"] != ledger.COMPLETE:
+            return None
+        return ledger.metrics(self.directory)[self.member.metric]
+
+    def end(self, result: Result, seconds: float) -> float | None:
+        """Write a member's results and return its objective, None when PRUNED. Raises Diverged when it FAILED."""
+        if result.error:
+            ledger.write_history(self.directory, result.history)
+            ledger.end(self.directory, ledger.FAILED, seconds, result.error)
+            raise Diverged(result.error)
+        if result.state == ledger.PRUNED:
+            ledger.write_history(self.directory, result.history)
+            ledger.end(self.directory, ledger.PRUNED, seconds)
+            return None
+        dataset = self.member.dataset
+        arguments = module_arguments(self.config, dataset)
+        network = MLP(arguments["inputs"], arguments["outputs"], **arguments["model"])
+        network.to(self.member.dtype).load_state_dict(result.state_dict)
+        metrics = {**result.metrics, **analyse(network, dataset, self.config["loss"])}
+        weights = {f"network.{name}": value for name, value in result.state_dict.items()}
+        model = model_bytes(weights, arguments, result.epoch, result.steps)
+        if result.moments:
+            content = io.BytesIO()
+            torch.save(result.moments, content)
+            ledger.write(self.directory / ledger.MOMENTS, content.getvalue())
+        ledger.complete(self.directory, result.history, metrics, model, None, seconds)
+        return metrics[self.member.metric]

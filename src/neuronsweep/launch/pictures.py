@@ -1,0 +1,198 @@
+"""What can be derived from a finished run directory is written last: the picture of the fit, TensorBoard's events.
+
+So a sweep of hundreds of runs has all its results on disk before the first picture is drawn.
+"""
+
+import json
+import multiprocessing
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neuronsweep import figures, stopping, tensorboard
+from neuronsweep.config.metric_names import at_log_points
+from neuronsweep.data.build import build_dataset
+from neuronsweep.data.dataset import Dataset
+from neuronsweep.errors import Unwritable, UserError
+from neuronsweep.runs import contents, ledger, record
+
+if TYPE_CHECKING:
+    from neuronsweep.models.mlp import MLP
+
+TENSORBOARD = "lightning.pytorch.loggers.TensorBoardLogger"
+
+
+def unillustrated(directories: Sequence[Path]) -> list[Path]:
+    """Those run directories that lack something.
+
+    A COMPLETE run lacks its picture; a member that FAILED or was PRUNED the events of how far it came.
+    """
+
+    def lacks(directory: Path) -> bool:
+        if (directory / ledger.FIGURE).exists() or not (directory / ledger.STATUS).exists():
+            return False
+        try:
+            status = ledger.status(directory)
+            if status["state"] == ledger.COMPLETE:
+                return True
+            if status["state"] == ledger.RUNNING or status["engine"] != "native" or _has_events(directory):
+                return False
+            return ledger.read_record(directory)["config"]["logger"].get("_target_") == TENSORBOARD
+        except UserError:
+            return False
+
+    return [directory for directory in directories if lacks(directory)]
+
+
+def _has_events(directory: Path) -> bool:
+    return any(directory.glob(f"{ledger.EVENTS}*"))
+
+
+def illustrate(directories: Sequence[Path], workers: int) -> Iterator[int]:
+    """Write picture and events of finished runs in worker processes; yields how many directories are done.
+
+    Interrupted, it leaves whole files only, and what is missing is written when it is called again.
+    """
+    context = multiprocessing.get_context("fork")
+    connections: list[Connection] = []
+    processes = []
+    for part in (directories[i::workers] for i in range(min(workers, len(directories)))):
+        here, there = context.Pipe(duplex=False)
+        processes.append(context.Process(target=_work, args=(part, there, os.getpid()), daemon=True))
+        processes[-1].start()
+        there.close()
+        connections.append(here)
+    done = 0
+    try:
+        while connections:
+            for connection in wait(connections):
+                assert isinstance(connection, Connection)
+                try:
+                    message = connection.recv()
+                except (EOFError, OSError):  # it has ended, or was killed while it wrote
+                    connections.remove(connection)
+                    continue
+                if isinstance(message, str):
+                    raise Unwritable(message)
+                done += message
+                yield done
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+
+
+def _work(directories: Sequence[Path], connection: Connection, parent: int) -> None:
+    import torch
+
+    stopping.leave_to_parent()
+    torch.set_num_threads(1)
+    illustrator = Illustrator()
+    for directory in directories:
+        if os.getppid() != parent:
+            return
+        try:
+            ledger.clean(directory)
+            illustrator(directory)
+        except Unwritable as error:
+            connection.send(str(error))
+            return
+        connection.send(1)
+
+
+class Illustrator:
+    """Illustrates run directories one by one; what runs of a sweep have in common is made once."""
+
+    def __init__(self) -> None:
+        self.datasets: dict[str, Dataset] = {}
+        self.painters: dict[str, figures.Painter] = {}
+        self.graphs: dict[str, bytes] = {}
+
+    def __call__(self, directory: Path) -> None:
+        """Write what a finished run's directory lacks."""
+        config = ledger.read_record(directory)["config"]
+        state = ledger.status(directory)["state"]
+        if state == ledger.COMPLETE:
+            self._complete(directory, config)
+        else:
+            # a run whose worker process died has no history
+            history = ledger.read_history(directory) if (directory / ledger.HISTORY).exists() else []
+            self._write_events(directory, config, state, history, {}, {}, None)
+
+    def _complete(self, directory: Path, config: Mapping[str, Any]) -> None:
+        """Events first, because the picture is the mark of both."""
+        from neuronsweep.models.mlp import MLP
+        from neuronsweep.predictor import load_recorded
+
+        metrics = ledger.read_json(directory / ledger.METRICS)
+        network = load_recorded(directory).module
+        data = json.dumps(config["data"], sort_keys=True)
+        if data not in self.painters:
+            self.painters[data] = figures.Painter(self._dataset(config))
+        objective = config["objective"]["metric"]
+        png = self.painters[data].png(network, figures.title(config, objective, metrics[objective]))
+        # a module of somebody's own has written its events itself
+        if config["logger"]["_target_"] == TENSORBOARD and isinstance(network, MLP) and not _has_events(directory):
+            history = ledger.read_history(directory)
+            pictures = {**self._earlier(directory, config, dict(history), network), history[-1][0]: png}
+            self._write_events(directory, config, ledger.COMPLETE, history, metrics, pictures, network)
+        contents.remove(directory / ledger.MOMENTS)
+        ledger.write(directory / ledger.FIGURE, png)
+
+    def _write_events(
+        self,
+        directory: Path,
+        config: Mapping[str, Any],
+        state: str,
+        history: ledger.History,
+        metrics: Mapping[str, float],
+        pictures: Mapping[int, bytes],
+        network: "MLP | None",
+    ) -> None:
+        dataset, seconds = self._dataset(config), time.time()
+        names = at_log_points(dataset.splits, dataset.task)
+        graph = self._graph(config, dataset, network)
+        content = tensorboard.file(state, record.flatten(config), graph, names, history, metrics, pictures, seconds)
+        name = f"{ledger.EVENTS}{int(seconds)}.{socket.gethostname()}.{os.getpid()}.0"
+        ledger.write(directory / name, content)
+
+    def _dataset(self, config: Mapping[str, Any]) -> Dataset:
+        data = json.dumps(config["data"], sort_keys=True)
+        if data not in self.datasets:
+            self.datasets[data] = build_dataset(config["data"])
+        return self.datasets[data]
+
+    def _graph(self, config: Mapping[str, Any], dataset: Dataset, network: "MLP | None") -> bytes:
+        import torch
+
+        from neuronsweep.models.mlp import MLP
+
+        shape = json.dumps([dataset.inputs, dataset.outputs, config["model"]], sort_keys=True)
+        if shape not in self.graphs:
+            if network is None:
+                # without weights, which may be more than the memory that a run FAILED for; this imports torch._dynamo
+                with torch.device("meta"):
+                    network = MLP(dataset.inputs, dataset.outputs, **config["model"])
+            self.graphs[shape] = tensorboard.graph(network)
+        return self.graphs[shape]
+
+    def _earlier(
+        self, directory: Path, config: Mapping[str, Any], history: Mapping[int, Mapping[str, float]], network: "MLP"
+    ) -> dict[int, bytes]:
+        """The pictures at earlier log points, where their weights were kept; ``network`` gets the last of them."""
+        import torch
+
+        from neuronsweep.models.checkpoint import readable
+
+        path = directory / ledger.MOMENTS
+        if not path.exists() or not readable(path):
+            return {}
+        painter, pictures = self.painters[json.dumps(config["data"], sort_keys=True)], {}
+        for epoch, weights in torch.load(path, weights_only=True).items():
+            network.load_state_dict(weights)
+            pictures[epoch] = painter.png(network, figures.title_then(config, history[epoch]))
+        return pictures

@@ -1,0 +1,97 @@
+"""What a search by Optuna found, read from its sweep directory: nothing is asked of the study, nothing trained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from neuronsweep.report.data.configurations import Row
+from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.runs import ledger
+from neuronsweep.search.objectives import Goals, recorded
+
+# The best trials of a search with one objective that are shown.
+SHOWN = 6
+# How the authors of the methods of importances write their names.
+METHODS = {"ped_anova": "PED-ANOVA", "fanova": "fANOVA"}
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search, which may still be going on.
+
+    Attributes:
+        total: how many trials it has when it has ended.
+        satisfying: rows of the runs that are COMPLETE and satisfy all constraints, in the order of their numbers.
+        best: of those the front, or the SHOWN best where there is one objective.
+        importances: by metric, method and key; empty before the search has ended.
+        duplicates: trials that were told another one's result again and have no run.
+    """
+
+    goals: Goals
+    total: int
+    satisfying: list[Row]
+    best: list[Row]
+    importances: Mapping[str, Mapping[str, Mapping[str, float]]]
+    duplicates: int
+
+    @property
+    def metrics(self) -> list[str]:
+        return [metric for metric, _ in self.goals.objectives]
+
+
+def search_of(sweep: Sweep) -> Search | None:
+    """The search that a sweep is, if it is one."""
+    if not sweep.is_search:
+        return None
+    description = sweep.description
+    goals = recorded(description["search"])
+    satisfying = [row for row in sweep.complete() if goals.satisfied(row)]
+    by_number = {row["run"]: row for row in satisfying}
+    best = goals.best({row["run"]: [row[metric] for metric, _ in goals.objectives] for row in satisfying}, SHOWN)
+    found = _found(sweep.directory / ledger.SEARCH)
+    return Search(
+        goals=goals,
+        total=description["trials"],
+        satisfying=satisfying,
+        best=[by_number[number] for number in best],
+        importances=found.get("importances", {}),
+        duplicates=found.get("duplicates", 0),
+    )
+
+
+def _found(path: Path) -> dict[str, Any]:
+    """What the study said when the search ended; empty before. Raises Damaged where it cannot be read."""
+    if not path.exists():
+        return {}
+    try:
+        found = yaml.safe_load(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ledger.Damaged(path, f"damaged: {str(error).splitlines()[0]}") from None
+    if not isinstance(found, dict) or not isinstance(found.get("importances", {}), dict):
+        raise ledger.Damaged(path, "damaged: it does not hold what a study has")
+    return found
+
+
+def best_so_far(search: Search, objective: int) -> list[tuple[int, float]]:
+    """Run and value of every trial that was better in one objective than all before it."""
+    metric, mode = search.goals.objectives[objective]
+    better: list[tuple[int, float]] = []
+    for row in search.satisfying:
+        if not better or (row[metric] < better[-1][1] if mode == "min" else row[metric] > better[-1][1]):
+            better.append((row["run"], row[metric]))
+    return better
+
+
+def pruned_at(sweep: Sweep, metric: str) -> list[tuple[Row, float]]:
+    """The runs that were PRUNED, with what they had reached of a metric that is computed at log points."""
+    found = []
+    for row in sweep.rows:
+        if row["state"] != ledger.PRUNED:
+            continue
+        history = ledger.read_history(sweep.path(row))
+        if history and metric in history[-1][1]:
+            found.append((row, history[-1][1][metric]))
+    return found

@@ -1,0 +1,155 @@
+"""A sweep directory as one plain object, which all tables, charts and pages are made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from neuronsweep.config.metric_names import is_loss, mode_of
+from neuronsweep.config.schemas import SCHEMAS
+from neuronsweep.errors import UserError
+from neuronsweep.report.data.configurations import Configuration, Row, configurations
+from neuronsweep.report.data.datasets import by_data, different, target
+from neuronsweep.report.data.formatting import short
+from neuronsweep.runs import ledger
+from neuronsweep.runs.results import Results
+from neuronsweep.runs.words import needs_trust, train_command
+from neuronsweep.search.objectives import recorded
+
+# Columns of results.csv that are neither a swept key nor a metric.
+FIXED = ("run", "state", "seconds", "directory")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep directory holds now; the sweep may still be running.
+
+    Attributes:
+        rows: those of results.csv: of the runs that have begun.
+        jobs: how many runs there are when it has ended.
+        asked: the different values of every swept key, of runs that have not begun too where they are known.
+        keys: swept keys other than seed that have several values.
+        data_keys: those of the keys that give runs different data, or another loss where that is the metric.
+        by_data: the configurations, best first, by the name of their data set: results on other data are not
+            compared. Of a search those that satisfy its constraints, as one.
+        record: of the first run that has one, empty where none has.
+    """
+
+    directory: Path
+    description: Mapping[str, Any]
+    rows: list[Row]
+    jobs: int
+    asked: Mapping[str, list[str]]
+    metric: str
+    mode: str
+    keys: list[str]
+    data_keys: list[str]
+    by_data: Mapping[str, list[Configuration]]
+    record: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.directory.resolve().name
+
+    @property
+    def swept(self) -> list[str]:
+        return list(self.description["swept"])
+
+    @property
+    def is_search(self) -> bool:
+        return "search" in self.description
+
+    @cached_property
+    def configurations(self) -> list[Configuration]:
+        """All of them, one data set after the other."""
+        return [configuration for those in self.by_data.values() for configuration in those]
+
+    @cached_property
+    def lost(self) -> list[tuple[dict[str, str], int]]:
+        """The configurations all of whose runs FAILED, in the order of the runs, and how many runs those are."""
+        states: dict[tuple[str, ...], list[str]] = {}
+        for row in self.rows:
+            states.setdefault(tuple(str(row[key]) for key in self.keys), []).append(row["state"])
+        return [
+            (dict(zip(self.keys, values, strict=True)), len(those))
+            for values, those in states.items()
+            if self.keys and set(those) == {ledger.FAILED}
+        ]
+
+    @property
+    def metrics(self) -> list[str]:
+        names = dict.fromkeys(name for row in self.rows for name in row)
+        return [name for name in names if name not in FIXED and name not in self.swept]
+
+    @property
+    def data(self) -> str:
+        """The data set, where all runs have the same."""
+        return "the data" if self.data_keys or not self.record else f"the {target(self.record)}"
+
+    def complete(self) -> list[Row]:
+        return [row for row in self.rows if row["state"] == ledger.COMPLETE]
+
+    def path(self, row: Row) -> Path:
+        return self.directory / row["directory"]
+
+    def told(self, row: Row) -> str:
+        """A run in a few words."""
+        return " ".join([f"#{row['run']}", *(f"{key}={short(str(row[key]))}" for key in self.swept)])
+
+    def command(self, row: Row) -> str:
+        """The command line that trains this run again by itself."""
+        jobs = self.description.get("jobs")
+        if jobs is not None:
+            return train_command(jobs[row["run"]], self.description)
+        words = [f"{key}={row[key]}" for key in self.swept if row[key] != ""]
+        fixed = [word for word in self.description["overrides"] if word.lstrip("+").split("=")[0] not in self.swept]
+        return train_command([*fixed, *words], self.description)
+
+    @cached_property
+    def trust(self) -> list[bool]:
+        """Of every row whether replay and predict ask for ``--trust``; all runs are read where they may differ."""
+        mixed = any(key in (*SCHEMAS, "experiment") or key.endswith("_target_") for key in self.swept)
+        if mixed:
+            return [needs_trust(self.path(row)) for row in self.rows]
+        return [bool(self.rows) and needs_trust(self.path(self.rows[0]))] * len(self.rows)
+
+
+def read(directory: Path) -> Sweep:
+    """Read a sweep directory. Raises UserError where it is none, Damaged where its description cannot be read."""
+    if not (directory / ledger.SWEEP).exists():
+        raise UserError(f"{directory} is not a sweep directory: it has no {ledger.SWEEP}")
+    results = Results(directory)
+    description = results.description
+    rows = results.rows()
+    metric = description["objective"]["metric"]
+    mode = mode_of(metric) or description["objective"]["mode"]
+    counted = rows
+    if "search" in description:
+        goals = recorded(description["search"])
+        metric, mode = goals.objectives[0]
+        counted = [row for row in rows if row["state"] == ledger.COMPLETE and goals.satisfied(row)]
+    asked = results.asked() or rows
+    values = {key: different(str(job[key]) for job in asked) for key in description["swept"]}
+    keys = [key for key in values if key != "seed" and len(values[key]) > 1]
+    runs = (directory / row["directory"] for row in rows if row["state"] != ledger.DAMAGED)
+    first = next((run for run in runs if (run / ledger.RECORD).exists()), None)
+    # a search compares its trials itself, whatever their data
+    varied = [key for key in keys if key in ("data", "experiment") or key.startswith("data.")]
+    varied += [key for key in keys if is_loss(metric) and key.partition(".")[0] in ("loss", "module")]
+    data_keys = [] if "search" in description else varied
+    found = by_data(directory, configurations(counted, keys, metric, mode), data_keys)
+    record = ledger.read_record(first) if first else {}
+    return Sweep(
+        directory=directory,
+        description=description,
+        rows=list(rows),
+        jobs=results.jobs,
+        asked=values,
+        metric=metric,
+        mode=mode,
+        keys=keys,
+        data_keys=data_keys if len(found) > 1 else [],
+        by_data=found,
+        record=record,
+    )

@@ -1,0 +1,158 @@
+"""report.md: the answer in text and tables, with pictures beside it; the same bytes while nothing changes."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from neuronsweep.report.charts.metric import axes_of
+from neuronsweep.report.data.configurations import Configuration
+from neuronsweep.report.data.diagnostics import inside
+from neuronsweep.report.data.formatting import number, short
+from neuronsweep.report.data.search import METHODS, Search
+from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.text.answer import failures, sentences
+from neuronsweep.report.text.verdicts import against, compared
+from neuronsweep.runs.contents import GALLERY, METRIC
+from neuronsweep.runs.contents import SEARCH_PICTURE as SEARCH
+
+SHOWN = 20
+# Data sets whose rankings are shown.
+SETS = 12
+
+
+def markdown(sweep: Sweep, search: Search | None, pictures: Iterable[str]) -> str:
+    """The report as GitHub shows it.
+
+    Args:
+        pictures: those of GALLERY, METRIC and SEARCH that there are.
+    """
+    parts = [f"# {escaped(sweep.name)}", " ".join(escaped(s) for s in sentences(sweep, search))]
+    have = set(pictures)
+    if GALLERY in have:
+        parts.append(f"![Fits, one panel a configuration]({GALLERY})")
+    if search:
+        parts += _search(sweep, search, SEARCH in have)
+    if not search or len(search.metrics) == 1:
+        several = len(sweep.by_data) > 1
+        for data, those in list(sweep.by_data.items())[:SETS]:
+            parts += [f"## The {escaped(data)}"] if several else []
+            parts.append(ranking(sweep, those))
+        if len(sweep.by_data) > SETS:
+            parts.append(f"... and {len(sweep.by_data) - SETS} more data sets in results.csv")
+    if METRIC in have:
+        parts.append(f"![{escaped(sweep.metric)} against {escaped(str(axes_of(sweep)[0]))}]({METRIC})")
+    parts.append(_insides(sweep))
+    failed = failures(sweep)
+    if failed:
+        rows = [(run, asked, error.strip().splitlines()[-1]) for run, asked, error in failed[:SHOWN]]
+        parts += ["## Failures", table(["run", "asked", "error"], rows)]
+        if len(failed) > SHOWN:
+            parts.append(f"... and {len(failed) - SHOWN} more")
+    parts += ["## Got by", fenced(sweep.description["command"]), record(sweep)]
+    if sweep.complete():
+        parts.append("Five of the runs trained again, and every number compared:")
+        parts.append(fenced("python scripts/replay.py SWEEP_DIR --sample 5"))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _search(sweep: Sweep, search: Search, picture: bool) -> Iterable[str]:
+    """The history as a picture, the front of several objectives, and what mattered."""
+    if picture:
+        yield f"![Every trial of the search and the best so far]({SEARCH})"
+    if len(search.metrics) > 1:
+        rows = [
+            [f"#{row['run']}", *(short(str(row[key])) for key in sweep.keys), *(number(row[m]) for m in search.metrics)]
+            for row in search.best[:SHOWN]
+        ]
+        yield table(["front", *sweep.keys, *search.metrics], rows)
+        if len(search.best) > SHOWN:
+            yield f"... and {len(search.best) - SHOWN} more"
+    for metric, methods in search.importances.items():
+        keys = dict.fromkeys(key for weights in methods.values() for key in weights)
+        shares = [[key, *(f"{weights.get(key, 0):.0%}" for weights in methods.values())] for key in keys]
+        if shares:
+            yield table([f"what mattered for {metric}", *(METHODS.get(name, name) for name in methods)], shares)
+
+
+def _insides(sweep: Sweep) -> str:
+    """What runs with diagnostics saw, for the configurations whose first layer gets least of the gradient."""
+    found = inside(sweep)[:SHOWN]
+    if not found:
+        return ""
+    first = f"first layer's gradient / last layer's, epoch {found[0].epochs[0]}"
+    rows = [
+        (one.configuration.name, number(one.reaches), *(_share(one.at_end(kind)) for kind in ("dead", "saturated")))
+        for one in found
+    ]
+    return table(["inside", first, "dead units at the end", "saturated units at the end"], rows)
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
+
+
+def ranking(sweep: Sweep, those: Sequence[Configuration]) -> str:
+    """The best configurations of a data set with interval, best run and comparison with the first."""
+    comparisons = [None, *compared(sweep, those)]
+    rows = []
+    for rank, configuration in enumerate(those[:SHOWN], start=1):
+        found = configuration.summary
+        interval = f"{number(found.low)} to {number(found.high)}" if found.has_interval else ""
+        values = [short(configuration.values[key]) for key in sweep.keys]
+        best = f"{number(configuration.results[0])} (#{configuration.best['run']})"
+        verdict = against(those, rank, comparisons[rank - 1] if rank <= len(comparisons) else None)
+        rows.append([str(rank), *values, number(found.mean), interval, configuration.seeds, best, *verdict])
+    columns = [
+        "rank",
+        *sweep.keys,
+        sweep.metric,
+        "95% interval",
+        "seeds",
+        "best (run)",
+        "against rank 1",
+        "95% interval",
+        "p",
+        "",
+    ]
+    more = len(those) - SHOWN
+    return table(columns, rows) + (f"\n\n... and {more} more in results.csv" if more > 0 else "")
+
+
+def record(sweep: Sweep) -> str:
+    """Code, versions and data of the sweep, as a table."""
+    if not sweep.record:
+        return ""
+    environment = sweep.record["environment"]
+    rows = [
+        ("commit", f"{sweep.record['git_sha']}{' with changes' if sweep.record['git_dirty'] else ''}"),
+        ("versions", ", ".join(f"{name} {version}" for name, version in environment["packages"].items())),
+        ("machine", f"{environment['cpu']}, {environment['device']}, {environment['threads']} thread(s) a run"),
+        ("data digest (first run)", sweep.record["data_digest"]),
+        ("training time of all runs", time_of(sweep)),
+    ]
+    return table(["record", ""], rows)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of GitHub's Markdown; every text is shown as it is."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    shown = [[cell if cell == "---" else escaped(cell) for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in shown)
+
+
+def time_of(sweep: Sweep) -> str:
+    """The training time of all runs; damaged ones have lost theirs."""
+    unknown = sum(row["seconds"] == "" for row in sweep.rows)
+    seconds = sum(float(row["seconds"] or 0) for row in sweep.rows)
+    return f"{seconds:.1f} s" + (f", without that of damaged runs ({unknown}), which is lost" if unknown else "")
+
+
+def fenced(text: str) -> str:
+    """Text as a block of code, whatever it holds."""
+    fence = "`" * max(3, *(len(ticks) + 1 for ticks in re.findall("`+", text)), 3)
+    return f"{fence}\n{text}\n{fence}"
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is, in one line."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return " ".join(re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", text).split())

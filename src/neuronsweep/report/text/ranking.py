@@ -1,0 +1,82 @@
+"""The ranked table of a sweep: its configurations from best to worst, with mean and spread over replicates."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from neuronsweep import console, stopping
+from neuronsweep.report.data.sweep import Sweep, read
+from neuronsweep.report.text.answer import lost
+from neuronsweep.runs import ledger
+
+SHOWN = 20
+
+
+class PrintRanking(Callback):
+    """Prints the ranked table when a sweep has ended."""
+
+    @stopping.heeded()
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        sweep = Path(config.hydra.sweep.dir)
+        description = ledger.description(sweep)
+        if "search" in description:
+            _print_search(yaml.safe_load((sweep / ledger.SEARCH).read_text()), description["swept"])
+        else:
+            _print_ranking(read(sweep))
+        console.say(f"sweep directory: {console.directory_name(sweep)}")
+
+
+def _print_ranking(sweep: Sweep) -> None:
+    replicated = "seed" in sweep.swept
+    columns = [*sweep.keys, sweep.metric, *(["spread", "runs", "best", "of run"] if replicated else [])]
+    for those in sweep.by_data.values() or [[]]:
+        lines = []
+        for rank, configuration in enumerate(those[:SHOWN], start=1):
+            cells = [*configuration.values.values(), console.number(configuration.mean)]
+            if replicated:
+                results = configuration.results
+                several = len(results) > 1 and math.isfinite(configuration.mean)
+                spread = console.number(statistics.stdev(results)) if several else ""
+                cells += [spread, configuration.seeds, console.number(results[0]), f"#{configuration.best['run']}"]
+            lines.append((str(rank), *cells))
+        console.table("rank", columns, lines, needed=[sweep.metric])
+        if len(those) > SHOWN:
+            console.say(f"... and {len(those) - SHOWN} more in {ledger.RESULTS}")
+    for sentence in lost(sweep):
+        console.say(sentence)
+
+
+def _print_search(found: Mapping[str, Any], keys: Sequence[str]) -> None:
+    """The best trials of a search or its front, what became of all of them, and how the best is trained again."""
+    objectives = [objective["metric"] for objective in found["objectives"]]
+    several = len(objectives) > 1
+    entries = found.get("front" if several else "ranking", [])
+    lines = [
+        (
+            f"#{entry['trial']}",
+            *(_cell(entry["params"].get(key, "")) for key in keys),
+            *(console.number(entry["values"][metric]) for metric in objectives),
+        )
+        for entry in entries
+    ]
+    console.table("front" if several else "trial", [*keys, *objectives], lines, needed=objectives)
+    states = ", ".join(f"{count} {state}" for state, count in found["states"].items())
+    again = f"; {found['duplicates']} told again" if found["duplicates"] else ""
+    console.say(f"{found['n_trials']} trials: {states}{again}")
+    if not entries:
+        console.say("none of them is COMPLETE and satisfies the constraints")
+    elif several:
+        console.say(f"the front has {len(entries)} trials; how to train each again is in {ledger.SEARCH}")
+    else:
+        console.say(f"best: #{found['best_trial']}, {objectives[0]} {console.number(found['best_value'])}")
+        console.say(f"train it again: {found['command']}")
+
+
+def _cell(value: Any) -> str:
+    return console.number(value) if isinstance(value, float) else str(value)

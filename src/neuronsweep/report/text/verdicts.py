@@ -1,0 +1,66 @@
+"""Which configurations the seeds can tell from the best one, as tables and sentences say it."""
+
+import math
+from collections.abc import Sequence
+
+from neuronsweep.report.data.configurations import Configuration
+from neuronsweep.report.data.formatting import named, number, scale
+from neuronsweep.report.data.statistics import Comparison, compare
+from neuronsweep.report.data.sweep import Sweep
+
+# How many configurations are compared with the best one.
+COMPARED = 10
+TOO_FEW = "Too few seeds are complete in both to compare it with the others."
+ONE_SEED = "One seed each says nothing about chance: add seed=range(10)."
+
+
+def compared(sweep: Sweep, those: Sequence[Configuration]) -> list[Comparison]:
+    """The configurations of one data set after the best one, against it, in their order."""
+    if not those:
+        return []
+    best, *others = ({seed: float(row[c.metric]) for seed, row in c.by_seed.items()} for c in those[: COMPARED + 1])
+    results = [result for results in (best, *others) for result in results.values()]
+    # an accuracy cannot grow by factors as losses do
+    return compare(best, others, sweep.mode, ratios=sweep.mode == "min" and scale(results) == "log")
+
+
+def against(those: Sequence[Configuration], rank: int, comparison: Comparison | None) -> tuple[str, str, str, str]:
+    """Effect, its interval, p and verdict of a configuration beside the best one, as tables show them."""
+    fails = "fails more often" if those[rank - 1].failing > those[0].failing else ""
+    if comparison is None or math.isnan(comparison.p):
+        return "", "", "", fails
+    effect, sign = comparison.effect, "×" if comparison.ratio else "+" if comparison.effect.mean > 0 else ""
+    interval = f"{number(effect.low)} to {number(effect.high)}" if effect.has_interval else ""
+    p = "< .001" if comparison.p < 0.001 else f"{comparison.p:.3f}"
+    verdict = "separable" if comparison.separable else "typically better" if comparison.contradicts else "not separable"
+    return f"{sign}{number(effect.mean)}", interval, p, fails or verdict
+
+
+def apart(sweep: Sweep, those: Sequence[Configuration]) -> str:
+    """Which of the others the seeds cannot tell from the best one; nothing of those that have its very result."""
+    best, fixed = those[0], fixed_by_data(sweep, those)
+    pairs = list(zip(those[1:], compared(sweep, those), strict=False))
+    fails = [f"{c.named(fixed)} ({c.failed} of {c.failed + len(c.rows)})" for c, _ in pairs if c.failing > best.failing]
+    told = [f"Seeds that failed rank these last: {named(fails)}."] if fails else []
+    pairs = [(c, comparison) for c, comparison in pairs if c.failing == best.failing and c.mean != best.mean]
+    if not pairs:
+        return " ".join(told)
+    if all(math.isnan(comparison.p) for _, comparison in pairs):
+        return " ".join([*told, TOO_FEW if "seed" in sweep.swept else ONE_SEED])
+    typically = [c.named(fixed) for c, comparison in pairs if comparison.contradicts]
+    alike = [c.named(fixed) for c, comparison in pairs if not comparison.separable and not comparison.contradicts]
+    more = len(those) - 1 > COMPARED
+    if typically:
+        told.append(f"With most seeds {named(typically)} did better, and worse only on average, for a few bad seeds.")
+    if alike:
+        start = f"Of the next {COMPARED} not" if more else "Not"
+        told.append(f"{start} separable from the best one with these seeds: {named(alike)}.")
+    elif rest := len(pairs) - len(typically):
+        others = "the other one" if len(those) == 2 else f"the {'next' if more else 'other'} {rest}"
+        told.append(f"The best one is separable from {others}.")
+    return " ".join(told)
+
+
+def fixed_by_data(sweep: Sweep, those: Sequence[Configuration]) -> list[str]:
+    """Keys that name the data set of some configurations, and so need not name them, too."""
+    return [key for key in sweep.data_keys if len({configuration.values[key] for configuration in those}) == 1]

@@ -1,0 +1,131 @@
+"""Run directories of several file systems as one sweep: proved, compared, copied whole or not at all."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neuronsweep.config.secret_values import without_secrets
+from neuronsweep.errors import Unwritable, UserError
+from neuronsweep.runs import contents, ledger, lock
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run that has ended in one of the directories."""
+
+    directory: Path
+    state: str
+    fingerprint: str
+    metrics: Mapping[str, float]
+
+
+def collect(sources: Sequence[Path], sweep: Path) -> tuple[int, int]:
+    """Copy the ended runs of the sweeps in ``sources`` into ``sweep``; returns how many were copied, and were there.
+
+    Sources hold the same jobs (a sweep begun on each machine, of which each trained a part), and a run keeps its
+    number. Every file is proved by its digest before and after it is copied, and nothing is overwritten: a run that is
+    there already, or in two sources, must have the same fingerprint and metrics.
+
+    Raises UserError, before anything is copied, for sources of other jobs, for runs that are not what was written and
+    for two runs of one number that differ.
+    """
+    if sweep.exists():
+        ledger.check_sweep_place(sweep)
+    description = _same_description([*sources, *([sweep] if (sweep / ledger.SWEEP).exists() else [])])
+    if "jobs" not in description:
+        raise UserError(f"{sources[0]} holds a search, whose runs are those of one study: it is not collected")
+    jobs = description["jobs"]
+    kept = _runs(sweep, jobs) if sweep.exists() else {}
+    chosen = dict(kept)
+    for source in sources:
+        for number, found in _runs(source, jobs).items():
+            if number in chosen:
+                chosen[number] = _one_of(number, chosen[number], found)
+            else:
+                chosen[number] = found
+    new = {number: found for number, found in chosen.items() if found is not kept.get(number)}
+    for number in new:
+        if (there := ledger.run_directory(sweep, number)).exists():
+            state = kept[number].state if number in kept else "not ended"
+            raise UserError(f"{there} is not overwritten: its run is {state}, and {new[number].directory} has another")
+    sweep.mkdir(parents=True, exist_ok=True)
+    lock.take(sweep)
+    ledger.clean(sweep)
+    for number in sorted(new):
+        _copy(new[number].directory, ledger.run_directory(sweep, number))
+    ended = chosen.keys() == set(range(len(jobs)))
+    complete = ended and all(found.state == ledger.COMPLETE for found in chosen.values())
+    state = ledger.COMPLETE if complete else ledger.FAILED if ended else ledger.RUNNING
+    ledger.write_json(sweep / ledger.SWEEP, {**description, "state": state})
+    return len(new), len(kept)
+
+
+def _same_description(sweeps: Sequence[Path]) -> dict[str, Any]:
+    descriptions = []
+    for sweep in sweeps:
+        if not (sweep / ledger.SWEEP).is_file():
+            raise UserError(f"{sweep} is not a sweep directory: it has no {ledger.SWEEP}")
+        descriptions.append(ledger.description(sweep))
+    first = descriptions[0]
+    for sweep, description in zip(sweeps, descriptions, strict=True):
+        for key in ("jobs", "swept", "objective", "source_digest"):
+            if description.get(key) != first.get(key):
+                raise UserError(f"{sweep} and {sweeps[0]} are not of one sweep: their {key} differ")
+    return first
+
+
+def _runs(sweep: Path, jobs: Sequence[Sequence[str]]) -> dict[int, Found]:
+    """The runs of a sweep that have ended, proved."""
+    runs = {}
+    for number, overrides in enumerate(jobs):
+        directory = ledger.run_directory(sweep, number)
+        if not (directory / ledger.STATUS).exists():
+            continue
+        status = ledger.proved(directory)
+        if status["state"] == ledger.RUNNING:
+            continue
+        begun = ledger.read_record(directory)
+        if begun["overrides"] != without_secrets(list(overrides)):
+            raise UserError(f"{directory} is not run #{number} of its sweep: it was {' '.join(begun['overrides'])}")
+        complete = status["state"] == ledger.COMPLETE
+        metrics = ledger.metrics(directory) if complete else {}
+        runs[number] = Found(directory, status["state"], status["fingerprint"], metrics)
+    return runs
+
+
+def _one_of(number: int, one: Found, other: Found) -> Found:
+    """One of two runs of a number: they are the same, or one is COMPLETE where the other FAILED."""
+    both = f"{one.directory} and {other.directory} are two runs #{number}"
+    if one.fingerprint != other.fingerprint:
+        raise UserError(f"{both}, of another config, package source or data: their fingerprints differ")
+    if one.state != other.state:
+        return one if one.state == ledger.COMPLETE else other
+    differing = [name for name, value in one.metrics.items() if other.metrics.get(name) != value]
+    if differing:
+        raise UserError(f"{both} whose {differing[0]} differ")
+    return one
+
+
+def _copy(run: Path, to: Path) -> None:
+    """Copy what a run wrote, whole or not at all; what else lies in its directory stays there."""
+    try:
+        # killed in the middle it is not taken for a run
+        copy = Path(tempfile.mkdtemp(prefix=f"{contents.COPYING}.", suffix=ledger.TEMPORARY, dir=to.parent))
+        copy.chmod(to.parent.stat().st_mode & 0o777)
+        try:
+            for path in contents.run_files(run):
+                if not path.name.endswith(ledger.TEMPORARY):
+                    there = copy / path.relative_to(run)
+                    there.parent.mkdir(exist_ok=True)
+                    shutil.copy2(path, there)
+            ledger.proved(copy)
+            os.rename(copy, to)
+        finally:
+            if copy.exists():
+                contents.remove_run(copy)
+    except OSError as error:
+        raise Unwritable(f"{to} cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,111 @@
+"""results.csv of a sweep: one row a run, rebuilt from the run directories."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from neuronsweep.config import targets
+from neuronsweep.errors import UserError
+from neuronsweep.runs import ledger
+
+
+class Results:
+    """results.csv of a sweep, rebuilt from its run directories; runs that have ended are read once.
+
+    Columns: run, state, the swept keys, the final metrics, seconds, directory. One row a run that has begun. A run
+    whose files are not those it ended with is DAMAGED and has no metrics.
+    """
+
+    def __init__(self, sweep: Path):
+        self.sweep = sweep
+        self.description = ledger.description(sweep)
+        # a search does not know its jobs before: its runs say themselves what they were asked
+        self.overrides: list[list[str]] | None = self.description.get("jobs")
+        self.swept: list[str] = self.description["swept"]
+        self.jobs: int = self.description["trials"] if self.overrides is None else len(self.overrides)
+        self.ended: dict[int, dict[str, Any]] = {}
+        self.due = 0.0
+
+    def write_now_and_then(self) -> None:
+        """Write, but of hundreds of short runs not after each: writing takes a tenth of the time at most."""
+        start = time.monotonic()
+        if start >= self.due:
+            self.write()
+            self.due = time.monotonic() + max(1.0, 10 * (time.monotonic() - start))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """What results.csv shall hold."""
+        return [row for number in range(self.jobs) if (row := self._read(number))]
+
+    def asked(self) -> list[dict[str, str]]:
+        """The values of the swept keys of every job, begun or not; empty of a search, which does not know them."""
+        return [_values(overrides, self.swept) for overrides in self.overrides or []]
+
+    def write(self, rows: Sequence[Mapping[str, Any]] | None = None) -> None:
+        """Write results.csv."""
+        rows = self.rows() if rows is None else rows
+        fixed = ["run", "state", *self.swept]
+        metrics = dict.fromkeys(name for row in rows for name in row if name not in {*fixed, "seconds", "directory"})
+        columns = [*fixed, *metrics, "seconds", "directory"]
+        ledger.write_csv(self.sweep / ledger.RESULTS, columns, rows)
+
+    def failed(self, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Numbers of the runs that did not end well; of a search, of the trials that are FAIL, begun or not."""
+        well = {row["run"] for row in rows if row["state"] in (ledger.COMPLETE, ledger.PRUNED)}
+        if self.overrides is not None:
+            return [number for number in range(self.jobs) if number not in well]
+        told: list[int] = yaml.safe_load((self.sweep / ledger.SEARCH).read_text())["failed"]
+        return sorted({*told, *(row["run"] for row in rows if row["run"] not in well)})
+
+    def _read(self, number: int) -> dict[str, Any] | None:
+        if number in self.ended:
+            return self.ended[number]
+        directory = ledger.run_directory(self.sweep, number)
+        if not (directory / ledger.STATUS).exists():
+            return None
+        overrides = self.overrides[number] if self.overrides is not None else _asked(directory)
+        row = _row(directory, number, overrides, self.swept)
+        if row["state"] != ledger.RUNNING:
+            self.ended[number] = row
+        return row
+
+
+def _asked(directory: Path) -> list[str]:
+    try:
+        return ledger.read_record(directory)["overrides"]
+    except targets.Untrusted:
+        raise
+    except UserError:  # the row says that it is DAMAGED
+        return []
+
+
+def _row(directory: Path, number: int, overrides: Sequence[str], swept: Sequence[str]) -> dict[str, Any]:
+    try:
+        found = ledger.proved(directory)
+    except ledger.Damaged:
+        found = {"state": ledger.DAMAGED, "seconds": ""}
+    metrics = ledger.read_json(directory / ledger.METRICS) if found["state"] == ledger.COMPLETE else {}
+    return {
+        "run": number,
+        "state": found["state"],
+        **_values(overrides, swept),
+        **metrics,
+        "seconds": found["seconds"],
+        "directory": directory.name,
+    }
+
+
+def _values(overrides: Sequence[str], swept: Sequence[str]) -> dict[str, str]:
+    values = dict(override.lstrip("+").split("=", 1) for override in overrides)
+    return {key: _unquoted(values.get(key, "")) for key in swept}
+
+
+def _unquoted(value: str) -> str:
+    """The text that Hydra's grammar means by a quoted value."""
+    quote = value[:1]
+    if len(value) > 1 and quote in ("'", '"') and value.endswith(quote):
+        return value[1:-1].replace("\\" + quote, quote)
+    return value

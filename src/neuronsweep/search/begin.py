@@ -1,0 +1,97 @@
+"""The beginning of a search: its directory and its study, made, or found as an earlier command has left them."""
+
+from optuna.trial import TrialState
+
+from neuronsweep import console
+from neuronsweep.config.check import run_config
+from neuronsweep.errors import UserError
+from neuronsweep.launch import resume
+from neuronsweep.launch.begin import describe, make_directory
+from neuronsweep.runs import ledger, lock
+from neuronsweep.search import samplers, study
+from neuronsweep.search.definition import Search
+from neuronsweep.search.storage import open_storage, place
+from neuronsweep.search.study import Study
+
+
+def begin(search: Search) -> Study:
+    """Own the sweep directory of a search that was checked, and begin or continue its study.
+
+    Raises UserError before anything is written, and for a directory or study that is another search's.
+    """
+    options = search.options
+    # both say now what they cannot do
+    search.sampling(0)
+    samplers.pruner(options.pruner, options.pruner_options, search.epochs)
+    if options.sampler == "grid" and search.guesses:
+        raise UserError("hydra.sweeper.enqueue is not allowed with hydra.sweeper.sampler=grid, which tries everything")
+    asked = search.identity, options.accept_changes
+    _check_directory(search)
+    ledger.check_sweep_place(search.directory)
+    if options.storage:
+        study.check_search(open_storage(options.storage), options.study_name, *asked)
+    make_directory(search.directory)
+    lock.take(search.directory)
+    _check_directory(search)  # again: whoever owned it may have begun it meanwhile
+    storage = open_storage(place(options.storage, search.directory))
+    known = study.check_search(storage, options.study_name, *asked)
+    if (
+        not known
+        and not options.storage
+        and not (search.directory / ledger.SWEEP).exists()
+        and len(storage.get_all_studies())
+    ):
+        raise UserError(
+            f"{search.directory} is not allowed as output directory: its {ledger.JOURNAL} holds studies of another "
+            "program's"
+        )
+    if not known and list(search.directory.glob(f"[0-9]*/{ledger.STATUS}")):
+        raise UserError(
+            f"{search.directory} is not allowed as output directory: it holds runs of a study that is gone from "
+            f"{search.study[0]}"
+        )
+    metric, mode = search.goals.objectives[0]
+    described = {
+        "swept": list(search.space.keys),
+        "trials": search.total,
+        "objective": {"metric": metric, "mode": mode},
+        "search": search.identity,
+        "study": search.study,
+    }
+    describe(search.directory, search.config, described)
+    begun = study.begin(storage, options.study_name, search.total, *asked, search.goals.directions, search.guesses)
+    if search.goals.prune_on:
+        metric, mode = search.goals.prune_on
+        begun.optuna.set_user_attr(study.PRUNING, {"metric": metric, "mode": mode, "epochs": search.epochs})
+    _prepare(search, begun)
+    return begun
+
+
+def _check_directory(search: Search) -> None:
+    """Raise UserError for a directory that holds something else."""
+    description = search.directory / ledger.SWEEP
+    if not description.exists():
+        return
+    try:
+        before = ledger.read_json(description)
+    except ledger.Damaged:
+        console.say(f"{description} is damaged: it is written anew")
+        return
+    refused = f"{search.directory} is not allowed as output directory: it holds another"
+    if "search" not in before:
+        raise UserError(f"{refused} sweep, of a grid")
+    if told := resume.changed_search(before["search"], search.identity, search.options.accept_changes):
+        raise UserError(f"{refused} search, {told}")
+    if before["study"] != search.study:
+        raise UserError(f"{refused} search, whose study is {before['study'][1]} in {before['study'][0]}")
+
+
+def _prepare(search: Search, begun: Study) -> None:
+    """Make the runs of trials that have not ended ready to go on."""
+    trials = [
+        trial
+        for trial in begun.trials(TrialState.WAITING, TrialState.RUNNING)
+        if trial.params and (ledger.run_directory(search.directory, trial.number) / ledger.STATUS).exists()
+    ]
+    configs = ((trial.number, run_config(search.job(trial))) for trial in trials)
+    resume.prepare(search.directory, configs, False, search.options.accept_changes)

@@ -1,0 +1,53 @@
+"""Runs of finished trials whose files are damaged or gone: they are trained again, to what their study was told."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from optuna.trial import FrozenTrial, TrialState
+
+from neuronsweep import console
+from neuronsweep.runs import ledger
+from neuronsweep.search.outcomes import ORIGINAL
+from neuronsweep.search.study import Study
+
+
+class AsBefore:
+    """Stands for a pruner: stops runs after the epochs at which they were stopped, and no others."""
+
+    def __init__(self, metric: str, trials: Sequence[FrozenTrial]):
+        self.metric = metric
+        self.ends: Mapping[int, int | None] = {
+            trial.number: trial.last_step for trial in trials if trial.state == TrialState.PRUNED
+        }
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Whether a run ends here."""
+        return epoch >= (self.ends.get(number) or math.inf)
+
+    def publish(self) -> None:
+        """The study has all values already."""
+
+
+def discard_damaged(study: Study, sweep: Path, alone: bool) -> list[FrozenTrial]:
+    """Remove runs of finished trials that are not what was written; returns their trials.
+
+    Args:
+        alone: whether all runs of the study are in this sweep directory, so that one that is missing is gone.
+    """
+    found = []
+    for trial in study.trials(TrialState.COMPLETE, TrialState.PRUNED):
+        if ORIGINAL in trial.user_attrs:
+            continue
+        run = ledger.run_directory(sweep, trial.number)
+        try:
+            if (run / ledger.STATUS).exists():
+                ledger.proved(run)
+            elif alone:
+                raise ledger.Damaged(run, "gone")
+        except ledger.Damaged as error:
+            console.say(f"#{trial.number} is trained again: {error}")
+            if run.exists():
+                ledger.discard(run)
+            found.append(trial)
+    return found

@@ -1,0 +1,63 @@
+"""The runs of a finished sweep, read back: settings, metrics, histories, networks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from neuronsweep.data.build import build_dataset
+from neuronsweep.data.dataset import Dataset
+from neuronsweep.models.mlp import MLP
+from neuronsweep.predictor import load_recorded
+from neuronsweep.runs import ledger
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One run of a sweep that has ended.
+
+    Attributes:
+        values: what the command line set, by key, as it was written.
+        metrics: final metrics by name; empty unless ``state`` is COMPLETE.
+    """
+
+    number: int
+    state: str
+    values: Mapping[str, str]
+    metrics: Mapping[str, float]
+    directory: Path
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The resolved config."""
+        return ledger.read_record(self.directory)["config"]
+
+    @cached_property
+    def network(self) -> MLP:
+        """The trained network."""
+        found = load_recorded(self.directory).module
+        assert isinstance(found, MLP)  # no experiment has a module of its own
+        return found
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data it was trained on, built anew."""
+        return build_dataset(self.config["data"])
+
+    @cached_property
+    def history(self) -> list[dict[str, float]]:
+        """One row a log point, its epoch among the names."""
+        return [{"epoch": epoch, **row} for epoch, row in ledger.read_history(self.directory)]
+
+
+def read(sweep: Path) -> list[Finished]:
+    """The runs of a sweep in their order, from its run directories."""
+    runs = []
+    for number, overrides in enumerate(ledger.description(sweep)["jobs"]):
+        directory = ledger.run_directory(sweep, number)
+        state = ledger.status(directory)["state"]
+        values = dict(override.lstrip("+").split("=", 1) for override in overrides)
+        metrics = ledger.read_json(directory / ledger.METRICS) if state == ledger.COMPLETE else {}
+        runs.append(Finished(number, state, values, metrics, directory))
+    return runs

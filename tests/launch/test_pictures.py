@@ -1,0 +1,110 @@
+"""Pictures and TensorBoard events of members, written when all results are on disk."""
+
+import os
+import shutil
+import signal
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from neuronsweep import figures
+from neuronsweep.data.planes import moons
+from neuronsweep.launch.pictures import illustrate, unillustrated
+from neuronsweep.models.checkpoint import load_network
+from neuronsweep.runs import ledger
+from tests import commands
+
+WORDS = ("data=moons", "epochs=20", "log_points=5", "model.hidden=2,8", "model.act=relu,tanh")
+
+
+@pytest.fixture
+def sweep(command, tmp_path):
+    """Train WORDS by a launcher and return the directory: sweep("basic")."""
+
+    def sweep(launcher: str):
+        words = (*WORDS, "diagnostics=true", "logger.pictures=3")
+        done = command("train.py", "-m", *words, f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}")
+        assert done.returncode == 0, done.stderr
+        return tmp_path / launcher
+
+    return sweep
+
+
+def events(directory):
+    """What TensorBoard reads of a run, times and file names aside."""
+    (path,) = directory.glob("events.out.tfevents.*")
+    content = EventAccumulator(str(path), size_guidance={"scalars": 0}).Reload()
+    scalars = {tag: [(e.step, e.value) for e in content.Scalars(tag)] for tag in content.Tags()["scalars"]}
+    images = [(e.step, e.width, e.height) for e in content.Images("fit")] if content.Tags()["images"] else []
+    # the numbers in the names of nodes count what a process has traced before
+    graph = sorted((node.op, len(node.input)) for node in content.Graph().node)
+    return scalars, images, graph, set(content.PluginTagToContent("hparams"))
+
+
+def test_members_have_the_events_of_lightning_runs(sweep):
+    sweeps = sweep("native"), sweep("basic")
+    for number in range(4):
+        ours, theirs = (events(ledger.run_directory(sweep, number)) for sweep in sweeps)
+        assert ours[1:] == theirs[1:]
+        assert [step for step, *_ in ours[1]] == [1, 6, 20]
+        assert not (ledger.run_directory(sweeps[0], number) / ledger.MOMENTS).exists()
+        assert ours[0].keys() == theirs[0].keys()
+        assert {"gradient/layers.0", "update/layers.1"} < ours[0].keys()
+        for tag, points in ours[0].items():
+            assert [step for step, _ in points] == [step for step, _ in theirs[0][tag]]
+            assert [value for _, value in points] == pytest.approx([value for _, value in theirs[0][tag]], rel=1e-3)
+
+
+def test_what_is_missing_is_written_and_nothing_else(sweep):
+    directory = sweep("native")
+    runs = [ledger.run_directory(directory, number) for number in range(4)]
+    png = (runs[1] / ledger.FIGURE).read_bytes()
+    assert png == figures.fit_png(load_network(runs[1] / ledger.MODEL), moons(), _title(runs[1]))
+    for run in runs[1:3]:
+        (run / ledger.FIGURE).unlink()
+    whole = events(runs[2])
+    for path in runs[2].glob("events.*"):
+        path.unlink()
+    ledger.update(runs[2], state=ledger.FAILED)
+    shutil.rmtree(runs[3])
+    assert unillustrated(runs) == [runs[1], runs[2]]
+    assert list(illustrate(runs[1:3], workers=1)) == [1, 2]
+    assert (runs[1] / ledger.FIGURE).read_bytes() == png
+    failed = events(runs[2])  # one file, as before: with the scalars of the history, and no picture
+    assert failed[0] == {tag: points[:5] for tag, points in whole[0].items() if len(points) >= 5}
+    assert failed[1:] == ([], *whole[2:])
+    assert len(list(runs[1].glob("events.*"))) == 1  # killed between events and picture, it has the events only once
+    assert not (runs[2] / ledger.FIGURE).exists()
+    assert unillustrated(runs) == []
+    without_tensorboard(runs[0])
+    assert unillustrated(runs) == []
+
+
+def without_tensorboard(run):
+    """Make a run one that was PRUNED without TensorBoard."""
+    for path in (run / ledger.FIGURE, *run.glob("events.*")):
+        path.unlink()
+    written = ledger.read_json(run / ledger.RECORD)
+    written["config"]["logger"]["_target_"] = None
+    ledger.write_json(run / ledger.RECORD, written)
+    ledger.update(run, state=ledger.PRUNED)
+
+
+def _title(run) -> str:
+    config, metrics = ledger.read_json(run / ledger.RECORD)["config"], ledger.read_json(run / ledger.METRICS)
+    return figures.title(config, "val/loss", metrics["val/loss"])
+
+
+def test_a_process_that_dies_while_it_draws_is_told(tmp_path):
+    before = die
+    words = ("-m", "data=line", "seed=0,1", "epochs=2", "log_points=1", "hydra.sweep.dir=sweep", commands.NO_REPORT)
+    done = commands.run("train.py", *words, cwd=tmp_path, before=before)
+    assert done.returncode == 0, done.stderr
+    assert "2 pictures were not drawn: a process died; for the pictures: python scripts/resume.py sweep" in done.stdout
+
+
+def die() -> None:
+    """Have every process that draws be killed."""
+    from neuronsweep.launch import pictures
+
+    pictures.Illustrator = lambda: lambda directory: os.kill(os.getpid(), signal.SIGKILL)

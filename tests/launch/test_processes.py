@@ -1,0 +1,166 @@
+"""Sweeps whose jobs are processes: fresh ones, watched, and read where they have ended."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+from neuronsweep.runs import ledger
+from tests.commands import NO_REPORT, ROOT
+
+QUICK = ("data=line", "epochs=20", "log_points=4", "logger=none")
+# Modules whose runs end as jobs may end. One that was killed after a checkpoint is left alone when it goes on.
+THEIRS = """
+import os, pathlib, signal, time
+from hydra.core.hydra_config import HydraConfig
+from neuronsweep.models.modules import RegressionModule
+from neuronsweep.runs import ledger
+
+class Killed(RegressionModule):
+    def loss(self, prediction, y):
+        run = pathlib.Path(HydraConfig.get().runtime.output_dir)
+        if (run / ledger.CHECKPOINT).exists() and not ledger.status(run)["continued"]:
+            print("these are its last words", flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().loss(prediction, y)
+
+class Slow(RegressionModule):
+    def loss(self, prediction, y):
+        time.sleep(60)
+
+class Diverges(RegressionModule):
+    def loss(self, prediction, y):
+        return super().loss(prediction, y) * float("nan")
+"""
+
+
+def rows(sweep) -> list[dict[str, str]]:
+    return list(csv.DictReader((sweep / ledger.RESULTS).open()))
+
+
+def numbers(sweep) -> list[dict[str, str]]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows(sweep)]
+
+
+def wait_for(find, process):
+    """What ``find`` finds at last, while the process runs."""
+    end = time.monotonic() + 90
+    while not (found := find()):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return found
+
+
+def processes_of(word: str) -> list[int]:
+    """Processes with this word in their command lines."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                found += [int(name)] if word.encode() in file.read() else []
+        except OSError:
+            continue
+    return found
+
+
+def wait_until_gone(word: str) -> None:
+    end = time.monotonic() + 10
+    while processes_of(word):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def start(tmp_path, script: str, *words: str) -> subprocess.Popen:
+    command = [sys.executable, str(ROOT / script), *words]
+    return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_jobs_have_the_bits_of_a_single_run_and_each_fails_alone_and_is_tried_again(command, alone, tmp_path):
+    (tmp_path / "theirs.py").write_text(THEIRS)
+    words = (*QUICK, "time_limit=5", "trainer.checkpoint_seconds=0", "hydra.sweep.dir=sweep")
+    modules = "module._target_=theirs.Killed,theirs.Slow,null,theirs.Diverges"
+    # what the processes of another program would leave in the environment
+    ranks = {"LOCAL_RANK": "1", "WORLD_SIZE": "2", "MASTER_PORT": "1", "PL_GLOBAL_SEED": "7", "OMP_NUM_THREADS": "5"}
+    launcher = ("hydra/launcher=process", "hydra.launcher.retries=1")
+    done = command("train.py", "-m", *words, modules, *launcher, PYTHONPATH=str(tmp_path), **ranks)
+    assert done.returncode == 1
+    found = rows(tmp_path / "sweep")
+    assert [row["state"] for row in found] == ["COMPLETE", "FAILED", "COMPLETE", "FAILED"], done.stderr
+    assert "FAILED: it took longer than time_limit=5 seconds" in done.stderr
+    assert "FAILED: train/loss is nan" in done.stderr
+    runs = [ledger.run_directory(tmp_path / "sweep", number) for number in range(4)]
+    said = [(run / "output.log").read_text() for run in runs]
+    assert "these are its last words" in said[0]
+    # a run that says why it failed would say it again
+    assert [text.count("if this stops: ") for text in said] == [2, 1, 1, 1]
+    assert len(ledger.status(runs[0])["continued"]) == 1
+    whole = alone(*QUICK)
+    for run in (runs[0], runs[2]):
+        assert (run / ledger.HISTORY).read_bytes() == (whole / ledger.HISTORY).read_bytes()
+    assert (runs[2] / ledger.METRICS).read_bytes() == (whole / ledger.METRICS).read_bytes()
+    # nothing is known of the least that is possible with a loss of one's own
+    known = {name: value for name, value in ledger.metrics(whole).items() if not name.startswith("optimum/")}
+    assert ledger.metrics(runs[0]) == known
+    again = command("scripts/resume.py", "sweep", "--trust", PYTHONPATH=str(tmp_path))
+    assert again.returncode == 1
+    assert [(run / "output.log").read_text() for run in runs] == said  # read, not started
+
+
+def test_a_sweep_that_is_ended_leaves_no_process_and_goes_on_to_the_same_bits(alone, tmp_path):
+    words = ("data=moons", "batch_size=50", "epochs=150", "log_points=150", "logger=none", "seed=1")
+    words += ("trainer.checkpoint_seconds=0",)
+    run = tmp_path / "sweep" / "0000"
+    launcher = ("hydra/launcher=process", f"hydra.sweep.dir={tmp_path}/sweep", NO_REPORT)
+    process = start(tmp_path, "train.py", "-m", *words, *launcher)
+    seen = None
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        wait_for(lambda seen=seen: (run / ledger.CHECKPOINT).exists() and times(run) != seen, process)
+        process.send_signal(how)
+        out, _ = process.communicate(timeout=30)
+        assert how is signal.SIGKILL or (process.returncode == 143 and "go on with: python scripts/resume.py" in out)
+        wait_until_gone(f"{tmp_path}/sweep/")
+        assert ledger.status(run)["state"] == "RUNNING"
+        seen = times(run)
+        process = start(tmp_path, "scripts/resume.py", "sweep")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert len(ledger.status(run)["continued"]) == 2
+    whole = alone(*words)
+    assert (run / ledger.HISTORY).read_bytes() == (whole / ledger.HISTORY).read_bytes()
+    assert (run / ledger.METRICS).read_bytes() == (whole / ledger.METRICS).read_bytes()
+
+
+def times(run) -> int:
+    return (run / ledger.CHECKPOINT).stat().st_mtime_ns
+
+
+def test_a_script_of_the_users_own_runs_too_and_what_it_said_before_it_died_is_shown(command, tmp_path):
+    (tmp_path / "own.py").write_text(
+        textwrap.dedent("""
+            import hydra, os, pathlib, signal
+            @hydra.main(version_base="1.3", config_path=None, config_name="own")
+            def main(cfg):
+                print("pid", os.getpid(), flush=True)
+                if cfg.x == 2:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return cfg.x * 2
+            if __name__ == "__main__":
+                main()
+        """)
+    )
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "own.yaml").write_text("x: 1\n")
+    words = ("-m", "--config-dir", "configs", "x=1,2,3", "hydra/launcher=process", "hydra.launcher.retries=1")
+    done = command(str(tmp_path / "own.py"), *words, "hydra.sweep.dir=sweep")
+    assert done.returncode == 1
+    said = [(tmp_path / "sweep" / f"000{i}" / "output.log").read_text().split() for i in range(3)]
+    assert [len(set(words)) for words in said] == [2, 3, 2]
+    assert f"pid {said[1][-1]}" in done.stderr
+    assert "it was killed by SIGKILL; its output is in sweep/0001/output.log" in done.stderr
+    returned = [json.loads((tmp_path / "sweep" / f"000{i}" / "returned.json").read_text()) for i in (0, 2)]
+    assert returned == [2, 6]

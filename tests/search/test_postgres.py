@@ -1,0 +1,120 @@
+"""A study that several processes share in PostgreSQL: none of its trials is lost or trained twice."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from benchmarks import postgres_workers
+from neuronsweep.errors import Unwritable
+from neuronsweep.runs import ledger
+from neuronsweep.search import study
+from neuronsweep.search.storage import open_storage
+from tests.commands import NO_REPORT, ROOT
+from tests.kill_loop import results
+
+pytestmark = pytest.mark.skipif(
+    not postgres_workers.PROGRAMS, reason="PostgreSQL is not installed: apt-get install postgresql"
+)
+
+WORDS = ("-m", "sweep=optuna", "data=moons", "epochs=3000", "log_points=3", "logger=none", NO_REPORT)
+
+
+@pytest.fixture(scope="module")
+def running():
+    """A server of its own, which ends with the tests."""
+    with postgres_workers.server() as found:
+        yield found
+
+
+@pytest.fixture
+def server(running):
+    return running.url
+
+
+def finished(server: str, study: str) -> list[optuna.trial.FrozenTrial]:
+    open_storage.cache_clear()
+    trials = optuna.load_study(study_name=study, storage=open_storage(server)).trials
+    assert not [trial for trial in trials if not trial.state.is_finished()]
+    return trials
+
+
+def start(cwd: Path, *words: str) -> subprocess.Popen:
+    command = [sys.executable, str(ROOT / "train.py"), *WORDS, *words]
+    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_for_runs(sweep: Path, count: int, process: subprocess.Popen) -> None:
+    end = time.monotonic() + 90
+    while len(list(sweep.glob(f"*/{ledger.METRICS}"))) < count:
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def workers_of(process: subprocess.Popen) -> list[int]:
+    """Processes that a command has forked, whichever of its threads did."""
+    lists = Path(f"/proc/{process.pid}/task").glob("*/children")
+    return sorted(int(child) for path in lists for child in path.read_text().split())
+
+
+def test_a_killed_worker_and_a_server_that_starts_anew_cost_no_trial(running, tmp_path):
+    search = ("hydra.sweeper.n_trials=24", "hydra.sweeper.workers=4", "hydra.sweeper.study_name=workers")
+    process = start(tmp_path, *search, f"hydra.sweeper.storage={running.url}", "hydra.sweep.dir=sweep")
+    wait_for_runs(tmp_path / "sweep", 3, process)
+    os.kill(workers_of(process)[0], signal.SIGKILL)
+    running.stop()
+    time.sleep(1)  # for everybody to see it
+    running.start()
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, out
+    assert "1 workers died, their trials are asked again" in out, out
+    trials = finished(running.url, "workers")
+    assert [trial.number for trial in trials if trial.state == TrialState.COMPLETE] == list(range(24))
+    assert [row["state"] for row in results(tmp_path / "sweep")] == ["COMPLETE"] * 24
+    for number, trial in enumerate(trials):
+        run = ledger.run_directory(tmp_path / "sweep", number)
+        assert ledger.metrics(run)["val/loss"] == trial.value
+
+
+def test_a_server_that_stays_away_is_named_in_one_line(running, monkeypatch):
+    open_storage.cache_clear()
+    study.begin(open_storage(running.url), "away", 3, {}, False, ("minimize",), [])
+    found = study.Study(open_storage(running.url), "away", 3)
+    monkeypatch.setattr("neuronsweep.search.sql_storage.PATIENCE", 0.1)
+    running.stop()
+    try:
+        for _ in range(2):  # not waited for a second time
+            with pytest.raises(
+                Unwritable, match=r"hydra.sweeper.storage=postgresql.* has not answered for 0.1 seconds"
+            ):
+                found.claim(2)
+    finally:
+        running.start()
+    assert found.claim(2) == [0, 1]
+
+
+def test_twenty_workers_lose_and_double_no_trial(server):
+    found = postgres_workers.simulate(server, "many", workers=20, trials=60, batch=2)
+    assert sorted(found.trained.elements()) == list(range(60))
+    assert found.told == [TrialState.COMPLETE] * 60
+
+
+def test_two_commands_join_one_study(server, tmp_path):
+    search = ("hydra.sweeper.n_trials=16", "hydra.sweeper.study_name=joined", f"hydra.sweeper.storage={server}")
+    commands = [
+        start(tmp_path, *search, "hydra.sweeper.batch=2", "epochs=500", f"hydra.sweep.dir={name}") for name in "ab"
+    ]
+    for process in commands:
+        out, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, out
+    trials = finished(server, "joined")
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 16
+    runs = sorted(path.parent.name for path in tmp_path.glob(f"?/*/{ledger.METRICS}"))
+    assert runs == [f"{number:04d}" for number in range(16)]
