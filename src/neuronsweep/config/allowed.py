@@ -1,7 +1,8 @@
 """Which values a key of a config may have, as a test and in words."""
 
+import difflib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,4 +68,13 @@ CLASS_WEIGHTS = Allowed(
     lambda value: len(value) > 1 and all(0 < w < math.inf for w in value),
     "null or a list of finite numbers > 0, one a class",
 )
+COLUMNS = Allowed(
+    lambda value: not isinstance(value, str) or bool(value), "the name of a column, or a list of such names"
+)
 BOOL = Allowed(lambda value: True, "true or false")
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """``; did you mean X?`` for the word that is most like this one, or nothing."""
+    match = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
+    return f"; did you mean {match[0]}?" if match else ""

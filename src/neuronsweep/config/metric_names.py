@@ -23,6 +23,19 @@ def final_metrics(task: str, loss: str) -> tuple[str, ...]:
     return (*METRICS[task], *(("mse",) if task == "regression" and loss not in SQUARED else ()))
 
 
+# The power of the target's unit that a metric has, and a loss by its name; of the others it is none.
+POWERS = {"mse": 2, "mae": 1, "optimum/linear": 2, "optimum/loss": 2}
+POWERS_OF_LOSSES = {"auto": 2, "mse": 2, "huber": 2, "mae": 1, "quantile": 1}
+
+
+def unit(metric: str, loss: str) -> int:
+    """The power of the target's unit that a metric of a regression has; ``loss`` is the name of its loss."""
+    name = metric.rpartition("/")[2]
+    if metric in POWERS:
+        return POWERS[metric]
+    return POWERS_OF_LOSSES.get(loss, 0) if name == "loss" else POWERS.get(name, 0)
+
+
 # Which way a metric of a split is better, by the last part of its name, and a metric of the network, by its name. Of
 # the others (dead, kinks, slope, intercept, those of a module of the user's) nobody can say but who asks for them.
 OF_SPLITS = {"loss": "min", "mse": "min", "mae": "min", "acc": "max", "auroc": "max", "r2": "max"}

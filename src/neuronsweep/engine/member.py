@@ -104,6 +104,10 @@ class Member:
         name = (self.loss or {}).get("name", "auto")
         return "mse" if name == "auto" else name
 
+    def own_units(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Metrics of its tensors in the units of a table's target."""
+        return self.dataset.own_units(metrics, self.loss_name)
+
     @property
     def steps_per_epoch(self) -> int:
         return len(sizes(len(self.dataset.splits["train"].x), self.batch_size))

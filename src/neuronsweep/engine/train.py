@@ -146,7 +146,8 @@ class Training:
         """(epoch, metrics and diagnostics) of one log epoch, counted from 0."""
         epoch, *values = self.arrays["history"][i].tolist()
         names = [*self.columns, *self._diagnoses()]
-        return int(epoch), {name: value for name, value in zip(names, values, strict=True) if name}
+        row = {name: value for name, value in zip(names, values, strict=True) if name}
+        return int(epoch), self.member.own_units(row)
 
     def result(self, pruned: bool = False) -> Result:
         """What became of the member, now."""
@@ -218,7 +219,7 @@ class Training:
                 value = found[i * layout.FINAL_METRICS + place]
                 if name != "r2" or self.samples.splits[i].n > 1:  # r2 of one sample is not defined
                     metrics[f"{split}/{name}"] = value
-        return metrics
+        return self.member.own_units(metrics)
 
     def _check(self, answer: int) -> int:
         if answer == layout.NO_MEMORY:
@@ -263,7 +264,7 @@ class Training:
             keep_best=member.keep == "best",
             diagnostics=member.diagnostics,
             patience=member.patience or 0,
-            min_delta=member.min_delta,
+            min_delta=member.min_delta / member.own_units({member.metric: 1.0})[member.metric],
             dropout=member.option("dropout"),
             loss_number=loss.get({"huber": "delta", "quantile": "q"}.get(member.loss_name, ""), 0.0),
             clip_norm=member.clip or 0.0,

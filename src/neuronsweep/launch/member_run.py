@@ -45,7 +45,7 @@ class MemberRun:
         for name, content in files.items():
             (hydra / f"{name}.yaml").write_text(yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False))
         digest, patch = self.member.dataset.digest, record.git_state()[1]
-        asked = record.record(self.overrides, self.config, digest)
+        asked = record.record(self.overrides, self.config, digest, self.member.dataset.prepared)
         ledger.begin(self.directory, "native", self.fingerprint(), asked, patch)
 
     def fingerprint(self) -> str:

@@ -29,7 +29,7 @@ from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError
 from neuronsweep.launch import pruning
 from neuronsweep.launch.die_with_parent import die_with_parent
 from neuronsweep.models.checkpoint import model_bytes, readable
-from neuronsweep.models.modules import NetworkModule
+from neuronsweep.models.modules import NetworkModule, in_own_units
 from neuronsweep.runs import contents, ledger, record
 from neuronsweep.runs.words import typed
 from neuronsweep.training.build import build_logger, build_module, build_trainer, process_environment
@@ -191,7 +191,7 @@ def _end_ranks(trainer: Trainer | None) -> None:
 def final_metrics(module: NetworkModule, data: TensorDataModule) -> dict[str, float]:
     """All metrics of a trained module, and what the fit is."""
     data.place(module.device, next(module.parameters()).dtype)
-    metrics = module.evaluate(data.splits, final=True)
+    metrics = in_own_units(module, data.dataset, module.evaluate(data.splits, final=True))
     for name, value in metrics.items():
         if not math.isfinite(value):
             raise Diverged(f"{name} is {value} at the end of training")
@@ -204,7 +204,8 @@ def final_metrics(module: NetworkModule, data: TensorDataModule) -> dict[str, fl
 def _begin(cfg: DictConfig, directory: Path, overrides: list[str], dataset: Dataset) -> None:
     config = plain(cfg)
     fingerprint, patch = record.fingerprint(config, dataset.digest), record.git_state()[1]
-    ledger.begin(directory, "lightning", fingerprint, record.record(overrides, config, dataset.digest), patch)
+    asked = record.record(overrides, config, dataset.digest, dataset.prepared)
+    ledger.begin(directory, "lightning", fingerprint, asked, patch)
 
 
 def _objective(cfg: DictConfig, metrics: dict[str, float]) -> float:

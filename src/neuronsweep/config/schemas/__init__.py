@@ -1,6 +1,21 @@
 """The keys of a config: a dataclass for every file that can be chosen, by its group in conf and its name."""
 
-from neuronsweep.config.schemas.data import Circles, Line, Moons, Polynomial, Quadratic, Sine, Spirals, Temperature
+from neuronsweep.config.schemas.data import (
+    BreastCancer,
+    Circles,
+    Diabetes,
+    Digits,
+    Iris,
+    Line,
+    Moons,
+    Polynomial,
+    Quadratic,
+    Sine,
+    Spirals,
+    Table,
+    Temperature,
+    Wine,
+)
 from neuronsweep.config.schemas.loss import LOSSES
 from neuronsweep.config.schemas.model import Model
 from neuronsweep.config.schemas.optimizer import LBFGS, SGD, Adagrad, Adam, AdamW, NAdam, RAdam, RMSprop
@@ -17,6 +32,12 @@ SCHEMAS: dict[str, dict[str, type]] = {
         "moons": Moons,
         "circles": Circles,
         "spirals": Spirals,
+        "table": Table,
+        "iris": Iris,
+        "wine": Wine,
+        "breast_cancer": BreastCancer,
+        "diabetes": Diabetes,
+        "digits": Digits,
     },
     "model": {"mlp": Model},
     "loss": LOSSES,
