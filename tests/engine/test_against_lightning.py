@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from reference import trained
 
 from neuronsweep.analysis.fit import analyse
+from neuronsweep.analysis.scores import scores
 from neuronsweep.config.check import plain
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
@@ -89,8 +90,10 @@ def network_of(cfg: DictConfig, dataset: Dataset, result: Result) -> MLP:
 
 def as_run(cfg: DictConfig, dataset: Dataset, result: Result) -> Run:
     assert result.state == "COMPLETE", result.error
-    analysis = analyse(network_of(cfg, dataset, result), dataset, plain(cfg.loss))
-    return Run(result.history, {**result.metrics, **analysis}, result.state_dict)
+    network = network_of(cfg, dataset, result)
+    more = scores(network, dataset, result.metrics, cfg.loss.name)
+    analysis = analyse(network, dataset, plain(cfg.loss))
+    return Run(result.history, {**result.metrics, **more, **analysis}, result.state_dict)
 
 
 def assert_agree(ours: Run, theirs: Run, tolerance: float = TOLERANCE) -> None:

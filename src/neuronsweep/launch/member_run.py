@@ -10,6 +10,7 @@ import torch
 import yaml
 
 from neuronsweep.analysis.fit import analyse
+from neuronsweep.analysis.scores import scores
 from neuronsweep.engine.member import Member
 from neuronsweep.engine.train import Result
 from neuronsweep.errors import Diverged
@@ -71,7 +72,8 @@ class MemberRun:
         arguments = module_arguments(self.config, dataset)
         network = MLP(arguments["inputs"], arguments["outputs"], **arguments["model"])
         network.to(self.member.dtype).load_state_dict(result.state_dict)
-        metrics = {**result.metrics, **analyse(network, dataset, self.config["loss"])}
+        more = scores(network, dataset, result.metrics, self.member.loss_name)
+        metrics = {**result.metrics, **more, **analyse(network, dataset, self.config["loss"])}
         weights = {f"network.{name}": value for name, value in result.state_dict.items()}
         model = model_bytes(weights, arguments, result.epoch, result.steps)
         if result.moments:

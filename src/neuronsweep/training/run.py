@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 
 from neuronsweep import console, figures, stopping, tensorboard
 from neuronsweep.analysis.fit import analyse
+from neuronsweep.analysis.scores import scores
 from neuronsweep.config.check import plain
 from neuronsweep.config.metric_names import at_log_points
 from neuronsweep.data.batches import picture_epochs
@@ -29,6 +30,7 @@ from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError
 from neuronsweep.launch import pruning
 from neuronsweep.launch.die_with_parent import die_with_parent
 from neuronsweep.models.checkpoint import model_bytes, readable
+from neuronsweep.models.losses import AUTO
 from neuronsweep.models.modules import NetworkModule, in_own_units
 from neuronsweep.runs import contents, ledger, record
 from neuronsweep.runs.words import typed
@@ -198,7 +200,9 @@ def final_metrics(module: NetworkModule, data: TensorDataModule) -> dict[str, fl
     if module.predictor is not module.network:  # nothing is known of what a subclass makes of its network
         return {**metrics, "params": sum(p.numel() for p in module.parameters() if p.requires_grad)}
     own_loss = type(module).loss is not NetworkModule.loss
-    return {**metrics, **analyse(module.network, data.dataset, module.hparams["loss"], own_loss)}
+    loss = module.hparams["loss"] or AUTO
+    metrics |= scores(module.network, data.dataset, metrics, "" if own_loss else loss["name"])
+    return {**metrics, **analyse(module.network, data.dataset, loss, own_loss)}
 
 
 def _begin(cfg: DictConfig, directory: Path, overrides: list[str], dataset: Dataset) -> None:

@@ -14,7 +14,8 @@ Row = Mapping[str, Any]
 # The keys that split a table's rows otherwise.
 FOLD, REDRAWN = "data.fold", "data.seed"
 # Metrics that end at 0, and at 1, by the last part of their names.
-NOT_NEGATIVE, SHARES = ("loss", "mae", "mse", "acc", "auroc", "params", "dead", "kinks"), ("acc", "auroc", "r2")
+SHARES = ("acc", "balanced_acc", "auroc", "f1", "ece", "r2")
+NOT_NEGATIVE = (*SHARES[:-1], "loss", "mae", "mse", "rmse", "pinball", "params", "dead", "kinks")
 
 
 @dataclass(frozen=True)
