@@ -204,6 +204,7 @@ WORDS = {
     "mae": (*CURVE, "loss=mae", "model.act=tanh", "optimizer=sgd"),
     "huber": (*CURVE, "loss=huber", "loss.delta=0.2", "model.act=tanh"),
     "quantile": (*CURVE, "loss=quantile", "loss.q=0.8", "model.act=tanh", "optimizer=sgd"),
+    "balanced classes": (*QUICK, "data=spirals", "data.n=61", "loss=cross_entropy", "loss.class_weights=balanced"),
     "two weighted classes": (*PLANE, "loss=cross_entropy", "loss.class_weights=[0.3,2]"),
     "two weighted classes, all samples": (
         *(*QUICK, "data=moons", "data.n=60", "data.n_val=40", "loss=cross_entropy", "loss.class_weights=[3,1]"),

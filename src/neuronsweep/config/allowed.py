@@ -65,8 +65,13 @@ BATCH_SIZE = Allowed(
 )
 BETAS = Allowed(lambda value: len(value) == 2 and all(0 <= b < 1 for b in value), "two numbers >= 0 and < 1")
 CLASS_WEIGHTS = Allowed(
-    lambda value: len(value) > 1 and all(0 < w < math.inf for w in value),
-    "null or a list of finite numbers > 0, one a class",
+    lambda value: (
+        value in (None, "balanced")
+        or (not isinstance(value, str) and len(value) > 1 and all(0 < w < math.inf for w in value))
+    ),
+    "null, balanced, or a list of finite numbers > 0, one a class",
+    ("balanced",),
+    float,
 )
 COLUMNS = Allowed(
     lambda value: not isinstance(value, str) or bool(value), "the name of a column, or a list of such names"
