@@ -1,6 +1,7 @@
 """Metrics at the end of a run against scikit-learn's and torchmetrics' own."""
 
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -8,10 +9,23 @@ import torch
 import torchmetrics.functional.classification as theirs
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from neuronsweep.analysis.scores import BINS, calibration, confusion, of_classes, probabilities, scores
+from neuronsweep.analysis.scores import (
+    BINS,
+    calibration,
+    confusion,
+    of_classes,
+    outputs,
+    probabilities,
+    scores,
+    value,
+)
+from neuronsweep.config.metric_names import final_metrics
+from neuronsweep.data.build import build_dataset
 from neuronsweep.data.curves import line
 from neuronsweep.data.planes import moons, spirals
+from neuronsweep.models.checkpoint import load_network
 from neuronsweep.models.mlp import MLP
+from neuronsweep.runs import ledger
 
 
 def drawn(classes, n=200, seed=0):
@@ -68,3 +82,18 @@ def test_those_of_a_regression_follow_from_others():
     found = scores(network, line(), {**metrics, "val/mse": 9.0}, "quantile")
     assert found == {**{f"{split}/pinball": 4 for split in ("train", "val", "outer")}, "val/rmse": 3}
     assert scores(network, line(), {"train/loss": math.nan}, "") == {}
+
+
+def test_one_metric_of_predictions_is_that_of_a_run(alone):
+    """Of every metric of a split at the end of a run, computed by another function."""
+    for words in (("data=moons", "data.n=40", "data.n_val=30"), ("data=spirals", "data.n=31"), ("data=sine",)):
+        loss = ("loss=quantile", "loss.q=.3") if words == ("data=sine",) else ()
+        run = alone(*words, *loss, "epochs=5", "log_points=1", "logger=none", "trainer.precision=64-true")
+        config = ledger.read_record(run)["config"]
+        dataset, network = build_dataset(config["data"]), load_network(run / ledger.MODEL)
+        x, y = dataset.splits["val"]
+        out = outputs(network, x)
+        for name in final_metrics(dataset.task, config["loss"]["name"]):
+            found = value(name, out, y if dataset.classes else y.double(), config["loss"])
+            assert found == pytest.approx(ledger.metrics(run)[f"val/{name}"], rel=1e-5), name
+        shutil.rmtree(run)

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from neuronsweep.config.metric_names import SQUARED
 from neuronsweep.data.dataset import Dataset
+from neuronsweep.models.losses import loss_function
 
 # Bins of a calibration error, and of a calibration curve; Guo et al. (2017) use as many.
 BINS = 15
@@ -52,7 +54,11 @@ def outputs(network: nn.Module, x_ND: Tensor) -> Tensor:
 
 def probabilities(network: nn.Module, x_ND: Tensor) -> Probabilities:
     """The probability of every class (N, C), by a network in float64 with one logit for two classes or one a class."""
-    logits = outputs(network, x_ND)
+    return of_logits(outputs(network, x_ND))
+
+
+def of_logits(logits: Tensor) -> Probabilities:
+    """The probability of every class (N, C), of one logit for two classes or one a class."""
     if logits.shape[1] == 1:
         logits = torch.cat([-logits, logits], dim=1) / 2
     found: Probabilities = torch.softmax(logits, dim=1).numpy()
@@ -93,3 +99,39 @@ def calibration(p_NC: Probabilities, y_N: NDArray[np.int64]) -> tuple[Probabilit
     sums = [np.bincount(place, weights=values, minlength=BINS) for values in (claimed, right)]
     used = sizes > 0
     return sizes[used], sums[0][used] / sizes[used], sums[1][used] / sizes[used]
+
+
+def value(metric: str, out_NK: Tensor, y: Tensor, loss: Mapping[str, Any] | None) -> float:
+    """A metric of predictions or logits in float64, by its name without a split; nan where it has none.
+
+    Args:
+        y: (N, K) float64 for regression, (N,) class numbers.
+        loss: the config's ``loss`` with its numbers, which ``loss`` and ``pinball`` are.
+    """
+    task = "classification" if y.ndim == 1 else "regression"
+    if metric in ("loss", "pinball"):
+        return loss_function(loss, task)(out_NK, y).item()
+    if task == "classification":
+        p_NC, y_N = of_logits(out_NK), y.numpy()
+        if metric == "acc":
+            return float((p_NC.argmax(1) == y_N).mean())
+        return roc_area(p_NC, y_N) if metric == "auroc" else of_classes(p_NC, y_N).get(metric, math.nan)
+    error_NK = (out_NK - y).numpy()
+    if metric == "r2":
+        centred_NK = (y - y.mean(0)).numpy()
+        return float((1 - (error_NK**2).sum(0) / (centred_NK**2).sum(0)).mean())
+    means = {"mae": np.abs(error_NK).mean(), "mse": (error_NK**2).mean(), "rmse": math.sqrt((error_NK**2).mean())}
+    return float(means.get(metric, math.nan))
+
+
+def roc_area(p_NC: Probabilities, y_N: NDArray[np.int64]) -> float:
+    """The area under the ROC curve, of more than two classes the mean of each against the others; 0 of one alone."""
+    from scipy.stats import rankdata
+
+    areas = []
+    for k in range(p_NC.shape[1]) if p_NC.shape[1] > 2 else (1,):
+        positive = y_N == k
+        pairs = int(positive.sum()) * int((~positive).sum())
+        above = rankdata(p_NC[:, k])[positive].sum() - positive.sum() * (positive.sum() + 1) / 2
+        areas.append(above / pairs if pairs else 0.0)
+    return float(np.mean(areas))

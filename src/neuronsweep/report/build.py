@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from neuronsweep import console, stopping
 from neuronsweep.errors import UserError
+from neuronsweep.report.data.findings import findings
 from neuronsweep.report.data.search import search_of
 from neuronsweep.report.data.sweep import read
 from neuronsweep.report.text import markdown
@@ -36,6 +37,7 @@ def _build(directory: Path) -> Path:
 
     sweep = read(directory)
     search = search_of(sweep)
+    found = findings(sweep, search)
     drawn = {
         markdown.GALLERY: gallery_png(sweep, search),
         markdown.SEARCH: search_png(sweep, search),
@@ -45,8 +47,8 @@ def _build(directory: Path) -> Path:
     Results(directory).write(sweep.rows)
     for name, content in pictures.items():
         ledger.write(directory / name, content)
-    ledger.write(directory / TEXT, markdown.markdown(sweep, search, pictures))
-    ledger.write(directory / PAGE, page(sweep, search, pictures))
+    ledger.write(directory / TEXT, markdown.markdown(sweep, search, pictures, found))
+    ledger.write(directory / PAGE, page(sweep, search, pictures, found))
     return directory / PAGE
 
 

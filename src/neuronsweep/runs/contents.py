@@ -13,6 +13,7 @@ import yaml
 
 # Names of the directory contract.
 STATUS, RECORD, PATCH = "status.json", "record.json", "record.patch"
+YARDSTICK, TEST = "yardstick.json", "test.json"
 METRICS, HISTORY, MODEL, FIGURE = "metrics.json", "history.csv", "model.ckpt", "fit.png"
 SWEEP, RESULTS = "sweep.json", "results.csv"
 JOURNAL, SEARCH = "optuna.journal", "optimization_results.yaml"
@@ -40,7 +41,7 @@ TEMPORARY = ".tmp"
 # What a run came to. A run whose status.json and record.json are both gone has none of them.
 CAME_TO = (METRICS, HISTORY, MODEL, FIGURE, CHECKPOINT, MOMENTS, PATCH)
 OF_A_RUN = (STATUS, *CAME_TO, OUTPUT, RETURNED, RECORD)
-OF_A_SWEEP = (SWEEP, RESULTS, JOURNAL, SEARCH, *REPORTS)
+OF_A_SWEEP = (SWEEP, RESULTS, JOURNAL, SEARCH, YARDSTICK, TEST, *REPORTS)
 # Names that say what they are of: seconds, host, process and count; the first job.
 NUMBERED = re.compile(
     rf"{re.escape(EVENTS)}\d+\..+\.\d+\.\d+"

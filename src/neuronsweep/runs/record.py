@@ -21,7 +21,16 @@ PACKAGES = ("neuronsweep", "torch", "lightning", "hydra-core", "omegaconf", "tor
 
 # Keys that change how a run is kept or shown, never a number of it.
 # Where a table lies is no number of it: its digest is in that of the data.
-BOOKKEEPING = ("logger", "engine", "trainer.checkpoint_seconds", "time_limit", "fail_fast", "data.file")
+# What networks are measured by in a report is none of theirs.
+BOOKKEEPING = (
+    "logger",
+    "engine",
+    "trainer.checkpoint_seconds",
+    "time_limit",
+    "fail_fast",
+    "data.file",
+    "data.yardstick",
+)
 
 # Packages whose versions or sources a record has anyway.
 KNOWN = ("neuronsweep.", "torch.", "lightning.")

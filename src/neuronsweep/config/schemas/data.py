@@ -100,6 +100,8 @@ class Packaged:
     folds: int = key(5, whole(2))
     fold: int | None = key(None, whole(0))
     seed: int = key(42, SEED)
+    # what a report measures the networks by: a line, and with boosting gradient boosted trees as well
+    yardstick: str = key("line", one_of("line", "boosting"))
 
 
 @dataclass
