@@ -34,7 +34,7 @@ def drawn(metric: str, predictions: Sequence[Prediction]) -> Values:
         ends = np.cumsum([0, *(part[0].shape[1] for part in parts if part)])
         rows = np.concatenate([part[0] for part in parts if part], axis=1)
         means = np.concatenate([counts @ rows / n for counts in _counts(random, n)])
-        return np.stack([end(means[:, a:b]) for end, a, b in zip(finish, ends, ends[1:], strict=True)], axis=1)
+        return np.stack([end(means[:, a:b]) for end, a, b in zip(finish, ends[:-1], ends[1:], strict=True)], axis=1)
     draws = max(LEAST_DRAWS, min(DRAWS, EVALUATIONS // len(predictions)))
     return np.array(
         [
