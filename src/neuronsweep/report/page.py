@@ -10,10 +10,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from neuronsweep.report.charts.all import charts
 from neuronsweep.report.charts.axes import Chart
+from neuronsweep.report.charts.diagnostics import inside_charts, layers_chart
 from neuronsweep.report.charts.metric import best_of
 from neuronsweep.report.charts.pairs import heat_maps
 from neuronsweep.report.data.configurations import Configuration
-from neuronsweep.report.data.diagnostics import inside, inside_charts, layers_chart
+from neuronsweep.report.data.diagnostics import inside
 from neuronsweep.report.data.formatting import number, short
 from neuronsweep.report.data.search import Search
 from neuronsweep.report.data.sweep import Sweep
@@ -21,7 +22,7 @@ from neuronsweep.report.pngs.fits import describe_gallery
 from neuronsweep.report.text import markdown
 from neuronsweep.report.text.answer import failures, sentences, states
 from neuronsweep.report.text.verdicts import against, compared
-from neuronsweep.runs import ledger, record
+from neuronsweep.runs import contents, record
 
 # Failures whose tracebacks the page shows.
 SHOWN = 20
@@ -113,7 +114,7 @@ def _patch(sweep: Sweep) -> str:
     """The uncommitted changes that the runs were trained with."""
     if not sweep.record.get("git_dirty"):
         return ""
-    paths = (sweep.path(row) / ledger.PATCH for row in sweep.rows)
+    paths = (sweep.path(row) / contents.PATCH for row in sweep.rows)
     found = next((path for path in paths if path.exists()), None)
     return found.read_text() if found else ""
 

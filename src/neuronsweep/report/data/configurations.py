@@ -9,7 +9,7 @@ from typing import Any
 
 from neuronsweep.report.data.formatting import number, short
 from neuronsweep.report.data.statistics import Summary, summary
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import COMPLETE, FAILED
 
 Row = Mapping[str, Any]
 # Metrics that end at 0, and at 1, by the last part of their names.
@@ -97,9 +97,9 @@ def configurations(rows: Iterable[Row], keys: Sequence[str], metric: str, mode: 
     failed: dict[tuple[str, ...], set[str]] = {}
     for row in rows:
         values, seed = tuple(str(row[key]) for key in keys), seed_of(row)
-        if row["state"] == ledger.COMPLETE and metric in row:
+        if row["state"] == COMPLETE and metric in row:
             groups.setdefault(values, {}).setdefault(seed, row)
-        elif row["state"] == ledger.FAILED:
+        elif row["state"] == FAILED:
             failed.setdefault(values, set()).add(seed)
     found = []
     for values, seeds in groups.items():

@@ -8,7 +8,7 @@ from typing import Any
 from neuronsweep.config.metric_names import is_loss
 from neuronsweep.report.data.configurations import Configuration
 from neuronsweep.report.data.formatting import short
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import Run
 
 
 def by_data(directory: Path, ranked: Sequence[Configuration], keys: Sequence[str]) -> dict[str, list[Configuration]]:
@@ -45,7 +45,7 @@ def _trained_on(directory: Path, those: Sequence[Configuration]) -> tuple[tuple[
     digests: dict[str, str] = {}
     for seed, row in (pair for configuration in those for pair in configuration.by_seed.items()):
         if seed not in digests:
-            record = ledger.read_record(directory / row["directory"])
+            record = Run(directory / row["directory"]).record()
             loss = (record["config"].get("module", {}).get("_target_"), record["config"].get("loss"))
             same_loss = json.dumps(loss, sort_keys=True) if is_loss(those[0].metric) else ""
             generator, digests[seed] = target(record), record["data_digest"]

@@ -12,8 +12,9 @@ from neuronsweep.errors import UserError
 from neuronsweep.report.data.configurations import Configuration, Row, configurations
 from neuronsweep.report.data.datasets import by_data, different, target
 from neuronsweep.report.data.formatting import short
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
 from neuronsweep.runs.results import Results
+from neuronsweep.runs.run import COMPLETE, DAMAGED, FAILED, Run
 from neuronsweep.runs.words import needs_trust, train_command
 from neuronsweep.search.objectives import recorded
 
@@ -74,7 +75,7 @@ class Sweep:
         return [
             (dict(zip(self.keys, values, strict=True)), len(those))
             for values, those in states.items()
-            if self.keys and set(those) == {ledger.FAILED}
+            if self.keys and set(those) == {FAILED}
         ]
 
     @property
@@ -88,7 +89,7 @@ class Sweep:
         return "the data" if self.data_keys or not self.record else f"the {target(self.record)}"
 
     def complete(self) -> list[Row]:
-        return [row for row in self.rows if row["state"] == ledger.COMPLETE]
+        return [row for row in self.rows if row["state"] == COMPLETE]
 
     def path(self, row: Row) -> Path:
         return self.directory / row["directory"]
@@ -117,8 +118,8 @@ class Sweep:
 
 def read(directory: Path) -> Sweep:
     """Read a sweep directory. Raises UserError where it is none, Damaged where its description cannot be read."""
-    if not (directory / ledger.SWEEP).exists():
-        raise UserError(f"{directory} is not a sweep directory: it has no {ledger.SWEEP}")
+    if not (directory / contents.SWEEP).exists():
+        raise UserError(f"{directory} is not a sweep directory: it has no {contents.SWEEP}")
     results = Results(directory)
     description = results.description
     rows = results.rows()
@@ -128,18 +129,18 @@ def read(directory: Path) -> Sweep:
     if "search" in description:
         goals = recorded(description["search"])
         metric, mode = goals.objectives[0]
-        counted = [row for row in rows if row["state"] == ledger.COMPLETE and goals.satisfied(row)]
+        counted = [row for row in rows if row["state"] == COMPLETE and goals.satisfied(row)]
     asked = results.asked() or rows
     values = {key: different(str(job[key]) for job in asked) for key in description["swept"]}
     keys = [key for key in values if key != "seed" and len(values[key]) > 1]
-    runs = (directory / row["directory"] for row in rows if row["state"] != ledger.DAMAGED)
-    first = next((run for run in runs if (run / ledger.RECORD).exists()), None)
+    runs = (directory / row["directory"] for row in rows if row["state"] != DAMAGED)
+    first = next((run for run in runs if (run / contents.RECORD).exists()), None)
     # a search compares its trials itself, whatever their data
     varied = [key for key in keys if key in ("data", "experiment") or key.startswith("data.")]
     varied += [key for key in keys if is_loss(metric) and key.partition(".")[0] in ("loss", "module")]
     data_keys = [] if "search" in description else varied
     found = by_data(directory, configurations(counted, keys, metric, mode), data_keys)
-    record = ledger.read_record(first) if first else {}
+    record = Run(first).record() if first else {}
     return Sweep(
         directory=directory,
         description=description,
