@@ -20,7 +20,8 @@ import yaml
 from optuna.trial import TrialState
 
 from neuronsweep import console
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import Run
 from neuronsweep.search import samplers, study
 from neuronsweep.search.objectives import Goals
 from neuronsweep.search.parameters import Choice, Numbers
@@ -95,7 +96,7 @@ def asked(trials: int, batch: int) -> float:
     with tempfile.TemporaryDirectory() as directory:
         start = time.perf_counter()
         search = study.begin(
-            open_storage(f"{directory}/{ledger.JOURNAL}"), "sweep", trials, {}, False, ["minimize"], ()
+            open_storage(f"{directory}/{contents.JOURNAL}"), "sweep", trials, {}, False, ["minimize"], ()
         )
         while numbers := search.claim(batch):
             params = {number: search.suggest(number, sampling(number), space.suggest) for number in numbers}
@@ -106,8 +107,8 @@ def asked(trials: int, batch: int) -> float:
 
 def found(directory: Path) -> tuple[float, int]:
     """The best value of a search, and the epochs that its members were trained."""
-    best = yaml.safe_load((directory / ledger.SEARCH).read_text())["best_value"]
-    histories = [ledger.read_history(path.parent) for path in directory.glob(f"*/{ledger.HISTORY}")]
+    best = yaml.safe_load((directory / contents.SEARCH).read_text())["best_value"]
+    histories = [Run(path.parent).history() for path in directory.glob(f"*/{contents.HISTORY}")]
     return best, sum(history[-1][0] for history in histories)
 
 

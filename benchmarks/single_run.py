@@ -26,7 +26,7 @@ from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.models.mlp import MLP
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import Run
 from neuronsweep.training.build import build_logger, build_module, build_trainer
 from neuronsweep.training.callbacks import Checkpoint, LogPoint
 from neuronsweep.training.run import fit
@@ -49,7 +49,7 @@ def lightning(cfg: DictConfig, dataset: Dataset) -> tuple[float, MLP]:
     """Seconds of the same work through fit(), and its network."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        ledger.begin(directory, "lightning", "benchmark", {}, "")
+        Run(directory).begin("lightning", "benchmark", {}, "")
         module = build_module(cfg, dataset)
         data = TensorDataModule(dataset, cfg.batch_size, cfg.epochs, cfg.log_points, cfg.seed)
         log_point = LogPoint(cfg.objective.metric, cfg.objective.mode)

@@ -20,7 +20,7 @@ from neuronsweep.cli import Parser, command
 from neuronsweep.config.check import nearest
 from neuronsweep.config.output_paths import check_page
 from neuronsweep.errors import UserError
-from neuronsweep.runs import ledger
+from neuronsweep.runs import files
 from neuronsweep.studies import sweep_command
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ def main() -> None:
     sections = [HEAD]
     for entry in entries:
         picture, words = answered(entry, directory)
-        ledger.write(pictures / f"{entry.name}.png", picture)
+        files.write(pictures / f"{entry.name}.png", picture)
         commands = "\n".join(f"python train.py -m {shlex.join(sweep)}" for sweep in entry.sweeps)
         sections.append(
             f"## {entry.question}\n\n```\n{commands}\n```\n\n"
             f"![{entry.question}]({pictures.name}/{entry.name}.png)\n\n{textwrap.fill(words, 120)}\n"
         )
-    ledger.write(page, "\n".join(sections))
+    files.write(page, "\n".join(sections))
     console.say(f"page: {console.directory_name(page)}")
 
 

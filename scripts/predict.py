@@ -16,7 +16,8 @@ from pathlib import Path
 from neuronsweep.cli import Parser, command
 from neuronsweep.config.targets import TRUSTED, trust
 from neuronsweep.errors import UserError
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents, files
+from neuronsweep.runs.run import COMPLETE, Run
 
 
 def main() -> None:
@@ -29,11 +30,11 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.trust:
         trust()
-    state = ledger.proved(arguments.directory)["state"]
-    if state != ledger.COMPLETE:
-        raise UserError(f"{arguments.directory} cannot predict: its run is {state}, not {ledger.COMPLETE}")
+    state = Run(arguments.directory).verified()["state"]
+    if state != COMPLETE:
+        raise UserError(f"{arguments.directory} cannot predict: its run is {state}, not {COMPLETE}")
 
-    ledger.read_record(arguments.directory)
+    Run(arguments.directory).record()
 
     from neuronsweep.predictor import load_recorded  # late: the errors above need no torch
 
@@ -41,7 +42,7 @@ def main() -> None:
     network, width = recorded.module, recorded.inputs
     names = ["x"] if width == 1 else [f"x{i + 1}" for i in range(width)]
     rows = from_words(arguments.x, width) if arguments.x else from_file(arguments.csv, names)
-    task = "classification" if "train/acc" in ledger.read_json(arguments.directory / ledger.METRICS) else "regression"
+    task = "classification" if "train/acc" in files.read_json(arguments.directory / contents.METRICS) else "regression"
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerows(predictions(network, names, rows, task))
 

@@ -17,7 +17,9 @@ from neuronsweep import console
 from neuronsweep.cli import Parser, command
 from neuronsweep.config.targets import TRUSTED, trust
 from neuronsweep.errors import Diverged, UserError
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import COMPLETE, Run
+from neuronsweep.runs.sweep import read_description
 
 
 def main() -> None:
@@ -36,9 +38,9 @@ def main() -> None:
         trust()
     runs = [run for directory in arguments.directories for run in chosen(directory, arguments.sample)]
     for run in runs:
-        if ledger.proved(run)["state"] != ledger.COMPLETE:
-            raise UserError(f"{run} cannot be replayed: its run is {ledger.status(run)['state']}")
-        ledger.read_record(run)
+        if Run(run).verified()["state"] != COMPLETE:
+            raise UserError(f"{run} cannot be replayed: its run is {Run(run).status()['state']}")
+        Run(run).record()
     equal = [replay(run, arguments.tolerance) for run in runs]
     if len(runs) > 1:
         print(f"{sum(equal)} of {len(runs)} EQUAL")
@@ -48,13 +50,13 @@ def main() -> None:
 
 def chosen(directory: Path, sample: int | None) -> list[Path]:
     """The runs that a directory stands for: itself, or those of its sweep that are COMPLETE."""
-    if not (directory / ledger.SWEEP).exists():
+    if not (directory / contents.SWEEP).exists():
         return [directory]
-    ledger.description(directory)
-    runs = sorted(path.parent for path in directory.glob(f"*/{ledger.STATUS}"))
-    runs = [run for run in runs if ledger.status(run)["state"] == ledger.COMPLETE]
+    read_description(directory)
+    runs = sorted(path.parent for path in directory.glob(f"*/{contents.STATUS}"))
+    runs = [run for run in runs if Run(run).status()["state"] == COMPLETE]
     if not runs:
-        raise UserError(f"{directory} has no run that is {ledger.COMPLETE}")
+        raise UserError(f"{directory} has no run that is {COMPLETE}")
     return sorted(random.Random(0).sample(runs, sample)) if sample and sample < len(runs) else runs
 
 
@@ -77,7 +79,7 @@ def replay(run: Path, tolerance: float) -> bool:
     print(f"DIFFERS  {run}")
     rows = [(d.what, d.was, d.now, "" if d.largest == float("inf") else f"{d.largest:.2g}") for d in differences]
     console.table("what", ["was", "is", "largest difference"], rows, needed=["was", "is"])
-    around = surroundings(ledger.read_record(run))
+    around = surroundings(Run(run).record())
     if around:
         console.table("environment", ["was", "is"], [(d.what, d.was, d.now) for d in around], needed=["was", "is"])
     else:

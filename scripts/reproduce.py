@@ -25,7 +25,8 @@ from neuronsweep.cli import Parser, command
 from neuronsweep.config.check import nearest
 from neuronsweep.config.output_paths import check_page
 from neuronsweep.errors import UserError
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents, files
+from neuronsweep.runs.run import COMPLETE
 from neuronsweep.studies import sweep_command
 from neuronsweep.studies.claims import CLAIMS
 from neuronsweep.studies.claims.claim import Claim, Metrics, verdict
@@ -141,7 +142,7 @@ def metrics_of(run: "Finished") -> Metrics:
     """Final metrics, and what claims ask beside them: rises of the train loss, largest train error, f(10)."""
     import torch
 
-    if run.state != ledger.COMPLETE:
+    if run.state != COMPLETE:
         return {"diverged": 1.0}
     losses = [row["train/loss"] for row in run.history]
     metrics = {**run.metrics, "diverged": 0.0, "rises": sum(a < b for a, b in itertools.pairwise(losses))}
@@ -191,7 +192,7 @@ def write_page(
     for one in judged:
         topics.setdefault(one.claim.topic, []).append(one)
     words = f"--seeds {seeds.start}:{seeds.stop}" + (f" --only {' '.join(only)}" if only else "")
-    environment = ledger.read_json(next(iter(runs.values())).directory / ledger.RECORD)["environment"]
+    environment = files.read_json(next(iter(runs.values())).directory / contents.RECORD)["environment"]
     versions = f"torch {environment['packages']['torch']}, Python {environment['python']}"
     made = f"{len(runs)} runs, {len(seeds)} seeds, {versions}"
     lines = [
@@ -214,10 +215,10 @@ def write_page(
         if panels:
             name = f"{topic.split('(')[0].strip().lower().replace(' ', '-')}.png"
             columns = min((4, 3, 5), key=lambda columns: -len(panels) % columns)  # the fewest places left empty
-            ledger.write(pictures / name, small_multiples(panels, columns))
+            files.write(pictures / name, small_multiples(panels, columns))
             what = "the seed whose number is the median, and behind it all others"
             lines += ["", f"![{topic}: {what}]({pictures.name}/{name})", "", f"*Fits: {what}.*"]
-    ledger.write(page, "\n".join(lines) + "\n")
+    files.write(page, "\n".join(lines) + "\n")
 
 
 def panels_of(judged: Iterable[Judged], runs: Mapping[tuple[str, int], "Finished"], seeds: range) -> list["Panel"]:
@@ -226,7 +227,7 @@ def panels_of(judged: Iterable[Judged], runs: Mapping[tuple[str, int], "Finished
 
     panels = {}
     for claim in (one.claim for one in judged):
-        complete = [run for seed in seeds if (run := runs[claim.name, seed]).state == ledger.COMPLETE]
+        complete = [run for seed in seeds if (run := runs[claim.name, seed]).state == COMPLETE]
         if claim.name in panels or not complete:
             continue
         numbers = [claim.number(metrics_of(run)) for run in complete]

@@ -11,14 +11,16 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from neuronsweep import console
 from neuronsweep.cli import Parser, become, command
 from neuronsweep.config.secret_values import HIDDEN
 from neuronsweep.config.targets import TRUSTED, trust
 from neuronsweep.errors import UserError
 from neuronsweep.launch.jobs import quoted
-from neuronsweep.runs import ledger, lock
+from neuronsweep.runs import contents, files, lock
 from neuronsweep.runs.record import differences
+from neuronsweep.runs.run import COMPLETE, FAILED, RUNNING, Run
+from neuronsweep.runs.sweep import read_description
+from neuronsweep.runs.words import resume_command
 
 
 def main() -> None:
@@ -31,33 +33,35 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.trust:
         trust()
-    resume = resume_sweep if (arguments.directory / ledger.SWEEP).exists() else resume_single
+    resume = resume_sweep if (arguments.directory / contents.SWEEP).exists() else resume_single
     resume(arguments.directory, arguments.retry_failed, arguments.accept_changes)
 
 
 def resume_single(directory: Path, retry_failed: bool, accept_changes: bool) -> None:
     """Go on with one run in this process."""
     sweep = directory.resolve().parent
-    if (sweep / ledger.SWEEP).exists():
-        whole = console.resume_command(sweep)
+    if (sweep / contents.SWEEP).exists():
+        whole = resume_command(sweep)
         raise UserError(f"{directory} is a run of a sweep, which goes on as a whole: {whole}")
-    if not (directory / ledger.RECORD).exists():
-        raise UserError(f"{directory} is not a run directory: it has no {ledger.RECORD}, and no {ledger.SWEEP} either")
-    ledger.read_record(directory)  # whose directory it is, before anything is written into it
-    ledger.check_kinds(directory)
+    if not (directory / contents.RECORD).exists():
+        raise UserError(
+            f"{directory} is not a run directory: it has no {contents.RECORD}, and no {contents.SWEEP} either"
+        )
+    Run(directory).record()  # whose directory it is, before anything is written into it
+    Run(directory).check_kinds()
     if not lock.further_process():
         lock.take(directory)
-    record = ledger.read_record(directory)
+    record = Run(directory).record()
     config = OmegaConf.create(record["config"])
-    state, error = ledger.RUNNING, ""
+    state, error = RUNNING, ""
     try:
-        if (directory / ledger.STATUS).exists():
-            state, error = (ledger.proved(directory)[key] for key in ("state", "error"))
-    except ledger.Damaged as damaged:
-        if damaged.path.name == ledger.RECORD:
+        if Run(directory).has_begun:
+            state, error = (Run(directory).verified()[key] for key in ("state", "error"))
+    except files.Damaged as damaged:
+        if damaged.path.name == contents.RECORD:
             raise
         print(f"{damaged}: the run is trained again")
-        ledger.begin_anew(directory)
+        Run(directory).begin_anew()
 
     from neuronsweep.data.build import build_dataset  # late: the errors above need no torch
 
@@ -66,14 +70,14 @@ def resume_single(directory: Path, retry_failed: bool, accept_changes: bool) -> 
         raise UserError(f"{directory} cannot go on: {'; '.join(changes)}; to train it again: --accept-changes")
     if changes:
         print(f"{'; '.join(changes)}: the run is trained again")
-        ledger.begin_anew(directory)
-    elif state == ledger.COMPLETE:
-        print(f"{directory} is {ledger.COMPLETE}: nothing to do")
+        Run(directory).begin_anew()
+    elif state == COMPLETE:
+        print(f"{directory} is {COMPLETE}: nothing to do")
         return
-    elif state == ledger.FAILED and not retry_failed:
-        raise UserError(f"{directory} is {ledger.FAILED}: {error.splitlines()[-1]}; to try again: --retry-failed")
-    elif state == ledger.FAILED:
-        ledger.begin_anew(directory)
+    elif state == FAILED and not retry_failed:
+        raise UserError(f"{directory} is {FAILED}: {error.splitlines()[-1]}; to try again: --retry-failed")
+    elif state == FAILED:
+        Run(directory).begin_anew()
 
     from neuronsweep.training.run import train_run
 
@@ -84,11 +88,11 @@ def resume_sweep(directory: Path, retry_failed: bool, accept_changes: bool) -> N
     """Run the sweep's command again in its directory: what is complete there is read, not trained."""
     by_hand = f"run its command again with hydra.sweep.dir={directory}"
     try:
-        sweep = ledger.description(directory)
-    except ledger.Damaged as damaged:
+        sweep = read_description(directory)
+    except files.Damaged as damaged:
         raise UserError(f"{damaged}; {by_hand}") from None
     if not {"overrides", "hydra_overrides", "config_words"} <= sweep.keys():
-        raise UserError(f"{directory / ledger.SWEEP} is damaged: {by_hand}")
+        raise UserError(f"{directory / contents.SWEEP} is damaged: {by_hand}")
     words = [*sweep["overrides"], *sweep["hydra_overrides"]]
     if any(HIDDEN in word for word in words):
         raise UserError(f"{directory} keeps no secrets: {by_hand}")

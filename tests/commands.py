@@ -1,7 +1,7 @@
 """Scripts run as a user runs them, without the seconds in which Python imports torch, Lightning and the rest.
 
 Every command is a new process with its own words, directory, environment and output; it is forked from a server that
-has imported the libraries, and nothing of neuronsweep. tests/test_readme.py and whoever kills commands start Python.
+has imported the libraries, and nothing of neuronsweep. Tests that kill commands start Python itself instead.
 """
 
 import atexit

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import COMPLETE, Run
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN, RESUME = ROOT / "train.py", ROOT / "scripts" / "resume.py"
@@ -43,14 +44,14 @@ BASIC = (
 # Runs a script that dies with its whole process group when one of its processes is about to put its Nth file in place.
 DYING = """
 import os, runpy, signal, sys
-from neuronsweep.runs import ledger
+from neuronsweep.runs import files
 left = int(sys.argv[1])
 def before_rename(path):
     global left
     left -= 1
     if left == 0:
         os.killpg(0, signal.SIGKILL)
-ledger.before_rename = before_rename
+files.before_rename = before_rename
 sys.argv = sys.argv[2:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -74,14 +75,14 @@ class Counts:
 
 def results(sweep: Path) -> list[dict[str, str]]:
     """The rows of results.csv without times."""
-    with (sweep / ledger.RESULTS).open() as file:
+    with (sweep / contents.RESULTS).open() as file:
         return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
 
 
 def complete(sweep: Path) -> dict[str, str]:
     """When each run that is COMPLETE ended."""
-    statuses = [ledger.status(path.parent) | {"run": path.parent.name} for path in sweep.glob(f"*/{ledger.STATUS}")]
-    return {status["run"]: status["ended"] for status in statuses if status["state"] == ledger.COMPLETE}
+    statuses = [Run(path.parent).status() | {"run": path.parent.name} for path in sweep.glob(f"*/{contents.STATUS}")]
+    return {status["run"]: status["ended"] for status in statuses if status["state"] == COMPLETE}
 
 
 def kill_loop(words: Sequence[str], kills: int, directory: Path, rng: random.Random, counts: Counts) -> None:
@@ -98,7 +99,7 @@ def kill_loop(words: Sequence[str], kills: int, directory: Path, rng: random.Ran
     sweep = directory / "sweep0"
     ended: dict[str, str] = {}
     while True:
-        started = (sweep / ledger.SWEEP).exists()
+        started = (sweep / contents.SWEEP).exists()
         script = [RESUME, sweep] if started else [TRAIN, "-m", *words, f"hydra.sweep.dir={sweep}"]
         counts.resumes += started
         killed = counts.kills < last and _killed(script, seconds, rng)
@@ -151,11 +152,11 @@ def _compare(sweep: Path, whole: Path, counts: Counts) -> None:
     counts.runs_trained += len(complete(sweep))
     counts.runs_lost += len(complete(whole)) - len(complete(sweep))
     counts.differences += results(sweep) != results(whole)
-    for path in whole.glob(f"*/{ledger.METRICS}"):
-        again = sweep / path.parent.name / ledger.METRICS
+    for path in whole.glob(f"*/{contents.METRICS}"):
+        again = sweep / path.parent.name / contents.METRICS
         counts.differences += not again.exists() or again.read_bytes() != path.read_bytes()
     hidden = [path for path in sweep.rglob(".*") if path.name != ".hydra"]
-    counts.leftovers += len(hidden) + len(list(sweep.glob(f"*/{ledger.CHECKPOINT}")))
+    counts.leftovers += len(hidden) + len(list(sweep.glob(f"*/{contents.CHECKPOINT}")))
 
 
 def main() -> None:

@@ -98,8 +98,11 @@ MISTAKES = {
         "trainer.devices=2",
         "native or process",
     ),
-    "data=/data/a.csv": ("data=/data/a.csv is not allowed: data is one of circles", "--config-dir DIR data=NAME"),
-    "data=./a.csv": ("data=./a.csv is not allowed: data is one of circles",),
+    "data=/data/a.csv": (
+        "data=/data/a.csv is not allowed: data is one of breast_cancer, circles",
+        "--config-dir DIR data=NAME",
+    ),
+    "data=./a.csv": ("data=./a.csv is not allowed: data is one of breast_cancer, circles",),
     "--foo": ("--foo is not an option", "--hydra-help"),
     "--config-dri=a": ("did you mean --config-dir?",),
     "--cfg nothing": ("--cfg", "'job', 'hydra', 'all'"),

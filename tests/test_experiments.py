@@ -6,7 +6,7 @@ import torch
 from neuronsweep.data.build import build_dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.errors import Diverged
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import Run
 from neuronsweep.training.build import build_module, build_trainer
 from neuronsweep.training.callbacks import Checkpoint, LogPoint
 from neuronsweep.training.run import final_metrics, fit
@@ -21,7 +21,7 @@ def trained(composed, tmp_path):
         dataset, log_point = build_dataset(cfg.data), LogPoint(cfg.objective.metric, cfg.objective.mode)
         data = TensorDataModule(dataset, cfg.batch_size, cfg.epochs, cfg.log_points, cfg.seed)
         module = build_module(cfg, dataset)
-        ledger.begin(tmp_path, "lightning", "test", {}, "")
+        Run(tmp_path).begin("lightning", "test", {}, "")
         trainer = build_trainer(cfg, data, None, [log_point, Checkpoint(tmp_path, 1e9, log_point)])
         fit(module, data, trainer)
         metrics = final_metrics(module, data)

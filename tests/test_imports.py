@@ -1,8 +1,11 @@
 """Who imports whom: arrows point one way, and what must start fast does not import what is slow."""
 
 import ast
+import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,32 @@ from tests.commands import ROOT
 SOURCE = ROOT / "src" / "neuronsweep"
 FILES = sorted(path.relative_to(SOURCE) for path in SOURCE.rglob("*.py"))
 LIGHTNING = ("data/module.py", "models/modules.py", "training/build.py", "training/run.py", "training/callbacks.py")
+
+
+# The rooms of the package from top to bottom, and what each may import: only what stands below it.
+ROOMS = {
+    "report": "search figures predictor models analysis data runs config console stopping errors",
+    "studies": "launch figures predictor analysis models data runs errors",
+    "replay": "training launch engine data runs config errors",
+    "training": "search launch tensorboard figures analysis models data runs config console stopping errors",
+    "search": "launch runs cli config console stopping errors",
+    "launch": "engine tensorboard figures predictor analysis models data runs cli config console stopping errors",
+    "engine": "models data config",
+    "tensorboard": "models runs config",
+    "figures": "data config",
+    "predictor": "models runs config errors",
+    "analysis": "models data",
+    "models": "data config philox errors",
+    "data": "config philox errors",
+    "runs": "config console stopping errors",
+    "cli": "config stopping errors",
+    "config": "errors",
+    "console": "stopping errors",
+    "philox": "",
+    "stopping": "",
+    "starting": "",
+    "errors": "",
+}
 
 
 def imported(path, late: bool = True) -> set[str]:
@@ -26,6 +55,19 @@ def imported(path, late: bool = True) -> set[str]:
     return found
 
 
+def module_of(path) -> str:
+    return ".".join(("neuronsweep", *path.with_suffix("").parts)).removesuffix(".__init__")
+
+
+MODULES = {module_of(path): path for path in FILES}
+
+
+def ours(path) -> set[str]:
+    """Names of the modules of the package that a file imports."""
+    found = {name if name in MODULES else name.rpartition(".")[0] for name in imported(path)}
+    return found & MODULES.keys() - {"neuronsweep", module_of(path)}
+
+
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_only_a_single_run_needs_lightning(path):
     uses = any(name.split(".")[0] == "lightning" for name in imported(path))
@@ -33,19 +75,38 @@ def test_only_a_single_run_needs_lightning(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
-def test_arrows_point_one_way(path):
-    names = imported(path)
-    assert not any(name.split(".")[0] in ("train", "scripts", "tests") for name in names)
-    if path.parts[0] != "report":
-        assert not any(name.startswith("neuronsweep.report") for name in names)
-    if path.parts[0] in ("engine", "models", "data", "figures", "analysis"):
-        above = ("neuronsweep.training", "neuronsweep.launch", "neuronsweep.search", "neuronsweep.config.check")
-        assert not any(name.startswith(above) for name in names)
-    if path.name in ("ledger.py", "record.py"):
-        ours = {name.split(".")[1] for name in names if name.startswith("neuronsweep.")}
-        if path.name == "ledger.py":
-            ours -= {"config"}
-        assert ours <= {"errors", "runs", "config"}
+def test_a_room_imports_only_those_below_that_it_may(path):
+    assert not any(name.split(".")[0] in ("train", "scripts", "tests") for name in imported(path))
+    if path.name != "__init__.py" or len(path.parts) > 1:
+        room = path.parts[0].removesuffix(".py")
+        assert {name.split(".")[1] for name in ours(path)} <= {room, *ROOMS[room].split()}
+
+
+def test_the_rooms_stand_in_order_and_may_import_nothing_that_they_do_not():
+    order = list(ROOMS)
+    for room, below in ROOMS.items():
+        assert all(order.index(other) > order.index(room) for other in below.split()), room
+        files = [path for path in FILES if path.parts[0].removesuffix(".py") == room]
+        used = {name.split(".")[1] for path in files for name in ours(path)} - {room}
+        assert used == set(below.split()), room
+
+
+def test_no_files_import_each_other_in_a_circle():
+    TopologicalSorter({module_of(path): ours(path) for path in FILES}).prepare()  # raises CycleError, which names it
+
+
+def test_the_architecture_page_has_the_table_of_rooms():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^\| `(\w+)(?:/|\.py)` \|.*\| ([\w ,]*) \|$", text, re.MULTILINE)
+    assert {room: may.replace(",", "") for room, may in rows} == {
+        room: below or "nothing" for room, below in ROOMS.items()
+    }
+
+
+def test_what_keeps_runs_stands_on_little():
+    for name in ("files.py", "run.py", "sweep.py", "record.py"):
+        rooms = {module.split(".")[1] for module in ours(Path("runs", name))}
+        assert rooms <= {"errors", "runs", "config"}
 
 
 @pytest.mark.parametrize(
@@ -56,7 +117,7 @@ def test_arrows_point_one_way(path):
         "neuronsweep.launch.begin",
         "neuronsweep.report.text.ranking",
         "neuronsweep.engine.library",
-        "neuronsweep.engine.random",
+        "neuronsweep.philox",
     ],
 )
 def test_what_every_command_imports_does_not_import_torch(module):

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from neuronsweep import stopping
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import Run
 from tests.commands import NO_REPORT, ROOT, run
 
 SWEEP = ("-m", "hydra/launcher=basic", "seed=0,1", "epochs=4", "log_points=2", "data=line", "logger=none", NO_REPORT)
@@ -62,9 +63,9 @@ def test_a_sweep_stops_wherever_the_signal_arrives(tmp_path, place, number, lost
     assert done.returncode == 128 + number, done.stderr
     assert "runs complete; go on with: python scripts/resume.py sweep" in done.stdout, done.stderr
     assert "FAILED" not in done.stdout + done.stderr
-    rows = list(csv.DictReader((tmp_path / "sweep" / ledger.RESULTS).open()))
+    rows = list(csv.DictReader((tmp_path / "sweep" / contents.RESULTS).open()))
     assert [row["state"] for row in rows] in (["RUNNING"], ["COMPLETE"], [])
-    assert not (tmp_path / "sweep" / "0001" / ledger.STATUS).exists()
+    assert not Run(tmp_path / "sweep" / "0001").has_begun
 
 
 @pytest.mark.parametrize("place", ["module", "callback of the Trainer"])
@@ -74,7 +75,7 @@ def test_a_run_stops_and_a_search_too(tmp_path, place):
     done = run("train.py", *words, cwd=tmp_path, before=before)
     assert done.returncode == 143, done.stderr
     assert "Traceback" not in done.stderr
-    begun = (tmp_path / "run" / ledger.STATUS).exists()
+    begun = Run(tmp_path / "run").has_begun
     assert ("go on with: python scripts/resume.py run" in done.stdout) == begun == (place != "module")
     search = ("-m", "sweep=optuna", "hydra.sweeper.n_trials=3", *SWEEP[1:2], *SWEEP[3:], "hydra.sweep.dir=search")
     done = run("train.py", *search, "model.hidden=choice(2,3)", cwd=tmp_path, before=before)

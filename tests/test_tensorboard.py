@@ -7,7 +7,7 @@ import pytest
 from tensorboard import program
 
 from neuronsweep.config.check import known_keys
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import Run
 from neuronsweep.tensorboard import hyperparameters
 
 # Trials 0 to 2 learn, 3 does not and is PRUNED, 4 is FAILED.
@@ -68,7 +68,7 @@ def test_tensorboard_has_hparams_scalars_pictures_layout_and_graph(board, tmp_pa
     tags = json.loads(board("scalars/tags"))
     assert set(tags) >= names
     pruned = json.loads(board("scalars/scalars?run=sweep/0003&tag=val/loss"))
-    history = ledger.read_history(tmp_path / "outputs" / "sweep" / "0003")
+    history = Run(tmp_path / "outputs" / "sweep" / "0003").history()
     assert [step for _, step, _ in pruned] == [epoch for epoch, _ in history]
     assert len(history) < 5
     assert not tags.get("sweep/0004")

@@ -6,7 +6,6 @@ and values are left out, the least important first.
 
 import json
 import math
-import shlex
 import shutil
 import signal
 import sys
@@ -157,14 +156,6 @@ def _lines(values: Sequence[str], width: float) -> list[str]:
 def number(value: float | None) -> str:
     """Four significant digits, or nothing."""
     return "" if value is None else f"{value:.4g}"
-
-
-def resume_command(directory: Path) -> str:
-    """The command line that goes on with a run or sweep."""
-    from neuronsweep.runs.words import needs_trust  # late: what needs no command needs no check
-
-    trust = ["--trust"] if needs_trust(directory) else []
-    return shlex.join(["python", "scripts/resume.py", directory_name(directory), *trust])
 
 
 def brief(value: Any) -> str:

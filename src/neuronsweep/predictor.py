@@ -10,7 +10,8 @@ from torch import nn
 from neuronsweep.config.targets import NODES, named_class
 from neuronsweep.errors import UserError
 from neuronsweep.models.checkpoint import load_network
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ def load_recorded(directory: Path) -> Recorded:
     A module of somebody's own is built and predicts itself: what it makes of its network no other class knows.
     Raises Untrusted where that module may not be built, UserError where it cannot be, or where model.ckpt is damaged.
     """
-    target = ledger.read_record(directory)["config"]["module"].get("_target_")
-    path = directory / ledger.MODEL
+    target = Run(directory).record()["config"]["module"].get("_target_")
+    path = directory / contents.MODEL
     if target is None or target in NODES["module"]:
         network = load_network(path)
         return Recorded(network, network.inputs)

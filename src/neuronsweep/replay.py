@@ -18,7 +18,8 @@ from neuronsweep.engine.member import member
 from neuronsweep.engine.train import Training
 from neuronsweep.errors import Diverged
 from neuronsweep.launch.member_run import MemberRun
-from neuronsweep.runs import ledger, record
+from neuronsweep.runs import contents, record
+from neuronsweep.runs.run import COMPLETE, Run
 
 RESUME = Path(__file__).resolve().parents[2] / "scripts" / "resume.py"
 
@@ -38,7 +39,7 @@ def train_again(directory: Path, into: Path) -> None:
 
     A member is trained by itself, as it always is. Raises Diverged as the run itself would.
     """
-    status, asked = ledger.status(directory), ledger.read_record(directory)
+    status, asked = Run(directory).status(), Run(directory).record()
     config = {**asked["config"], "time_limit": None}
     dataset = build_dataset(config["data"])
     torch.set_num_threads(config["threads"])
@@ -50,10 +51,10 @@ def train_again(directory: Path, into: Path) -> None:
         run.end(training.result(), 0.0)
     elif config["trainer"]["devices"] > 1:  # its processes are copies of a command
         again = record.record(asked["overrides"], config, dataset.digest, dataset.prepared)
-        ledger.begin(into, "lightning", record.fingerprint(config, dataset.digest), again, "")
+        Run(into).begin("lightning", record.fingerprint(config, dataset.digest), again, "")
         subprocess.run([sys.executable, str(RESUME), str(into), "--trust"], check=False, stdout=subprocess.DEVNULL)
-        if ledger.status(into)["state"] != ledger.COMPLETE:
-            raise Diverged(ledger.status(into)["error"] or "its processes ended early")
+        if Run(into).status()["state"] != COMPLETE:
+            raise Diverged(Run(into).status()["error"] or "its processes ended early")
     else:
         from neuronsweep.training.run import train_run  # late: members need no Lightning
 
@@ -67,7 +68,7 @@ def compare(directory: Path, again: Path, tolerance: float) -> list[Difference]:
         tolerance: numbers are equal when they differ by at most so much of the larger one; 0 asks for the same bits.
     """
     found = [*_digest(directory, again), *_config(directory)]
-    histories = [ledger.read_history(run) for run in (directory, again)]
+    histories = [Run(run).history() for run in (directory, again)]
     epochs = [[epoch for epoch, _ in history] for history in histories]
     if epochs[0] != epochs[1]:
         found.append(Difference("log epochs", str(len(epochs[0])), str(len(epochs[1]))))
@@ -77,9 +78,9 @@ def compare(directory: Path, again: Path, tolerance: float) -> list[Difference]:
             for name, value in row.items():
                 column.setdefault(name, []).append(value)
     found += _numbers("history", columns[0], columns[1], tolerance)
-    final = [{name: [value] for name, value in ledger.metrics(run).items()} for run in (directory, again)]
+    final = [{name: [value] for name, value in Run(run).metrics().items()} for run in (directory, again)]
     found += _numbers("metric", final[0], final[1], tolerance)
-    weights = [torch.load(run / ledger.MODEL, weights_only=True)["state_dict"] for run in (directory, again)]
+    weights = [torch.load(run / contents.MODEL, weights_only=True)["state_dict"] for run in (directory, again)]
     flat = [{name: tensor.double().flatten().tolist() for name, tensor in state.items()} for state in weights]
     return found + list(_numbers("weights", flat[0], flat[1], tolerance))
 
@@ -99,7 +100,7 @@ def surroundings(asked: Mapping[str, Any]) -> list[Difference]:
 
 def _config(directory: Path) -> Iterator[Difference]:
     """Whether what is recorded is what the run was begun with."""
-    asked, begun = ledger.read_record(directory), ledger.status(directory)["fingerprint"]
+    asked, begun = Run(directory).record(), Run(directory).status()["fingerprint"]
     own = asked.get("sources")
     if own is None or HIDDEN in json.dumps(asked["config"]):  # older, or not all of it: nobody can tell
         return
@@ -109,7 +110,7 @@ def _config(directory: Path) -> Iterator[Difference]:
 
 
 def _digest(directory: Path, again: Path) -> Iterator[Difference]:
-    digests = [ledger.read_record(run)["data_digest"] for run in (directory, again)]
+    digests = [Run(run).record()["data_digest"] for run in (directory, again)]
     if digests[0] != digests[1]:
         yield Difference("data digest", digests[0][:12], digests[1][:12])
 

@@ -12,7 +12,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from neuronsweep.config.check import known_keys, shown
 from neuronsweep.models.mlp import MLP
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import COMPLETE, FAILED
 
 FIGURE_TAG = "fit"
 # Title of the custom scalars, and what a chart of them compares.
@@ -43,7 +43,7 @@ def show(writer: Any, epoch: int, png: bytes) -> None:
 
 def finish(writer: Any, metrics: Mapping[str, float], epoch: int, png: bytes) -> None:
     """Write the final metrics under the tags of the scalars, the picture of the fit, and the end of the session."""
-    for summary in (_scalars(metrics), _session_end(ledger.COMPLETE), _picture(png)):
+    for summary in (_scalars(metrics), _session_end(COMPLETE), _picture(png)):
         writer.file_writer.add_summary(summary, epoch)
     writer.flush()
 
@@ -120,7 +120,7 @@ def _session_end(state: str) -> Summary:
     from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
     # PRUNED has no word there: the run is no failure, and "success" is for those whose metrics are final
-    status = {ledger.COMPLETE: api_pb2.STATUS_SUCCESS, ledger.FAILED: api_pb2.STATUS_FAILURE}
+    status = {COMPLETE: api_pb2.STATUS_SUCCESS, FAILED: api_pb2.STATUS_FAILURE}
     session = plugin_data_pb2.SessionEndInfo(status=status.get(state, api_pb2.STATUS_UNKNOWN))
     content = plugin_data_pb2.HParamsPluginData(session_end_info=session, version=metadata.PLUGIN_DATA_VERSION)
     plugin = SummaryMetadata.PluginData(plugin_name=metadata.PLUGIN_NAME, content=content.SerializeToString())

@@ -25,7 +25,8 @@ from neuronsweep.data.curves import line
 from neuronsweep.data.planes import moons, spirals
 from neuronsweep.models.checkpoint import load_network
 from neuronsweep.models.mlp import MLP
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import Run
 
 
 def drawn(classes, n=200, seed=0):
@@ -89,11 +90,11 @@ def test_one_metric_of_predictions_is_that_of_a_run(alone):
     for words in (("data=moons", "data.n=40", "data.n_val=30"), ("data=spirals", "data.n=31"), ("data=sine",)):
         loss = ("loss=quantile", "loss.q=.3") if words == ("data=sine",) else ()
         run = alone(*words, *loss, "epochs=5", "log_points=1", "logger=none", "trainer.precision=64-true")
-        config = ledger.read_record(run)["config"]
-        dataset, network = build_dataset(config["data"]), load_network(run / ledger.MODEL)
+        config = Run(run).record()["config"]
+        dataset, network = build_dataset(config["data"]), load_network(run / contents.MODEL)
         x, y = dataset.splits["val"]
         out = outputs(network, x)
         for name in final_metrics(dataset.task, config["loss"]["name"]):
             found = value(name, out, y if dataset.classes else y.double(), config["loss"])
-            assert found == pytest.approx(ledger.metrics(run)[f"val/{name}"], rel=1e-5), name
+            assert found == pytest.approx(Run(run).metrics()[f"val/{name}"], rel=1e-5), name
         shutil.rmtree(run)

@@ -8,7 +8,8 @@ from neuronsweep.config import metric_names
 from neuronsweep.config.check import check, plain
 from neuronsweep.config.metric_names import at_log_points, at_the_end, is_logged, mode_of
 from neuronsweep.errors import UserError
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents, files
+from neuronsweep.runs.run import Run
 
 
 def test_a_metric_says_itself_which_way_is_better():
@@ -57,8 +58,8 @@ def test_the_mode_of_a_metric_that_nobody_knows_is_named(composed):
 def test_the_best_weights_are_those_of_the_greatest_accuracy(alone):
     words = ("data=moons", "epochs=20", "log_points=5", "logger=none", "trainer.keep=best")
     run = alone(*words, "objective.metric=val/acc")
-    history = [row["val/acc"] for _, row in ledger.read_history(run)]
-    assert ledger.metrics(run)["val/acc"] == max(history) > min(history)
+    history = [row["val/acc"] for _, row in Run(run).history()]
+    assert Run(run).metrics()["val/acc"] == max(history) > min(history)
 
 
 def test_the_highest_accuracy_is_ranked_first_and_named_best(command, tmp_path):
@@ -72,11 +73,11 @@ def test_the_highest_accuracy_is_ranked_first_and_named_best(command, tmp_path):
     best = table[0].split()[1]
     answer = (tmp_path / "sweep" / "report.md").read_text()
     assert f"model.hidden={best}" in answer.split("|")[0]
-    sweep = tmp_path / "sweep" / ledger.SWEEP
-    description = ledger.read_json(sweep)
+    sweep = tmp_path / "sweep" / contents.SWEEP
+    description = files.read_json(sweep)
     assert description["objective"] == {"metric": "val/acc", "mode": "max"}
     # a directory of a time when the mode was another one
-    ledger.write_json(sweep, {**description, "objective": {"metric": "val/acc", "mode": "min"}})
+    files.write_json(sweep, {**description, "objective": {"metric": "val/acc", "mode": "min"}})
     done = command("scripts/report.py", "sweep")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "sweep" / "report.md").read_text() == answer

@@ -9,9 +9,9 @@ import torch
 from neuronsweep.data.dataset import Dataset, Split
 from neuronsweep.engine.layout import ACTIVATIONS
 from neuronsweep.engine.member import Member
-from neuronsweep.engine.random import words
+from neuronsweep.philox import words
 
-PURPOSE = 99  # none of engine.random's
+PURPOSE = 99  # none of philox's
 TORCH = "torch.optim."
 
 OPTIMIZERS: dict[str, dict[str, tuple]] = {

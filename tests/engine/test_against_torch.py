@@ -16,9 +16,9 @@ from neuronsweep.data.dataset import Dataset, Split
 from neuronsweep.engine import build as compiling
 from neuronsweep.engine import layout
 from neuronsweep.engine.member import Member, unsupported
-from neuronsweep.engine.random import kept
 from neuronsweep.engine.train import Training
 from neuronsweep.models.mlp import ACTIVATIONS, MLP
+from neuronsweep.philox import kept
 
 SGD = {"_target_": "torch.optim.SGD", "lr": 1.0}
 CURVE = made(1, 0, 3, 40, 12)

@@ -9,13 +9,13 @@ from hydra.utils import instantiate
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
-from tests.sweeps.test_processes import numbers, processes_of, start, wait_for
 
 from neuronsweep.errors import UserError
 from neuronsweep.launch import clusters
 from neuronsweep.launch.chunks import CHUNK, split
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
 from tests.commands import ROOT
+from tests.launch.test_processes import numbers, processes_of, start, wait_for
 
 HEADLINE = ("model.hidden=2,8,32", "model.act=relu,tanh", "log_points=20", "logger=none")
 
@@ -46,7 +46,7 @@ def test_a_chunk_whose_machine_is_wanted_back_goes_on_from_its_snapshots(command
     directory = tmp_path / "sweep"
     launcher = ("hydra/launcher=submitit_local", "hydra.launcher.chunks=2", f"hydra.sweep.dir={directory}")
     process = start(tmp_path, "train.py", "-m", *words, *launcher)
-    wait_for(lambda: list(directory.glob(f"*/{ledger.CHECKPOINT}")), process)
+    wait_for(lambda: list(directory.glob(f"*/{contents.CHECKPOINT}")), process)
     # the processes that submitit runs on the machines, where Slurm's signal arrives
     for pid in {*processes_of("submitit.core._submit")} & {*processes_of(str(directory))}:
         if leaf(pid):
@@ -95,7 +95,7 @@ def test_a_machine_of_a_ray_cluster_dies_and_the_sweep_completes(command, tmp_pa
         other = cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
         launcher = ("hydra/launcher=ray", f"hydra.launcher.address={cluster.address}", "hydra.launcher.chunks=4")
         process = start(tmp_path, "train.py", "-m", *words, *launcher, "hydra.sweep.dir=sweep")
-        wait_for(lambda: len(list(tmp_path.glob(f"sweep/*/{ledger.CHECKPOINT}"))) >= 2, process)
+        wait_for(lambda: len(list(tmp_path.glob(f"sweep/*/{contents.CHECKPOINT}"))) >= 2, process)
         cluster.remove_node(other, allow_graceful=False)
         _, err = process.communicate(timeout=240)
     finally:

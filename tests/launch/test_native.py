@@ -19,7 +19,9 @@ from neuronsweep.engine.member import member
 from neuronsweep.launch.member_run import MemberRun
 from neuronsweep.launch.train_members import Crew, Ended
 from neuronsweep.models.modules import ClassificationModule
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import FAILED, Run
+from neuronsweep.runs.sweep import run_directory
 from tests.commands import NO_REPORT, ROOT
 
 GRID = ("model.hidden=2,8,32", "model.act=relu,tanh,silu", "model.depth=0,2", "epochs=12", "log_points=4")
@@ -31,7 +33,7 @@ def sweep(command, tmp_path):
 
     def sweep(name: str, *words: str, **environment: str):
         done = command("train.py", "-m", f"hydra.sweep.dir={name}", *words, **environment)
-        path = tmp_path / name / ledger.RESULTS
+        path = tmp_path / name / contents.RESULTS
         return done, list(csv.DictReader(path.open())) if path.exists() else []
 
     return sweep
@@ -50,7 +52,9 @@ def test_threads_and_company_change_no_bit(sweep, tmp_path, data):
     assert len(rows) == 18
     assert numbers(rows) == numbers(alone)
     for number in range(18):
-        history = [(tmp_path / name / f"{number:04d}" / ledger.HISTORY).read_bytes() for name in ("together", "alone")]
+        history = [
+            (tmp_path / name / f"{number:04d}" / contents.HISTORY).read_bytes() for name in ("together", "alone")
+        ]
         assert history[0] == history[1]
 
 
@@ -72,13 +76,13 @@ def test_a_member_has_the_directory_and_the_numbers_of_a_lightning_run(sweep, tm
                     assert set(content) == set(yaml[1]["hydra"])
             else:
                 assert yaml[0] == yaml[1]
-        status = [json.loads((run / ledger.STATUS).read_text()) for run in (one, other)]
+        status = [json.loads((run / contents.STATUS).read_text()) for run in (one, other)]
         assert [s["engine"] for s in status] == ["native", "lightning"]
         assert status[0]["fingerprint"] == status[1]["fingerprint"]
-        ckpt = [torch.load(run / ledger.MODEL, weights_only=True) for run in (one, other)]
+        ckpt = [torch.load(run / contents.MODEL, weights_only=True) for run in (one, other)]
         assert ckpt[0]["hyper_parameters"] == ckpt[1]["hyper_parameters"]
         assert (ckpt[0]["epoch"], ckpt[0]["global_step"]) == (ckpt[1]["epoch"], ckpt[1]["global_step"]) == (50, 200)
-        ClassificationModule.load_from_checkpoint(one / ledger.MODEL, map_location="cpu", weights_only=True)
+        ClassificationModule.load_from_checkpoint(one / contents.MODEL, map_location="cpu", weights_only=True)
     assert list(native[0]) == list(basic[0])
     for metric in ("train/loss", "val/loss", "val/auroc"):
         ours, theirs = ([float(row[metric]) for row in rows] for rows in (native, basic))
@@ -130,7 +134,7 @@ def test_diverging_members_fail_alone(sweep, tmp_path):
     assert [row["state"] for row in rows] == ["FAILED", "FAILED", "COMPLETE", "COMPLETE"]
     assert "2 of 4 runs did not complete: 0, 1" in done.stderr
     assert "Traceback" not in done.stderr
-    error = json.loads((tmp_path / "sweep" / "0000" / ledger.STATUS).read_text())["error"]
+    error = json.loads((tmp_path / "sweep" / "0000" / contents.STATUS).read_text())["error"]
     assert error.startswith("train/loss is")
     _, without = sweep("without", *words[:4], "optimizer.lr=0.001", "seed=0,1")
     assert [row["val/loss"] for row in rows[2:]] == [row["val/loss"] for row in without]
@@ -150,16 +154,16 @@ def test_a_member_whose_training_cannot_begin_fails_alone(composed, tmp_path):
         trained = member(config, moons())
         if number == 1:
             trained = dataclasses.replace(trained, optimizer={**trained.optimizer, "betas": ["x", 0.9]})
-        directory = ledger.run_directory(tmp_path, number)
+        directory = run_directory(tmp_path, number)
         runs.append(MemberRun(number, directory, [], config, raw=config, hydra={}, member=trained))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("neuronsweep.engine.train.unsupported", lambda member: None)
         ended = {told.number: told for told in Crew(2, 5.0).train(runs) if isinstance(told, Ended)}
     assert ended[1].error.endswith("could not convert string to float: 'x'\n")
-    assert ledger.status(runs[1].directory)["state"] == ledger.FAILED
+    assert Run(runs[1].directory).status()["state"] == FAILED
     for number in (0, 2):
-        assert ended[number].objective == ledger.metrics(runs[number].directory)["val/loss"]
-        assert ledger.status(runs[number].directory)["continued"] == []
+        assert ended[number].objective == Run(runs[number].directory).metrics()["val/loss"]
+        assert Run(runs[number].directory).status()["continued"] == []
 
 
 def test_members_may_have_data_schedules_and_ends_of_their_own(sweep):
@@ -237,31 +241,31 @@ def test_hydras_callbacks_hear_of_every_member(sweep, tmp_path):
 def test_a_killed_sweep_goes_on_to_the_same_bits(command, sweep, tmp_path):
     words = ("seed=0,1", "epochs=50,700000", "engine.snapshot_seconds=0.1", "log_points=3")
     process = start(tmp_path, *words)
-    states = [tmp_path / "sweep" / f"{number:04d}" / ledger.STATUS for number in range(4)]
+    states = [tmp_path / "sweep" / f"{number:04d}" / contents.STATUS for number in range(4)]
     wait_until(lambda: sum(path.exists() and "COMPLETE" in path.read_text() for path in states) >= 2)
     process.kill()
     process.communicate(timeout=10)
     complete = {path: path.stat().st_mtime_ns for path in states if path.exists() and "COMPLETE" in path.read_text()}
     wait_until(lambda: command("scripts/resume.py", "sweep").returncode == 0)
     assert {path: path.stat().st_mtime_ns for path in complete} == complete
-    rows = list(csv.DictReader((tmp_path / "sweep" / ledger.RESULTS).open()))
+    rows = list(csv.DictReader((tmp_path / "sweep" / contents.RESULTS).open()))
     _, whole = sweep("whole", *words)
     assert numbers(rows) == numbers(whole)
     for number in range(4):
-        files = [tmp_path / name / f"{number:04d}" / ledger.HISTORY for name in ("sweep", "whole")]
+        files = [tmp_path / name / f"{number:04d}" / contents.HISTORY for name in ("sweep", "whole")]
         assert files[0].read_bytes() == files[1].read_bytes()
     assert not list((tmp_path / "sweep").glob(".*"))
 
 
 def test_an_interrupted_sweep_says_how_it_goes_on(command, tmp_path):
     process = start(tmp_path, "seed=0,1", "epochs=3000", "hydra/launcher=basic", "trainer.checkpoint_seconds=0.1")
-    wait_until((tmp_path / "sweep" / "0000" / ledger.CHECKPOINT).exists)
+    wait_until((tmp_path / "sweep" / "0000" / contents.CHECKPOINT).exists)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)
     assert "stopped with 0 of 2 runs complete; go on with: python scripts/resume.py sweep" in out
     done = command("scripts/resume.py", "sweep")
     assert done.returncode == 0, done.stderr
-    rows = list(csv.DictReader((tmp_path / "sweep" / ledger.RESULTS).open()))
+    rows = list(csv.DictReader((tmp_path / "sweep" / contents.RESULTS).open()))
     assert [row["state"] for row in rows] == ["COMPLETE"] * 2
 
 

@@ -11,7 +11,9 @@ from neuronsweep import figures
 from neuronsweep.data.planes import moons
 from neuronsweep.launch.pictures import illustrate, unillustrated
 from neuronsweep.models.checkpoint import load_network
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents, files
+from neuronsweep.runs.run import FAILED, PRUNED, Run
+from neuronsweep.runs.sweep import run_directory
 from tests import commands
 
 WORDS = ("data=moons", "epochs=20", "log_points=5", "model.hidden=2,8", "model.act=relu,tanh")
@@ -44,10 +46,10 @@ def events(directory):
 def test_members_have_the_events_of_lightning_runs(sweep):
     sweeps = sweep("native"), sweep("basic")
     for number in range(4):
-        ours, theirs = (events(ledger.run_directory(sweep, number)) for sweep in sweeps)
+        ours, theirs = (events(run_directory(sweep, number)) for sweep in sweeps)
         assert ours[1:] == theirs[1:]
         assert [step for step, *_ in ours[1]] == [1, 6, 20]
-        assert not (ledger.run_directory(sweeps[0], number) / ledger.MOMENTS).exists()
+        assert not (run_directory(sweeps[0], number) / contents.MOMENTS).exists()
         assert ours[0].keys() == theirs[0].keys()
         assert {"gradient/layers.0", "update/layers.1"} < ours[0].keys()
         for tag, points in ours[0].items():
@@ -57,24 +59,24 @@ def test_members_have_the_events_of_lightning_runs(sweep):
 
 def test_what_is_missing_is_written_and_nothing_else(sweep):
     directory = sweep("native")
-    runs = [ledger.run_directory(directory, number) for number in range(4)]
-    png = (runs[1] / ledger.FIGURE).read_bytes()
-    assert png == figures.fit_png(load_network(runs[1] / ledger.MODEL), moons(), _title(runs[1]))
+    runs = [run_directory(directory, number) for number in range(4)]
+    png = (runs[1] / contents.FIGURE).read_bytes()
+    assert png == figures.fit_png(load_network(runs[1] / contents.MODEL), moons(), _title(runs[1]))
     for run in runs[1:3]:
-        (run / ledger.FIGURE).unlink()
+        (run / contents.FIGURE).unlink()
     whole = events(runs[2])
     for path in runs[2].glob("events.*"):
         path.unlink()
-    ledger.update(runs[2], state=ledger.FAILED)
+    Run(runs[2]).update(state=FAILED)
     shutil.rmtree(runs[3])
     assert unillustrated(runs) == [runs[1], runs[2]]
     assert list(illustrate(runs[1:3], workers=1)) == [1, 2]
-    assert (runs[1] / ledger.FIGURE).read_bytes() == png
+    assert (runs[1] / contents.FIGURE).read_bytes() == png
     failed = events(runs[2])  # one file, as before: with the scalars of the history, and no picture
     assert failed[0] == {tag: points[:5] for tag, points in whole[0].items() if len(points) >= 5}
     assert failed[1:] == ([], *whole[2:])
     assert len(list(runs[1].glob("events.*"))) == 1  # killed between events and picture, it has the events only once
-    assert not (runs[2] / ledger.FIGURE).exists()
+    assert not (runs[2] / contents.FIGURE).exists()
     assert unillustrated(runs) == []
     without_tensorboard(runs[0])
     assert unillustrated(runs) == []
@@ -82,16 +84,16 @@ def test_what_is_missing_is_written_and_nothing_else(sweep):
 
 def without_tensorboard(run):
     """Make a run one that was PRUNED without TensorBoard."""
-    for path in (run / ledger.FIGURE, *run.glob("events.*")):
+    for path in (run / contents.FIGURE, *run.glob("events.*")):
         path.unlink()
-    written = ledger.read_json(run / ledger.RECORD)
+    written = files.read_json(run / contents.RECORD)
     written["config"]["logger"]["_target_"] = None
-    ledger.write_json(run / ledger.RECORD, written)
-    ledger.update(run, state=ledger.PRUNED)
+    files.write_json(run / contents.RECORD, written)
+    Run(run).update(state=PRUNED)
 
 
 def _title(run) -> str:
-    config, metrics = ledger.read_json(run / ledger.RECORD)["config"], ledger.read_json(run / ledger.METRICS)
+    config, metrics = files.read_json(run / contents.RECORD)["config"], files.read_json(run / contents.METRICS)
     return figures.title(config, "val/loss", metrics["val/loss"])
 
 

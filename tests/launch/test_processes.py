@@ -9,7 +9,9 @@ import sys
 import textwrap
 import time
 
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import Run
+from neuronsweep.runs.sweep import run_directory
 from tests.commands import NO_REPORT, ROOT
 
 QUICK = ("data=line", "epochs=20", "log_points=4", "logger=none")
@@ -18,12 +20,13 @@ THEIRS = """
 import os, pathlib, signal, time
 from hydra.core.hydra_config import HydraConfig
 from neuronsweep.models.modules import RegressionModule
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import Run
 
 class Killed(RegressionModule):
     def loss(self, prediction, y):
         run = pathlib.Path(HydraConfig.get().runtime.output_dir)
-        if (run / ledger.CHECKPOINT).exists() and not ledger.status(run)["continued"]:
+        if (run / contents.CHECKPOINT).exists() and not Run(run).status()["continued"]:
             print("these are its last words", flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
         return super().loss(prediction, y)
@@ -39,7 +42,7 @@ class Diverges(RegressionModule):
 
 
 def rows(sweep) -> list[dict[str, str]]:
-    return list(csv.DictReader((sweep / ledger.RESULTS).open()))
+    return list(csv.DictReader((sweep / contents.RESULTS).open()))
 
 
 def numbers(sweep) -> list[dict[str, str]]:
@@ -93,19 +96,19 @@ def test_jobs_have_the_bits_of_a_single_run_and_each_fails_alone_and_is_tried_ag
     assert [row["state"] for row in found] == ["COMPLETE", "FAILED", "COMPLETE", "FAILED"], done.stderr
     assert "FAILED: it took longer than time_limit=5 seconds" in done.stderr
     assert "FAILED: train/loss is nan" in done.stderr
-    runs = [ledger.run_directory(tmp_path / "sweep", number) for number in range(4)]
+    runs = [run_directory(tmp_path / "sweep", number) for number in range(4)]
     said = [(run / "output.log").read_text() for run in runs]
     assert "these are its last words" in said[0]
     # a run that says why it failed would say it again
     assert [text.count("if this stops: ") for text in said] == [2, 1, 1, 1]
-    assert len(ledger.status(runs[0])["continued"]) == 1
+    assert len(Run(runs[0]).status()["continued"]) == 1
     whole = alone(*QUICK)
     for run in (runs[0], runs[2]):
-        assert (run / ledger.HISTORY).read_bytes() == (whole / ledger.HISTORY).read_bytes()
-    assert (runs[2] / ledger.METRICS).read_bytes() == (whole / ledger.METRICS).read_bytes()
+        assert (run / contents.HISTORY).read_bytes() == (whole / contents.HISTORY).read_bytes()
+    assert (runs[2] / contents.METRICS).read_bytes() == (whole / contents.METRICS).read_bytes()
     # nothing is known of the least that is possible with a loss of one's own
-    known = {name: value for name, value in ledger.metrics(whole).items() if not name.startswith("optimum/")}
-    assert ledger.metrics(runs[0]) == known
+    known = {name: value for name, value in Run(whole).metrics().items() if not name.startswith("optimum/")}
+    assert Run(runs[0]).metrics() == known
     again = command("scripts/resume.py", "sweep", "--trust", PYTHONPATH=str(tmp_path))
     assert again.returncode == 1
     assert [(run / "output.log").read_text() for run in runs] == said  # read, not started
@@ -119,24 +122,24 @@ def test_a_sweep_that_is_ended_leaves_no_process_and_goes_on_to_the_same_bits(al
     process = start(tmp_path, "train.py", "-m", *words, *launcher)
     seen = None
     for how in (signal.SIGTERM, signal.SIGKILL):
-        wait_for(lambda seen=seen: (run / ledger.CHECKPOINT).exists() and times(run) != seen, process)
+        wait_for(lambda seen=seen: (run / contents.CHECKPOINT).exists() and times(run) != seen, process)
         process.send_signal(how)
         out, _ = process.communicate(timeout=30)
         assert how is signal.SIGKILL or (process.returncode == 143 and "go on with: python scripts/resume.py" in out)
         wait_until_gone(f"{tmp_path}/sweep/")
-        assert ledger.status(run)["state"] == "RUNNING"
+        assert Run(run).status()["state"] == "RUNNING"
         seen = times(run)
         process = start(tmp_path, "scripts/resume.py", "sweep")
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    assert len(ledger.status(run)["continued"]) == 2
+    assert len(Run(run).status()["continued"]) == 2
     whole = alone(*words)
-    assert (run / ledger.HISTORY).read_bytes() == (whole / ledger.HISTORY).read_bytes()
-    assert (run / ledger.METRICS).read_bytes() == (whole / ledger.METRICS).read_bytes()
+    assert (run / contents.HISTORY).read_bytes() == (whole / contents.HISTORY).read_bytes()
+    assert (run / contents.METRICS).read_bytes() == (whole / contents.METRICS).read_bytes()
 
 
 def times(run) -> int:
-    return (run / ledger.CHECKPOINT).stat().st_mtime_ns
+    return (run / contents.CHECKPOINT).stat().st_mtime_ns
 
 
 def test_a_script_of_the_users_own_runs_too_and_what_it_said_before_it_died_is_shown(command, tmp_path):

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents, files
+from neuronsweep.runs.run import COMPLETE, FAILED, RUNNING, Run
 from tests.commands import NO_REPORT, ROOT, run
 from tests.kill_loop import results
 
@@ -63,7 +64,7 @@ def test_a_sweep_that_is_complete_is_read(command, sweep, finished):
 
 @pytest.mark.parametrize("how", ["edited", "shortened", "flipped", "deleted"])
 def test_a_harmed_file_is_named_and_its_run_trained_again(command, sweep, finished, how):
-    names = (ledger.METRICS, ledger.HISTORY, ledger.MODEL, ledger.RECORD)
+    names = (contents.METRICS, contents.HISTORY, contents.MODEL, contents.RECORD)
     for number, name in enumerate(names):
         path = sweep / f"{number:04d}" / name
         content = path.read_bytes()
@@ -85,24 +86,24 @@ def test_a_harmed_file_is_named_and_its_run_trained_again(command, sweep, finish
 
 
 def test_a_harmed_status_sweep_json_and_picture_are_made_again(command, sweep, finished):
-    (sweep / "0000" / ledger.STATUS).write_text("{")
-    (sweep / "0001" / ledger.STATUS).unlink()
-    (sweep / "0002" / ledger.FIGURE).unlink()
-    (sweep / ledger.RESULTS).unlink()
-    (sweep / ledger.SWEEP).write_text("{}")
+    (sweep / "0000" / contents.STATUS).write_text("{")
+    (sweep / "0001" / contents.STATUS).unlink()
+    (sweep / "0002" / contents.FIGURE).unlink()
+    (sweep / contents.RESULTS).unlink()
+    (sweep / contents.SWEEP).write_text("{}")
     done = again(command)
     assert done.returncode == 0, done.stderr
     assert "sweep.json is damaged: it is written anew" in done.stdout
     assert "#0 is trained again: sweep/0000/status.json is damaged" in done.stdout
     assert "training 2 runs" in done.stdout
     assert results(sweep) == results(finished)
-    assert (sweep / "0002" / ledger.FIGURE).exists()
+    assert (sweep / "0002" / contents.FIGURE).exists()
 
 
 def test_a_harmed_run_is_no_result_of_a_running_sweep(sweep):
     from neuronsweep.runs.results import Results
 
-    (sweep / "0001" / ledger.METRICS).unlink()
+    (sweep / "0001" / contents.METRICS).unlink()
     rows = Results(sweep).rows()
     assert [row["state"] for row in rows] == ["COMPLETE", "DAMAGED", "COMPLETE", "COMPLETE"]
     assert "val/loss" not in rows[1]
@@ -119,12 +120,12 @@ def test_other_values_are_refused_with_their_key(command, sweep):
 def test_changed_source_is_refused_unless_accepted(command, sweep, finished):
     for number in range(2):  # as if these two had been trained by other source, and one by another default
         run = sweep / f"{number:04d}"
-        asked = ledger.read_json(run / ledger.RECORD)
+        asked = files.read_json(run / contents.RECORD)
         asked["source_digest"] = "other"
         asked["config"]["optimizer"]["lr"] = 0.5 if number == 0 else asked["config"]["optimizer"]["lr"]
-        ledger.write_json(run / ledger.RECORD, asked)
-        ledger.end(run, ledger.COMPLETE, 0)
-        ledger.update(run, fingerprint="other")
+        files.write_json(run / contents.RECORD, asked)
+        Run(run).end(COMPLETE, 0)
+        Run(run).update(fingerprint="other")
     done = command("scripts/resume.py", "sweep")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     told = "2 of its runs are no longer what is asked for, #0: optimizer.lr was 0.5 and is 0.01; the package's source"
@@ -137,7 +138,7 @@ def test_changed_source_is_refused_unless_accepted(command, sweep, finished):
 
 
 def test_a_renamed_directory_goes_on(command, sweep, finished, tmp_path):
-    ledger.discard(sweep / "0003")
+    Run(sweep / "0003").discard()
     name = "it's a new, name"
     sweep.rename(tmp_path / name)
     done = command("scripts/resume.py", name)
@@ -147,7 +148,7 @@ def test_a_renamed_directory_goes_on(command, sweep, finished, tmp_path):
 
 
 def test_a_clock_set_back_changes_nothing(command, sweep, finished):
-    ledger.update(sweep / "0000", state=ledger.RUNNING, started="2999-01-01T00:00:00.000+00:00", ended=None)
+    Run(sweep / "0000").update(state=RUNNING, started="2999-01-01T00:00:00.000+00:00", ended=None)
     done = command("scripts/resume.py", "sweep")
     assert done.returncode == 0, done.stderr
     assert results(sweep) == results(finished)
@@ -164,7 +165,7 @@ def test_two_processes_do_not_share_a_directory(command, tmp_path):
     )
     first = start(tmp_path, *words)
     try:
-        wait_until(lambda: len(list(tmp_path.glob(f"sweep/*/{ledger.CHECKPOINT}"))) == 2)
+        wait_until(lambda: len(list(tmp_path.glob(f"sweep/*/{contents.CHECKPOINT}"))) == 2)
         # by their names: a running sweep replaces its files while they are read
         files = lambda: {path for path in (tmp_path / "sweep").rglob("*") if not path.name.startswith(".")}  # noqa: E731
         before = files()
@@ -177,7 +178,7 @@ def test_two_processes_do_not_share_a_directory(command, tmp_path):
         first.kill()
         first.communicate()
     third = start(tmp_path, *words)
-    wait_until(lambda: len(json.loads((tmp_path / "sweep/0000" / ledger.STATUS).read_text())["continued"]) == 1)
+    wait_until(lambda: len(json.loads((tmp_path / "sweep/0000" / contents.STATUS).read_text())["continued"]) == 1)
     third.send_signal(signal.SIGTERM)
     out, _ = third.communicate(timeout=30)
     assert third.returncode == 143
@@ -190,7 +191,7 @@ def test_an_interrupted_sweep_ends_soon_and_says_how_it_goes_on(tmp_path, launch
     process = start(
         tmp_path, "-m", f"hydra/launcher={launcher}", "seed=0,1", "epochs=2000000000", "hydra.sweep.dir=sweep"
     )
-    wait_until((tmp_path / "sweep/0000" / ledger.STATUS).exists)
+    wait_until((tmp_path / "sweep/0000" / contents.STATUS).exists)
     process.send_signal(how)
     out, error = process.communicate(timeout=20)  # 5 seconds are promised on a machine with nothing else to do
     assert process.returncode == 128 + how, error
@@ -253,8 +254,8 @@ def test_a_full_disk_fails_nobody_and_the_sweep_goes_on_when_there_is_room(comma
         last = done.stderr.splitlines()[-1]
         assert "No space left on device; when there is room, go on with: python scripts/resume.py small/sweep" in last
         assert "Traceback" not in done.stderr
-        for path in (tmp_path / "small/sweep").glob(f"*/{ledger.STATUS}"):
-            assert ledger.proved(path.parent)["state"] in (ledger.RUNNING, ledger.COMPLETE)
+        for path in (tmp_path / "small/sweep").glob(f"*/{contents.STATUS}"):
+            assert Run(path.parent).verified()["state"] in (RUNNING, COMPLETE)
         ballast.unlink()
         subprocess.run(["mount", "-o", "remount,size=4m", str(tmp_path / "small")], check=True)
         done = command("scripts/resume.py", "small/sweep")
@@ -273,7 +274,7 @@ def test_a_directory_that_cannot_be_written_is_one_line(command, tmp_path):
 def test_a_single_run_goes_on_by_its_own_command_and_no_other(command, tmp_path):
     words = ("epochs=60000", "trainer.checkpoint_seconds=0.1", "log_points=600", "hydra.run.dir=run")
     process = start(tmp_path, *words)
-    wait_until((tmp_path / "run" / ledger.CHECKPOINT).exists)
+    wait_until((tmp_path / "run" / contents.CHECKPOINT).exists)
     second = command("train.py", *words)
     assert (second.returncode, second.stderr.count("\n")) == (2, 1)
     assert f"run is being trained by process {process.pid}" in second.stderr
@@ -284,36 +285,36 @@ def test_a_single_run_goes_on_by_its_own_command_and_no_other(command, tmp_path)
     assert (other.returncode, other.stderr.count("\n")) == (2, 1)
     assert "it holds another run: model.act was relu and is tanh" in other.stderr
     third = start(tmp_path, *words)
-    wait_until(lambda: len(json.loads((tmp_path / "run" / ledger.STATUS).read_text())["continued"]) == 1)
+    wait_until(lambda: len(json.loads((tmp_path / "run" / contents.STATUS).read_text())["continued"]) == 1)
     third.kill()
     third.communicate()
-    assert ledger.read_json(tmp_path / "run" / ledger.RECORD)["command"].endswith("hydra.run.dir=run")
+    assert files.read_json(tmp_path / "run" / contents.RECORD)["command"].endswith("hydra.run.dir=run")
 
 
 def test_a_single_run_that_is_harmed_failed_or_changed(command, tmp_path):
     words = ("epochs=20", "logger=none", "hydra.run.dir=run")
     run = tmp_path / "run"
     assert command("train.py", *words).returncode == 0
-    metrics = (run / ledger.METRICS).read_bytes()
-    (run / ledger.METRICS).write_bytes(metrics.replace(b"1", b"2", 1))
+    metrics = (run / contents.METRICS).read_bytes()
+    (run / contents.METRICS).write_bytes(metrics.replace(b"1", b"2", 1))
     assert "metrics.json is damaged" in command("train.py", *words).stderr
     done = command("scripts/resume.py", "run")
     assert done.returncode == 0, done.stderr
     assert "metrics.json is damaged: it is not what was written: the run is trained again" in done.stdout
-    assert (run / ledger.METRICS).read_bytes() == metrics
-    ledger.end(run, ledger.FAILED, 1, "train/loss is nan")
+    assert (run / contents.METRICS).read_bytes() == metrics
+    Run(run).end(FAILED, 1, "train/loss is nan")
     refused = command("scripts/resume.py", "run")
     assert "run is FAILED: train/loss is nan; to try again: --retry-failed" in refused.stderr
     assert command("scripts/resume.py", "run", "--retry-failed").returncode == 0
-    assert (run / ledger.METRICS).read_bytes() == metrics
-    asked = ledger.read_json(run / ledger.RECORD)
-    ledger.write_json(run / ledger.RECORD, {**asked, "source_digest": "other"})
-    ledger.end(run, ledger.COMPLETE, 1)
+    assert (run / contents.METRICS).read_bytes() == metrics
+    asked = files.read_json(run / contents.RECORD)
+    files.write_json(run / contents.RECORD, {**asked, "source_digest": "other"})
+    Run(run).end(COMPLETE, 1)
     refused = command("scripts/resume.py", "run")
     assert "run cannot go on: the package's source changed; to train it again: --accept-changes" in refused.stderr
     assert command("scripts/resume.py", "run", "--accept-changes").returncode == 0
-    assert (run / ledger.METRICS).read_bytes() == metrics
-    assert ledger.status(run)["state"] == ledger.COMPLETE
+    assert (run / contents.METRICS).read_bytes() == metrics
+    assert Run(run).status()["state"] == COMPLETE
 
 
 def test_runs_and_sweeps_do_not_share_a_directory(command, sweep):
@@ -334,27 +335,27 @@ def test_a_sweep_killed_twice_keeps_what_was_complete_and_how_far_the_others_wer
 
     def going_on(seconds: float) -> list[Path]:
         """Runs that have been trained for longer, and have saved it."""
-        left = [run for run in runs if (run / ledger.CHECKPOINT).exists()]
-        return [run for run in left if ledger.status(run)["seconds"] > seconds]
+        left = [run for run in runs if (run / contents.CHECKPOINT).exists()]
+        return [run for run in left if Run(run).status()["seconds"] > seconds]
 
     first = start(tmp_path, *words)
     wait_until(lambda: len(going_on(0)) == 2)
     first.kill()
     first.communicate()
-    complete = {run: ledger.status(run) for run in runs if run not in going_on(0)}
-    assert [status["state"] for status in complete.values()] == [ledger.COMPLETE] * 2
-    before = max(ledger.status(run)["seconds"] for run in going_on(0))
+    complete = {run: Run(run).status() for run in runs if run not in going_on(0)}
+    assert [status["state"] for status in complete.values()] == [COMPLETE] * 2
+    before = max(Run(run).status()["seconds"] for run in going_on(0))
     second = start(tmp_path, *words)
     wait_until(lambda: len(going_on(before)) == 2)
     second.kill()
     second.communicate()
-    for status in map(ledger.status, going_on(before)):
-        assert (status["state"], len(status["continued"])) == (ledger.RUNNING, 1)
-    assert {directory: ledger.status(directory) for directory in complete} == complete
+    for status in (Run(directory).status() for directory in going_on(before)):
+        assert (status["state"], len(status["continued"])) == (RUNNING, 1)
+    assert {directory: Run(directory).status() for directory in complete} == complete
 
 
 def test_what_is_no_directory_of_ours_is_one_line(command, tmp_path, sweep):
-    (sweep / ledger.SWEEP).write_text("{}")
+    (sweep / contents.SWEEP).write_text("{}")
     damaged = command("scripts/resume.py", "sweep")
     assert (damaged.returncode, damaged.stderr.count("\n")) == (2, 1)
     assert "sweep.json is damaged: it has no swept; run its command again with hydra.sweep.dir=sweep" in damaged.stderr

@@ -10,7 +10,9 @@ from neuronsweep.engine.member import member
 from neuronsweep.engine.train import Training
 from neuronsweep.launch.member_run import MemberRun
 from neuronsweep.launch.train_members import Advanced, Crew, Ended, Trainee
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import COMPLETE, PRUNED, RUNNING, Run
+from neuronsweep.runs.sweep import run_directory
 
 # Runs with log points of their own, which meet now and then.
 WORDS = ("data=moons", "batch_size=64", "logger.pictures=3")
@@ -49,7 +51,7 @@ def runs(composed, tmp_path):
     def runs(name, numbers=None):
         made = []
         for number in range(len(EACH)) if numbers is None else numbers:
-            config, directory = configs[number], ledger.run_directory(tmp_path / name, number)
+            config, directory = configs[number], run_directory(tmp_path / name, number)
             made.append(MemberRun(number, directory, [], config, config, {}, member(config, dataset)))
         return made
 
@@ -64,7 +66,7 @@ def train(runs, threads=2, past=None, recorder=None):
 
 
 def histories(runs):
-    return [(run.directory / ledger.HISTORY).read_bytes() for run in runs]
+    return [(run.directory / contents.HISTORY).read_bytes() for run in runs]
 
 
 @pytest.fixture
@@ -80,7 +82,7 @@ def test_reports_come_in_the_order_of_epochs_and_run_numbers_on_any_number_of_th
     assert reports == sorted(reports)
     assert len({(epoch, number) for epoch, number, _ in reports}) == len(reports)
     for run in trained:
-        history = ledger.read_history(run.directory)
+        history = Run(run.directory).history()
         assert [(epoch, row["val/loss"]) for epoch, row in history] == [
             (e, v) for e, n, v in reports if n == run.number
         ]
@@ -94,16 +96,16 @@ def test_reports_come_in_the_order_of_epochs_and_run_numbers_on_any_number_of_th
 
 def test_pruned_runs_end_at_that_epoch(whole):
     trained, _, ended = whole
-    states = {run.number: ledger.proved(run.directory)["state"] for run in trained}
+    states = {run.number: Run(run.directory).verified()["state"] for run in trained}
     # run 6 has stopped early before, and 1, 2, 4, 5 and 7 are not asked for
-    assert [number for number, state in states.items() if state == ledger.PRUNED] == [0, 3]
-    assert ledger.read_history(trained[6].directory)[-1][0] < 12
-    assert sum(state == ledger.COMPLETE for state in states.values()) == 6
+    assert [number for number, state in states.items() if state == PRUNED] == [0, 3]
+    assert Run(trained[6].directory).history()[-1][0] < 12
+    assert sum(state == COMPLETE for state in states.values()) == 6
     for run in trained:
-        pruned = states[run.number] == ledger.PRUNED
+        pruned = states[run.number] == PRUNED
         assert (ended[run.number].objective is None) == pruned
         if pruned:
-            assert ledger.read_history(run.directory)[-1][0] == 6
+            assert Run(run.directory).history()[-1][0] == 6
 
 
 def test_a_member_has_the_bits_that_it_has_without_a_pruner(runs, whole):
@@ -116,7 +118,7 @@ def test_a_member_has_the_bits_that_it_has_without_a_pruner(runs, whole):
 def test_runs_that_ended_before_are_reported_again_in_their_place(runs, whole):
     trained, reports, _ = whole
     past = {
-        run.number: [(epoch, row["val/loss"]) for epoch, row in ledger.read_history(run.directory)]
+        run.number: [(epoch, row["val/loss"]) for epoch, row in Run(run.directory).history()]
         for run in trained
         if run.number in (0, 2, 5, 7)
     }
@@ -150,11 +152,11 @@ def test_a_restarted_run_reports_its_earlier_log_points_again(runs, whole, share
         train(runs("again"), recorder=stopped)
     assert stopped.reports == reports[: stopped.interrupt_after]
     again = runs("again")
-    states = {run.number: ledger.status(run.directory)["state"] for run in again}
-    left = [run for run in again if states[run.number] == ledger.RUNNING]
-    assert all((run.directory / ledger.CHECKPOINT).exists() for run in left)
+    states = {run.number: Run(run.directory).status()["state"] for run in again}
+    left = [run for run in again if states[run.number] == RUNNING]
+    assert all((run.directory / contents.CHECKPOINT).exists() for run in left)
     past = {
-        run.number: [(epoch, row["val/loss"]) for epoch, row in ledger.read_history(run.directory)]
+        run.number: [(epoch, row["val/loss"]) for epoch, row in Run(run.directory).history()]
         for run in again
         if run not in left
     }
@@ -174,13 +176,13 @@ def test_a_member_that_diverges_fails_alone_and_its_reports_are_those_before(com
     made = []
     for number, rate in enumerate(("0.001", "1", "0.002")):
         config = plain(composed(*words, f"optimizer.lr={rate}"))
-        directory = ledger.run_directory(tmp_path, number)
+        directory = run_directory(tmp_path, number)
         made.append(MemberRun(number, directory, [], config, config, {}, member(config, line())))
     recorder, ended = train(made)
     assert [end.error is None for _, end in sorted(ended.items())] == [True, False, True]
     assert ended[1].diverged
-    assert ledger.status(made[1].directory)["error"] == ended[1].error
-    history = ledger.read_history(made[1].directory)
+    assert Run(made[1].directory).status()["error"] == ended[1].error
+    history = Run(made[1].directory).history()
     assert [(epoch, row["val/loss"]) for epoch, row in history] == [(e, v) for e, n, v in recorder.reports if n == 1]
 
 
@@ -224,7 +226,7 @@ def test_counts_that_no_member_has_are_refused(composed, count, value):
 def test_a_foreign_snapshot_begins_the_run_anew(runs, capsys, content):
     (run,) = runs("foreign", [1])
     run.begin()
-    path = run.directory / ledger.CHECKPOINT
+    path = run.directory / contents.CHECKPOINT
     if content == "other":
         (other,) = runs("other", [3])
         torch.save(Training(other.member).snapshot(), path)
@@ -248,4 +250,4 @@ def test_a_trainee_saves_as_often_as_asked(runs):
 
     trainee = Trainee(run, SharedSamples()(run.member.dataset, run.member.dtype), crew.stop, 0.0)
     next(iter(trainee.advance(log_point=True)), None)
-    assert (run.directory / ledger.CHECKPOINT).exists()
+    assert (run.directory / contents.CHECKPOINT).exists()

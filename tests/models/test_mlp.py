@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from neuronsweep.engine.random import kept
 from neuronsweep.models.mlp import ACTIVATIONS, INITS, MLP, NORMS, Dropout
+from neuronsweep.philox import kept
 
 
 def x_of(n: int = 6, inputs: int = 2, seed: int = 0) -> torch.Tensor:

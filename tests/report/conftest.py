@@ -44,12 +44,13 @@ def searched(swept):
 @pytest.fixture(scope="session")
 def harmed(swept):
     """A sweep with failures, words that are markup, and one damaged run."""
-    from neuronsweep.runs import ledger
+    from neuronsweep.runs import contents
+    from neuronsweep.runs.run import FAILED, Run
 
     words = ("data=moons", "optimizer=sgd", "optimizer.lr=0.1,1e30", "model.act=relu", "epochs=20", "seed=0,1,2")
     directory = swept("harmed <img src=x onerror=alert(1)>", *words, "log_points=4")
-    (directory / "0001" / ledger.METRICS).write_text("{}")
-    status = ledger.status(directory / "0003")
-    assert status["state"] == ledger.FAILED
-    ledger.update(directory / "0003", error="Traceback: <script>document.title = 'broken'</script> & <b>bold</b>")
+    (directory / "0001" / contents.METRICS).write_text("{}")
+    status = Run(directory / "0003").status()
+    assert status["state"] == FAILED
+    Run(directory / "0003").update(error="Traceback: <script>document.title = 'broken'</script> & <b>bold</b>")
     return directory

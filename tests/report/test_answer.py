@@ -10,7 +10,7 @@ from neuronsweep.report.charts.pairs import heat_maps
 from neuronsweep.report.pngs.fits import metric_png
 from neuronsweep.report.text.answer import sentences
 from neuronsweep.report.text.verdicts import against, compared
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import Run
 from tests.report.made import made, row
 
 HIDDEN = "model.hidden"
@@ -179,7 +179,7 @@ def test_a_configuration_all_of_whose_seeds_failed_is_named():
 
 def curves_of(sweep, monkeypatch, epochs):
     history = [(epoch, {"val/loss": 1.0 / epoch}) for epoch in range(1, epochs + 1)]
-    monkeypatch.setattr(ledger, "read_history", lambda directory: history)
+    monkeypatch.setattr(Run, "history", lambda run: history)
     return _curves(sweep)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from neuronsweep.report.build import build
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt-get install chromium")
@@ -76,8 +76,8 @@ def test_the_page_works_alone(sine, tmp_path):
 
 def test_markup_in_names_values_and_errors_is_text(harmed, tmp_path):
     marked = shutil.copytree(harmed, tmp_path / harmed.name)
-    description = (marked / ledger.SWEEP).read_text()
-    (marked / ledger.SWEEP).write_text(description.replace("optimizer.lr=0.1", "optimizer.lr=<b>0.1</b>"))
+    description = (marked / contents.SWEEP).read_text()
+    (marked / contents.SWEEP).write_text(description.replace("optimizer.lr=0.1", "optimizer.lr=<b>0.1</b>"))
     odd = tmp_path / "it's here"
     odd.mkdir()
     log = used(build(marked), odd)

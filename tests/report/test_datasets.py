@@ -5,7 +5,7 @@ import pytest
 from neuronsweep.config import targets
 from neuronsweep.report.data.configurations import configurations
 from neuronsweep.report.data.datasets import by_data
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents, files
 from tests.report.made import row
 
 
@@ -24,7 +24,7 @@ def grouped(tmp_path, monkeypatch):
             config["module"] = {"_target_": one.get("module._target_")}
             record = {"config": config, "data_digest": digest, "overrides": [], "command": "", "environment": {}}
             record["source_digest"] = ""
-            ledger.write_json(tmp_path / one["directory"] / ledger.RECORD, record)
+            files.write_json(tmp_path / one["directory"] / contents.RECORD, record)
         ranked = configurations(rows, [*keys, "model.hidden"], metric, "min")
         found = by_data(tmp_path, ranked, keys)
         return [(name, sorted(r["run"] for c in those for r in c.rows)) for name, those in found.items()]

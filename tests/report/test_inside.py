@@ -4,9 +4,10 @@ import statistics
 
 import pytest
 
-from neuronsweep.report.data.diagnostics import inside, inside_charts, layers_chart
+from neuronsweep.report.charts.diagnostics import inside_charts, layers_chart
+from neuronsweep.report.data.diagnostics import inside
 from neuronsweep.report.data.sweep import read
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import Run
 
 
 def test_lines_are_medians_of_the_histories(sine):
@@ -18,7 +19,7 @@ def test_lines_are_medians_of_the_histories(sine):
         act = one.configuration.values["model.act"]
         stopped = "dead" if act == "relu" else "saturated"
         assert list(one.values) == ["gradient", "update", stopped]
-        histories = [ledger.read_history(sweep.path(row)) for row in one.configuration.rows]
+        histories = [Run(sweep.path(row)).history() for row in one.configuration.rows]
         for name, values in one.values["gradient"].items():
             expected = [statistics.median(history[i][1][name] for history in histories) for i in range(10)]
             assert values == pytest.approx(expected, rel=5e-3)

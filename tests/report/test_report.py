@@ -19,7 +19,8 @@ from neuronsweep.report.data.formatting import in_order, listed, short, thinned
 from neuronsweep.report.data.sweep import read
 from neuronsweep.report.text.answer import number, sentences
 from neuronsweep.report.text.markdown import escaped, fenced
-from neuronsweep.runs import ledger, lock
+from neuronsweep.runs import contents, lock
+from neuronsweep.runs.run import RUNNING, Run
 
 
 def table_of(page: str) -> dict:
@@ -29,7 +30,7 @@ def table_of(page: str) -> dict:
 def test_the_page_has_the_numbers_of_results_csv(sine):
     page = build(sine).read_text()
     table = table_of(page)
-    rows = list(csv.DictReader((sine / ledger.RESULTS).open()))
+    rows = list(csv.DictReader((sine / contents.RESULTS).open()))
     assert table["columns"] == list(rows[0])
     assert [[str(value) for value in row] for row in table["rows"]] == [list(row.values()) for row in rows]
     assert all(source.startswith("data:") for source in re.findall(r'<\w[^>]* src="([^"]*)', page))
@@ -81,13 +82,13 @@ def test_failures_and_damage_are_told_and_markup_is_text(harmed):
 def test_a_running_sweep_and_one_without_results_have_a_report(sine, tmp_path):
     copy = shutil.copytree(sine, tmp_path / "running")
     for run in range(4, 12):
-        ledger.discard(copy / f"{run:04d}")
-    ledger.update(copy / "0003", state=ledger.RUNNING)
+        Run(copy / f"{run:04d}").discard()
+    Run(copy / "0003").update(state=RUNNING)
     assert "Of 12 runs 3 COMPLETE, 1 interrupted, 8 missing or not begun." in build(copy).read_text()
     lock.take(copy)
     assert "Of 12 runs 3 COMPLETE, 1 RUNNING, 8 missing or not begun." in build(copy).read_text()
     for run in range(4):
-        ledger.discard(copy / f"{run:04d}")
+        Run(copy / f"{run:04d}").discard()
     assert "No run is complete yet: 12 missing or not begun." in build(copy).read_text()
     assert "scripts/replay.py" not in (copy / TEXT).read_text()
 
@@ -137,7 +138,7 @@ def test_what_is_no_sweep_is_refused(tmp_path, command, sine):
 
 @pytest.mark.parametrize("text", ["{}", "[]", "{", '{"swept": [], "objective": {}, "overrides": [], "command": ""}'])
 def test_a_damaged_description_is_named(tmp_path, text):
-    (tmp_path / ledger.SWEEP).write_text(text)
+    (tmp_path / contents.SWEEP).write_text(text)
     with pytest.raises(UserError, match=r"sweep.json is damaged"):
         build(tmp_path)
 

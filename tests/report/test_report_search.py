@@ -13,13 +13,14 @@ from neuronsweep.report.charts.all import charts
 from neuronsweep.report.data.search import search_of
 from neuronsweep.report.data.sweep import read
 from neuronsweep.report.text.answer import sentences
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import COMPLETE, Run
 
 
 @pytest.fixture
 def study(searched):
     """What the study itself says."""
-    return yaml.safe_load((searched / ledger.SEARCH).read_text())
+    return yaml.safe_load((searched / contents.SEARCH).read_text())
 
 
 def test_the_front_and_the_counts_are_the_studys(searched, study):
@@ -44,7 +45,7 @@ def test_the_charts_have_every_trial_where_it_ended(searched, study):
     shown = {n: y for name in ("complete", "not as asked") for n, y in zip(*points(traces.get(name)), strict=True)}
     assert shown == {row["run"]: row["val/loss"] for row in rows["COMPLETE"]}
     pruned = dict(zip(*points(traces["pruned at"]), strict=True))
-    assert pruned == {row["run"]: ledger.read_history(sweep.path(row))[-1][1]["val/loss"] for row in rows["PRUNED"]}
+    assert pruned == {row["run"]: Run(sweep.path(row)).history()[-1][1]["val/loss"] for row in rows["PRUNED"]}
     assert traces["failed"]["x"] == [row["run"] for row in rows["FAILED"]]
     best = traces["best so far"]["y"]
     assert best == sorted(best, reverse=True)
@@ -61,7 +62,7 @@ def test_the_charts_have_every_trial_where_it_ended(searched, study):
 
 def test_a_front_of_thousands_of_trials_has_its_own_values(searched):
     sweep = read(searched)
-    rows = [row for row in sweep.rows if row["state"] == ledger.COMPLETE]
+    rows = [row for row in sweep.rows if row["state"] == COMPLETE]
     many = [{**rows[i % len(rows)], "run": i, "val/loss": 1 + i, "params": 5000 - i} for i in range(5000)]
     many = replace(sweep, rows=many)
     search = replace(search_of(sweep), satisfying=many.rows, best=many.rows[:3])
@@ -88,13 +89,13 @@ def test_the_text_has_it_too_and_stays_the_same(searched, study):
 
 def test_a_search_that_goes_on_with_one_objective(searched, tmp_path):
     copy = shutil.copytree(searched, tmp_path / "search")
-    (copy / ledger.SEARCH).unlink()
-    description = json.loads((copy / ledger.SWEEP).read_text())
+    (copy / contents.SEARCH).unlink()
+    description = json.loads((copy / contents.SWEEP).read_text())
     description["search"] |= {"objectives": [["val/acc", "max"]], "constraints": []}
-    (copy / ledger.SWEEP).write_text(json.dumps(description))
+    (copy / contents.SWEEP).write_text(json.dumps(description))
     sweep = read(copy)
     search = search_of(sweep)
-    best = max((row for row in sweep.rows if row["state"] == ledger.COMPLETE), key=lambda row: row["val/acc"])
+    best = max((row for row in sweep.rows if row["state"] == COMPLETE), key=lambda row: row["val/acc"])
     assert search.best[0]["val/acc"] == best["val/acc"]
     assert f"is the best of {len(sweep.complete())} complete trials (model.hidden " in sentences(sweep, search)[0]
     drawn = charts(sweep, search)
@@ -102,13 +103,13 @@ def test_a_search_that_goes_on_with_one_objective(searched, tmp_path):
     assert not any(name.startswith(("front", "importances")) for name in drawn)
     build(copy)
     for row in sweep.rows:
-        ledger.discard(sweep.path(row))
+        Run(sweep.path(row)).discard()
     assert "No trial is complete yet." in build(copy).read_text()
 
 
 @pytest.mark.parametrize("text", ["- one", "{", "states: [}"])
 def test_a_damaged_file_of_the_study_is_named(searched, tmp_path, text):
     copy = shutil.copytree(searched, tmp_path / "search")
-    (copy / ledger.SEARCH).write_text(text)
+    (copy / contents.SEARCH).write_text(text)
     with pytest.raises(UserError, match=r"optimization_results.yaml is damaged"):
         build(copy)

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from neuronsweep.errors import UserError
-from neuronsweep.runs import contents, ledger, lock
+from neuronsweep.runs import contents, files, lock
+from neuronsweep.runs.run import COMPLETE, FAILED, Run
+from neuronsweep.runs.sweep import check_sweep_place
 from tests.commands import ROOT
 
 QUICK = ("data=line", "epochs=4", "log_points=2", "logger=tensorboard")
@@ -32,9 +34,9 @@ def put_foreign(directory: Path, elsewhere: Path) -> None:
     (directory / "chapters" / "metrics.json").write_text("{}")
     (directory / "link").symlink_to(elsewhere, target_is_directory=True)
     (directory / "thesis.txt").symlink_to(elsewhere / "thesis.txt")
-    (directory / f"{ledger.EVENTS}of-another-program").write_text("events")
-    (directory / f"{ledger.EVENTS}1.host.1.0.v2").write_text("events")
-    (directory / f"{ledger.EVENTS}1.host.1.0").mkdir()
+    (directory / f"{contents.EVENTS}of-another-program").write_text("events")
+    (directory / f"{contents.EVENTS}1.host.1.0.v2").write_text("events")
+    (directory / f"{contents.EVENTS}1.host.1.0").mkdir()
 
 
 def check_foreign(directory: Path, elsewhere: Path) -> None:
@@ -43,22 +45,22 @@ def check_foreign(directory: Path, elsewhere: Path) -> None:
     assert (directory / "chapters" / "metrics.json").read_text() == "{}"
     assert (directory / "link").is_symlink()
     assert (directory / "thesis.txt").is_symlink()
-    assert (directory / f"{ledger.EVENTS}of-another-program").read_text() == "events"
-    assert (directory / f"{ledger.EVENTS}1.host.1.0.v2").read_text() == "events"
-    assert (directory / f"{ledger.EVENTS}1.host.1.0").is_dir()
+    assert (directory / f"{contents.EVENTS}of-another-program").read_text() == "events"
+    assert (directory / f"{contents.EVENTS}1.host.1.0.v2").read_text() == "events"
+    assert (directory / f"{contents.EVENTS}1.host.1.0").is_dir()
     assert [(path.name, path.read_text()) for path in elsewhere.iterdir()] == [("thesis.txt", "years of work")]
 
 
 def spoil(run: Path) -> None:
-    with (run / ledger.HISTORY).open("a") as file:
+    with (run / contents.HISTORY).open("a") as file:
         file.write(" ")
 
 
 def changed_source(run: Path) -> None:
     """Make a run look as if other source of the package had begun it."""
-    ledger.write_json(run / ledger.RECORD, {**ledger.read_record(run), "source_digest": "other"})
-    ledger.end(run, ledger.status(run)["state"], 1.0, ledger.status(run)["error"])
-    ledger.update(run, fingerprint="other")
+    files.write_json(run / contents.RECORD, {**Run(run).record(), "source_digest": "other"})
+    Run(run).end(Run(run).status()["state"], 1.0, Run(run).status()["error"])
+    Run(run).update(fingerprint="other")
 
 
 def test_a_single_run_begins_anew_beside_what_is_not_its(command, tmp_path, elsewhere):
@@ -67,22 +69,22 @@ def test_a_single_run_begins_anew_beside_what_is_not_its(command, tmp_path, else
     put_foreign(run, elsewhere)
     spoil(run)
     done = command("scripts/resume.py", "run")
-    assert (done.returncode, ledger.proved(run)["state"]) == (0, ledger.COMPLETE), done.stderr
+    assert (done.returncode, Run(run).verified()["state"]) == (0, COMPLETE), done.stderr
     check_foreign(run, elsewhere)
     changed_source(run)
     assert command("scripts/resume.py", "run").returncode == 2
     done = command("scripts/resume.py", "run", "--accept-changes")
-    assert (done.returncode, ledger.proved(run)["state"]) == (0, ledger.COMPLETE), done.stderr
+    assert (done.returncode, Run(run).verified()["state"]) == (0, COMPLETE), done.stderr
     check_foreign(run, elsewhere)
     # the status lost and other source: what is asked for happens
     changed_source(run)
-    (run / ledger.STATUS).unlink()
+    (run / contents.STATUS).unlink()
     done = command("scripts/resume.py", "run", "--accept-changes")
-    assert (done.returncode, ledger.proved(run)["state"]) == (0, ledger.COMPLETE), done.stderr
+    assert (done.returncode, Run(run).verified()["state"]) == (0, COMPLETE), done.stderr
     check_foreign(run, elsewhere)
-    (run / ledger.STATUS).unlink()
+    (run / contents.STATUS).unlink()
     done = command("train.py", *QUICK, "hydra.run.dir=run")  # the same command again
-    assert (done.returncode, ledger.proved(run)["state"]) == (0, ledger.COMPLETE), done.stderr
+    assert (done.returncode, Run(run).verified()["state"]) == (0, COMPLETE), done.stderr
     check_foreign(run, elsewhere)
 
 
@@ -90,7 +92,7 @@ def test_a_single_run_that_failed_is_tried_again_beside_what_is_not_its(command,
     assert command("train.py", *QUICK, *DIVERGES, "hydra.run.dir=run").returncode == 1
     put_foreign(tmp_path / "run", elsewhere)
     done = command("scripts/resume.py", "run", "--retry-failed")
-    assert (done.returncode, ledger.proved(tmp_path / "run")["state"]) == (1, ledger.FAILED), done.stderr
+    assert (done.returncode, Run(tmp_path / "run").verified()["state"]) == (1, FAILED), done.stderr
     check_foreign(tmp_path / "run", elsewhere)
 
 
@@ -101,7 +103,7 @@ def test_runs_of_a_sweep_begin_anew_beside_what_is_not_theirs(command, tmp_path,
     assert command("train.py", *words).returncode == 1
     sweep = tmp_path / "sweep"
     runs = [sweep / f"{number:04d}" for number in range(4)]
-    assert [ledger.status(run)["state"] for run in runs] == [ledger.COMPLETE] * 2 + [ledger.FAILED] * 2
+    assert [Run(run).status()["state"] for run in runs] == [COMPLETE] * 2 + [FAILED] * 2
     (elsewhere.parent / "disk").mkdir()
     runs[1].rename(elsewhere.parent / "disk" / "1")  # moved to where there is room
     runs[1].symlink_to(elsewhere.parent / "disk" / "1", target_is_directory=True)
@@ -111,17 +113,17 @@ def test_runs_of_a_sweep_begin_anew_beside_what_is_not_theirs(command, tmp_path,
     spoil(runs[0])
     spoil(runs[1])
     done = command("scripts/resume.py", "sweep")  # trains those that are damaged
-    assert (done.returncode, ledger.proved(runs[0])["state"]) == (1, ledger.COMPLETE), done.stderr
+    assert (done.returncode, Run(runs[0]).verified()["state"]) == (1, COMPLETE), done.stderr
     assert runs[1].is_symlink()
-    assert ledger.proved(runs[1])["state"] == ledger.COMPLETE
+    assert Run(runs[1]).verified()["state"] == COMPLETE
     changed_source(runs[0])
     assert command("train.py", *words).returncode == 2  # the same command again
     done = command("scripts/resume.py", "sweep", "--accept-changes")
-    assert (done.returncode, ledger.proved(runs[0])["state"]) == (1, ledger.COMPLETE), done.stderr
-    before = ledger.status(runs[3])["started"]
+    assert (done.returncode, Run(runs[0]).verified()["state"]) == (1, COMPLETE), done.stderr
+    before = Run(runs[3]).status()["started"]
     done = command("scripts/resume.py", "sweep", "--retry-failed")
-    assert (done.returncode, ledger.status(runs[3])["state"]) == (1, ledger.FAILED), done.stderr
-    assert ledger.status(runs[3])["started"] > before
+    assert (done.returncode, Run(runs[3]).status()["state"]) == (1, FAILED), done.stderr
+    assert Run(runs[3]).status()["started"] > before
     for place in places:
         check_foreign(place, elsewhere)
 
@@ -133,7 +135,7 @@ def test_damaged_runs_of_a_search_are_trained_again_beside_what_is_not_theirs(co
     put_foreign(run, elsewhere)
     spoil(run)
     done = command("train.py", *words)
-    assert (done.returncode, ledger.proved(run)["state"]) == (0, ledger.COMPLETE), done.stderr
+    assert (done.returncode, Run(run).verified()["state"]) == (0, COMPLETE), done.stderr
     assert "#1 is trained again" in done.stdout
     check_foreign(run, elsewhere)
 
@@ -142,27 +144,34 @@ def test_what_is_collected_is_what_runs_wrote(command, tmp_path, elsewhere):
     words = ("-m", *QUICK, "seed=0,1", "hydra.sweep.dir=sweep")
     assert command("train.py", *words).returncode == 0
     put_foreign(tmp_path / "sweep" / "0001", elsewhere)
-    half = tmp_path / "all" / f"{contents.COPYING}.x{ledger.TEMPORARY}"  # of a killed command
+    half = tmp_path / "all" / f"{contents.COPYING}.x{contents.TEMPORARY}"  # of a killed command
     shutil.copytree(tmp_path / "sweep" / "0000", half)
-    shutil.copy(tmp_path / "sweep" / ledger.SWEEP, tmp_path / "all")
+    shutil.copy(tmp_path / "sweep" / contents.SWEEP, tmp_path / "all")
     (half / "notes.txt").write_text("notes")
     done = command("scripts/collect.py", "all", "sweep")
     assert done.returncode == 0, done.stderr
     assert [path.name for path in half.iterdir()] == ["notes.txt"]
     check_foreign(tmp_path / "sweep" / "0001", elsewhere)
-    ours = {path.name for path in (tmp_path / "sweep" / "0000").iterdir() if not path.name.startswith(ledger.EVENTS)}
+    ours = {path.name for path in (tmp_path / "sweep" / "0000").iterdir() if not path.name.startswith(contents.EVENTS)}
     copied = {path.name for path in (tmp_path / "all" / "0001").iterdir()}
-    assert copied - ours == {name for name in copied if name.startswith(ledger.EVENTS)}
+    assert copied - ours == {name for name in copied if name.startswith(contents.EVENTS)}
     assert ours <= copied
-    assert not copied & {"notes.txt", "chapters", "link", "thesis.txt", f"{ledger.EVENTS}1.host.1.0.v2"}
+    assert not copied & {"notes.txt", "chapters", "link", "thesis.txt", f"{contents.EVENTS}1.host.1.0.v2"}
 
 
-FOREIGN = ["notes.txt", ledger.METRICS, ledger.MODEL, f"{ledger.EVENTS}1.host.1.0", ledger.RECORD, ledger.STATUS]
-FOREIGN += [ledger.SWEEP, ledger.RESULTS, ".git/", ".hydra/", "0000/", "link"]
+FOREIGN = [
+    "notes.txt",
+    contents.METRICS,
+    contents.MODEL,
+    f"{contents.EVENTS}1.host.1.0",
+    contents.RECORD,
+    contents.STATUS,
+]
+FOREIGN += [contents.SWEEP, contents.RESULTS, ".git/", ".hydra/", "0000/", "link"]
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-@pytest.mark.parametrize("check", [ledger.check_place, ledger.check_sweep_place])
+@pytest.mark.parametrize("check", [lambda directory: Run(directory).check_place(), check_sweep_place])
 def test_a_directory_that_holds_other_things_is_not_begun_in(tmp_path, elsewhere, name, check):
     place = tmp_path / "place"
     place.mkdir()
@@ -198,11 +207,11 @@ def test_what_a_killed_command_leaves_is_begun_in(composed, tmp_path):
     (hydra / "config.yaml").write_text(json.dumps(plain(composed())))
     (hydra / "overrides.yaml").write_text("[]")
     (tmp_path / contents.LOCK).write_text('{"host"')
-    (tmp_path / f".{ledger.RECORD}.abc{ledger.TEMPORARY}").write_text("{")
-    ledger.check_place(tmp_path)
+    (tmp_path / f".{contents.RECORD}.abc{contents.TEMPORARY}").write_text("{")
+    Run(tmp_path).check_place()
     (hydra / "config.yaml").write_text("db: mysql")  # of another program of Hydra's
     with pytest.raises(UserError, match=r"it holds \.hydra"):
-        ledger.check_place(tmp_path)
+        Run(tmp_path).check_place()
 
 
 @pytest.mark.parametrize("kind", ["link", "link to nothing", "directory"])
@@ -220,24 +229,24 @@ def test_what_has_a_name_of_a_run_and_another_kind_stays_and_is_told(tmp_path, e
     else:
         path.symlink_to(elsewhere / ("thesis.txt" if kind == "link" else "nothing"))
     assert not contents.remove(path)
-    for begin in (ledger.check_place, ledger.discard, ledger.begin_anew, _begin):
+    for begin in (Run.check_place, Run.discard, Run.begin_anew, _begin):
         with pytest.raises(UserError, match=f"{name} is a (link|directory), which no run wrote"):
-            begin(run)
+            begin(Run(run))
     assert path.is_symlink() or (path / "thesis.txt").read_text() == "years of work"
     assert (elsewhere / "thesis.txt").read_text() == "years of work"
     assert not (elsewhere / "nothing").exists()
 
 
-def _begin(run: Path) -> None:
-    ledger.begin(run, "lightning", "abc", {}, "")
+def _begin(run: Run) -> None:
+    run.begin("lightning", "abc", {}, "")
 
 
-@pytest.mark.parametrize("name", [ledger.METRICS, ledger.MODEL, f"{ledger.EVENTS}1.host.1.0"])
+@pytest.mark.parametrize("name", [contents.METRICS, contents.MODEL, f"{contents.EVENTS}1.host.1.0"])
 def test_results_that_no_run_wrote_are_not_overwritten_in_a_sweep_either(tmp_path, name):
     (tmp_path / name).write_text("mine")
     (tmp_path / "notes.txt").write_text("mine")  # in nobody's way
     with pytest.raises(UserError, match=f"holds {name}, which no run"):
-        _begin(tmp_path)
+        _begin(Run(tmp_path))
     assert (tmp_path / name).read_text() == "mine"
 
 
@@ -253,7 +262,7 @@ def test_a_lock_that_is_a_link_is_neither_followed_nor_removed(tmp_path, elsewhe
 # Who removes what: a temporary file of its own that never was in its place, a directory of the system's for such.
 REMOVES = {
     "runs/contents.py": 2,
-    "runs/ledger.py": 3,
+    "runs/files.py": 3,
     "launch/clusters.py": 1,
     # compiled libraries, which lie in a directory of their own
     "engine/build.py": 1,

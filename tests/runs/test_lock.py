@@ -9,8 +9,7 @@ import time
 
 import pytest
 
-from neuronsweep.runs import lock
-from neuronsweep.search import heartbeat
+from neuronsweep.runs import lock, process_identity
 
 OWNER = """
 import sys, time
@@ -90,7 +89,7 @@ def test_to_take_it_twice_is_no_error_and_the_end_gives_it_back(tmp_path, owner)
 @pytest.mark.parametrize(("ago", "free"), [(5, False), (-5, False), (600, True), (-600, True)])
 def test_an_owner_on_another_machine_is_believed_for_a_minute(tmp_path, owner, ago, free):
     # a clock that was set back shows a heartbeat of the future
-    process = {"host": "elsewhere", "pid": os.getpid(), "process": heartbeat.identity()}
+    process = {"host": "elsewhere", "pid": os.getpid(), "process": process_identity.identity()}
     elsewhere = {**process, "command": "train.py", "heartbeat": time.time() - ago}
     (tmp_path / lock.LOCK).write_text(json.dumps(elsewhere))
     os.utime(tmp_path / lock.LOCK, (time.time() - ago,) * 2)
@@ -105,7 +104,7 @@ def test_an_owner_on_another_machine_is_believed_for_a_minute(tmp_path, owner, a
 
 @pytest.mark.parametrize("clock", [-3600, 3600])
 def test_the_clock_of_the_other_machine_does_not_matter(tmp_path, clock):
-    process = {"host": "elsewhere", "pid": os.getpid(), "process": heartbeat.identity()}
+    process = {"host": "elsewhere", "pid": os.getpid(), "process": process_identity.identity()}
     elsewhere = {**process, "command": "train.py", "heartbeat": time.time() + clock}
     (tmp_path / lock.LOCK).write_text(json.dumps(elsewhere))
     with pytest.raises(lock.Owned, match="on elsewhere"):

@@ -13,11 +13,11 @@ from tests.commands import ROOT
 PACKAGE = ROOT / "src" / "neuronsweep"
 # Every file and folder of the package: does it decide numbers? Who adds one says so here.
 DECIDES = {
-    *("analysis", "data", "engine", "models", "training"),
+    *("analysis", "data", "engine", "models", "philox.py", "training"),
 }
 # Of the native engine: how it is compiled and found decides none, every build has the same bits.
 ENGINE, NOT_OF_ENGINE = (
-    {"layout.py", "member.py", "random.py", "train.py", "native"},
+    {"layout.py", "member.py", "train.py", "native"},
     {"__init__.py", "build.py", "library.py"},
 )
 DOES_NOT = {
@@ -35,6 +35,7 @@ IMPORTED = {
     "config": "reads a config, which the fingerprint has",
     "stopping": "ends a command, or does not",
     "launch": "whoever asked for a run: it stops runs, and computes nothing",
+    "search": "the pruner: it stops runs, and computes nothing",
     "runs": "files, locks, records: they keep runs, and compute nothing",
 }
 SAMPLE = ("data=moons", "data=spirals", "model.act=tanh", "model.out_act=sigmoid")

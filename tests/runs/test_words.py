@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
 from neuronsweep.runs.words import absolute, anywhere, train_command
 from tests.commands import ROOT
 
@@ -35,7 +35,7 @@ def mine(tmp_path) -> Path:
 
 
 def recorded(run: Path) -> dict:
-    return json.loads((run / ledger.RECORD).read_text())["config"]
+    return json.loads((run / contents.RECORD).read_text())["config"]
 
 
 @pytest.mark.parametrize("launcher", ["native", "process", "joblib"])
@@ -46,7 +46,7 @@ def test_every_launcher_trains_what_was_composed(command, tmp_path, mine, launch
     for run in ("0000", "0001"):
         config = recorded(tmp_path / "s" / run)
         assert (config["seed"], config["data"]["low"]) == (7, -1)
-    flags = json.loads((tmp_path / "s" / ledger.SWEEP).read_text())["config_words"]
+    flags = json.loads((tmp_path / "s" / contents.SWEEP).read_text())["config_words"]
     assert flags == ["--config-name", "mine", "--config-dir", str(mine)]
 
 
@@ -67,13 +67,13 @@ def test_a_config_path_is_kept_by_processes(command, tmp_path):
 @pytest.mark.parametrize("words", [("seed=1,2", "data.seed=${seed}"), ("seed=shuffle(range(6))",)])
 def test_a_resumed_sweep_has_the_recorded_jobs(command, tmp_path, words):
     command("train.py", "-m", *words, *SHORT, "hydra.sweep.dir=s")
-    before = json.loads((tmp_path / "s" / ledger.SWEEP).read_text())
+    before = json.loads((tmp_path / "s" / contents.SWEEP).read_text())
     assert all(word in before["overrides"] for word in words)
-    results = (tmp_path / "s" / ledger.RESULTS).read_text()
+    results = (tmp_path / "s" / contents.RESULTS).read_text()
     done = command("scripts/resume.py", "s")
     assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "s" / ledger.SWEEP).read_text())["jobs"] == before["jobs"]
-    assert (tmp_path / "s" / ledger.RESULTS).read_text() == results
+    assert json.loads((tmp_path / "s" / contents.SWEEP).read_text())["jobs"] == before["jobs"]
+    assert (tmp_path / "s" / contents.RESULTS).read_text() == results
     config = recorded(tmp_path / "s" / "0001")
     assert words[0].startswith("seed=shuffle") or config["data"]["seed"] == config["seed"] == 2
 
@@ -115,7 +115,7 @@ def test_a_search_goes_on_as_itself_only_from_any_directory(command, tmp_path):
 def test_an_experiment_chooses_the_launcher_of_a_sweep_but_not_of_one_run(command, tmp_path, mine):
     words = ("--config-dir", "own é", "-m", "seed=0,1", *SHORT)
     assert command("train.py", *words, "experiment=alone", "hydra.sweep.dir=s").returncode == 0
-    assert json.loads((tmp_path / "s" / ledger.SWEEP).read_text())["launcher"] == "basic"
+    assert json.loads((tmp_path / "s" / contents.SWEEP).read_text())["launcher"] == "basic"
     done = command("train.py", *words, "experiment=alone,null", "hydra.sweep.dir=t")
     assert done.returncode == 2
     assert "hydra/launcher=basic is not allowed in what a sweep varies" in done.stderr

@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents, files
+from neuronsweep.runs.run import COMPLETE, Run
 from tests.commands import run as run_command
 
 QUICK = ("data=line", "epochs=3", "log_points=2", "logger=none")
@@ -38,11 +39,11 @@ def theirs(trained, tmp_path):
 
 def record(run, **nodes) -> None:
     """Change the config of a record as somebody would who wants nobody to see it."""
-    found = ledger.read_json(run / ledger.RECORD)
+    found = files.read_json(run / contents.RECORD)
     for key, node in nodes.items():
         found["config"][key] = {**found["config"][key], **node}
-    ledger.write_json(run / ledger.RECORD, found)
-    ledger.end(run, ledger.COMPLETE, 1.0)
+    files.write_json(run / contents.RECORD, found)
+    Run(run).end(COMPLETE, 1.0)
 
 
 SCRIPTS = {
@@ -81,9 +82,9 @@ def test_a_record_that_names_anything_else_is_refused(command, theirs, script, t
     ],
 )
 def test_words_of_a_sweep_that_do_more_are_refused(command, theirs, script, key, word):
-    sweep = theirs / "sweep" / ledger.SWEEP
-    found = ledger.read_json(sweep)
-    ledger.write_json(sweep, {**found, key: [*found[key], word]})
+    sweep = theirs / "sweep" / contents.SWEEP
+    found = files.read_json(sweep)
+    files.write_json(sweep, {**found, key: [*found[key], word]})
     words = {**SCRIPTS, "resume a sweep": ["sweep"]}[script]
     environment = {"PYTHONPATH": str(theirs), "NEURONSWEEP_STORAGE_PASSWORD": "secret"}
     done = command(f"scripts/{script.split()[0]}.py", *words, **environment)
@@ -108,14 +109,14 @@ def test_a_sweep_that_goes_on_does_not_build_what_a_run_there_names(command, the
 
 def test_no_record_and_no_description_is_one_line(command, theirs):
     """Of another program, or half of one."""
-    ledger.write_json(theirs / "run" / ledger.RECORD, {"config": {"data": 1}})
-    ledger.end(theirs / "run", ledger.COMPLETE, 1.0)
+    files.write_json(theirs / "run" / contents.RECORD, {"config": {"data": 1}})
+    Run(theirs / "run").end(COMPLETE, 1.0)
     for words in (["predict", "run", "--x", "1"], ["replay", "run"], ["resume", "run"]):
         done = command(f"scripts/{words[0]}.py", *words[1:])
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
         assert "record.json is damaged" in done.stderr
-    found = ledger.read_json(theirs / "sweep" / ledger.SWEEP)
-    ledger.write_json(theirs / "sweep" / ledger.SWEEP, {**found, "overrides": [1]})
+    found = files.read_json(theirs / "sweep" / contents.SWEEP)
+    files.write_json(theirs / "sweep" / contents.SWEEP, {**found, "overrides": [1]})
     for words in (["report", "sweep"], ["collect", "all", "sweep"], ["replay", "sweep"], ["resume", "sweep"]):
         done = command(f"scripts/{words[0]}.py", *words[1:])
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr

@@ -11,7 +11,8 @@ import zipfile
 import pytest
 import torch
 
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents, files
+from neuronsweep.runs.run import COMPLETE, RUNNING, Run
 from neuronsweep.training.run import train_run
 
 
@@ -62,7 +63,7 @@ class Evil:
 
 
 def damage(run, how: str) -> None:
-    model, status = run / ledger.MODEL, run / ledger.STATUS
+    model, status = run / contents.MODEL, run / contents.STATUS
     if how == "truncated":
         model.write_bytes(model.read_bytes()[:1000])
     elif how == "empty":
@@ -73,13 +74,13 @@ def damage(run, how: str) -> None:
         with zipfile.ZipFile(model, "w") as file:
             file.writestr("model/data.pkl", pickle.dumps(Evil()))
             file.writestr("model/version", "3")
-        ledger.end(run, ledger.COMPLETE, 0)  # as a stranger would, so that nothing seems to have changed
+        Run(run).end(COMPLETE, 0)  # as a stranger would, so that nothing seems to have changed
     elif how == "no status":
         status.unlink()
     elif how == "damaged status":
         status.write_text("{")
     elif how == "unfinished":
-        ledger.update(run, state=ledger.RUNNING)
+        Run(run).update(state=RUNNING)
 
 
 WRONG = {
@@ -175,9 +176,9 @@ def test_a_module_of_the_users_own_predicts_itself_or_is_refused(command, run, m
     one_line(command("scripts/predict.py", "run", "--x", "0.5", **mine), f"names module._target_=mine.{name}")
     done = command("scripts/predict.py", "run", "--x", "0.5", "--trust", **mine)
     kind = getattr(importlib.import_module("mine"), name)
-    own = kind.load_from_checkpoint(directory / ledger.MODEL, weights_only=True).eval()
+    own = kind.load_from_checkpoint(directory / contents.MODEL, weights_only=True).eval()
     if precision == "64-true":
-        own.double().load_state_dict(torch.load(directory / ledger.MODEL, weights_only=True)["state_dict"])
+        own.double().load_state_dict(torch.load(directory / contents.MODEL, weights_only=True)["state_dict"])
     with torch.no_grad():
         expected = own(torch.tensor([[0.5]], dtype=next(own.parameters()).dtype)).item()
     assert float(table(done.stdout)[0]["y"]) == pytest.approx(expected, rel=1e-6), done.stderr
@@ -196,7 +197,7 @@ def test_a_module_that_is_no_longer_what_it_was_is_one_line(command, run, mine, 
 
 def test_what_is_said_and_drawn_of_a_run_is_of_its_module(run, mine):
     directory = run("module._target_=mine.Forward", "data=line")
-    metrics = ledger.read_json(directory / ledger.METRICS)
+    metrics = files.read_json(directory / contents.METRICS)
     assert metrics["params"] == 25 + 1
     assert not metrics.keys() & {
         "kinks",

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents, files
+from neuronsweep.runs.run import COMPLETE, FAILED, Run
 
 QUICK = ("epochs=40", "log_points=5", "logger=none")
 
@@ -19,8 +20,8 @@ def run(command, tmp_path):
 
 def reseal(run, **metrics) -> None:
     """Change metrics as somebody would who wants nobody to see it."""
-    ledger.write_json(run / ledger.METRICS, {**ledger.read_json(run / ledger.METRICS), **metrics})
-    ledger.end(run, ledger.COMPLETE, 0)
+    files.write_json(run / contents.METRICS, {**files.read_json(run / contents.METRICS), **metrics})
+    Run(run).end(COMPLETE, 0)
 
 
 def test_runs_of_both_engines_are_equal(command, tmp_path, run):
@@ -38,12 +39,12 @@ def test_runs_of_both_engines_are_equal(command, tmp_path, run):
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("EQUAL  ") == 6
     assert "6 of 6 EQUAL" in done.stdout
-    engines = {ledger.status(path.parent)["engine"] for path in tmp_path.glob("sweep/*/status.json")}
+    engines = {Run(path.parent).status()["engine"] for path in tmp_path.glob("sweep/*/status.json")}
     assert engines == {"lightning", "native"}
 
 
 def test_what_differs_is_named_with_how_much_and_what_changed_around_it(command, run):
-    true = ledger.metrics(run)["val/loss"]
+    true = Run(run).metrics()["val/loss"]
     reseal(run, **{"val/loss": true * (1 + 1e-5)})
     done = command("scripts/replay.py", "run")
     assert done.returncode == 1
@@ -56,9 +57,9 @@ def test_what_differs_is_named_with_how_much_and_what_changed_around_it(command,
 
 
 def test_an_environment_that_changed_is_shown(command, run):
-    asked = ledger.read_json(run / ledger.RECORD)
+    asked = files.read_json(run / contents.RECORD)
     asked["environment"]["packages"]["torch"] = "1.0"
-    ledger.write_json(run / ledger.RECORD, asked)
+    files.write_json(run / contents.RECORD, asked)
     reseal(run, **{"val/loss": 1.0})
     assert "packages.torch  1.0" in command("scripts/replay.py", "run").stdout
 
@@ -93,13 +94,13 @@ def test_what_cannot_be_replayed_is_one_line(command, run, tmp_path):
     refused("nowhere is not a run directory", "nowhere")
     refused("--sample=0 is not allowed", "run", "--sample", "0")
     refused("--tolerance=nan is not allowed", "run", "--tolerance", "nan")
-    asked = json.loads((run / ledger.RECORD).read_text())
+    asked = json.loads((run / contents.RECORD).read_text())
     asked["config"]["module"]["_target_"] = "os.system"
-    ledger.write_json(run / ledger.RECORD, asked)
+    files.write_json(run / contents.RECORD, asked)
     refused("record.json is damaged", "run")
-    ledger.end(run, ledger.COMPLETE, 0)
+    Run(run).end(COMPLETE, 0)
     refused("--trust runs it all the same", "run")
-    ledger.update(run, state=ledger.FAILED)
+    Run(run).update(state=FAILED)
     refused("cannot be replayed: its run is FAILED", "run")
 
 

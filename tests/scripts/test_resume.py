@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
 from tests.commands import ROOT, run
 
 LONG = ("epochs=300", "batch_size=100", "logger=tensorboard", "trainer.checkpoint_seconds=0.05")
@@ -39,7 +39,7 @@ def whole(tmp_path_factory):
 def test_an_interrupted_run_goes_on(command, tmp_path, whole, how):
     process = start(tmp_path, "hydra.run.dir=run")
     directory = tmp_path / "run"
-    wait_for(directory / ledger.CHECKPOINT, process)
+    wait_for(directory / contents.CHECKPOINT, process)
     os.kill(process.pid, signal.SIGSTOP)  # so that it has not ended before the others have looked
     refused = command("scripts/resume.py", "run")
     assert refused.returncode == 2
@@ -50,10 +50,10 @@ def test_an_interrupted_run_goes_on(command, tmp_path, whole, how):
     if how is not signal.SIGKILL:
         assert process.returncode == 128 + how
         assert b"go on with: python scripts/resume.py run" in out
-    assert json.loads((directory / ledger.STATUS).read_text())["state"] == "RUNNING"
+    assert json.loads((directory / contents.STATUS).read_text())["state"] == "RUNNING"
     done = command("scripts/resume.py", "run")
     assert done.returncode == 0, done.stderr
-    for name in (ledger.METRICS, ledger.HISTORY):
+    for name in (contents.METRICS, contents.HISTORY):
         assert (directory / name).read_bytes() == (whole / name).read_bytes()
     assert "nothing to do" in command("scripts/resume.py", "run").stdout
     assert not [path for path in directory.iterdir() if path.name.startswith(".") and path.name != ".hydra"]

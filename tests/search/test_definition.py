@@ -20,7 +20,9 @@ from optuna.trial import TrialState
 
 from neuronsweep.config.check import register
 from neuronsweep.errors import UserError
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import PRUNED, Run
+from neuronsweep.runs.sweep import run_directory
 from neuronsweep.search import begin as begin_search
 from neuronsweep.search import objectives as goals
 from neuronsweep.search.definition import Search
@@ -32,13 +34,13 @@ HYPERBAND = (*QUICK, "hydra.sweeper.n_trials=20", "hydra.sweeper.batch=10", "hyd
 
 
 def rows(sweep):
-    table = csv.DictReader((sweep / ledger.RESULTS).open())
+    table = csv.DictReader((sweep / contents.RESULTS).open())
     return [{key: value for key, value in row.items() if key != "seconds"} for row in table]
 
 
 def trials(sweep):
     open_storage.cache_clear()
-    return optuna.load_study(study_name="sweep", storage=open_storage(str(sweep / ledger.JOURNAL))).trials
+    return optuna.load_study(study_name="sweep", storage=open_storage(str(sweep / contents.JOURNAL))).trials
 
 
 def told(sweep):
@@ -47,7 +49,7 @@ def told(sweep):
 
 
 def found(sweep):
-    return yaml.safe_load((sweep / ledger.SEARCH).read_text())
+    return yaml.safe_load((sweep / contents.SEARCH).read_text())
 
 
 @pytest.fixture(scope="module")
@@ -76,28 +78,28 @@ def test_a_search_keeps_what_it_found(whole):
     assert set(result["importances"]["val/loss"]["fanova"]) == set(known[best].params)
     for line in (f"best: #{best}, ", f"train it again: {result['command']}", f"{states['PRUNED']} PRUNED"):
         assert line in out
-    description = json.loads((sweep / ledger.SWEEP).read_text())
+    description = json.loads((sweep / contents.SWEEP).read_text())
     assert (description["state"], description["trials"]) == ("COMPLETE", 20)
 
 
 def test_a_pruned_run_has_its_history_and_no_result(whole):
     sweep, _ = whole
     pruned = next(trial for trial in trials(sweep) if trial.state == TrialState.PRUNED)
-    run = ledger.run_directory(sweep, pruned.number)
-    assert ledger.proved(run)["state"] == ledger.PRUNED
-    assert not (run / ledger.METRICS).exists()
-    history = ledger.read_history(run)
+    run = run_directory(sweep, pruned.number)
+    assert Run(run).verified()["state"] == PRUNED
+    assert not (run / contents.METRICS).exists()
+    history = Run(run).history()
     assert {epoch: row["val/loss"] for epoch, row in history} == pruned.intermediate_values
     assert pruned.value == history[-1][1]["val/loss"]
     assert history[-1][0] < 27
-    assert pruned.user_attrs["fingerprint"] == ledger.status(run)["fingerprint"]
+    assert pruned.user_attrs["fingerprint"] == Run(run).status()["fingerprint"]
 
 
 def test_the_best_is_trained_again_by_the_command_that_is_told(whole, command, tmp_path):
     words = found(whole[0])["command"].split()[2:]
     done = command("train.py", *words, "hydra.run.dir=best")
     assert done.returncode == 0, done.stderr
-    value = ledger.metrics(tmp_path / "best")["val/loss"]
+    value = Run(tmp_path / "best").metrics()["val/loss"]
     assert value == pytest.approx(found(whole[0])["best_value"], rel=1e-3)
 
 
@@ -115,13 +117,13 @@ def test_a_killed_search_goes_on_to_the_same_result(whole, command, tmp_path):
     for number in (3, 12):
         process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         end = time.monotonic() + 60
-        while not (ledger.run_directory(sweep, number) / ledger.HISTORY).exists():
+        while not (run_directory(sweep, number) / contents.HISTORY).exists():
             assert process.poll() is None
             assert time.monotonic() < end
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=20)
-        assert not (sweep / ledger.SEARCH).exists()
+        assert not (sweep / contents.SEARCH).exists()
     done = command("scripts/resume.py", "sweep")
     assert done.returncode == 0, done.stderr
     assert told(sweep) == told(whole[0])
@@ -159,8 +161,8 @@ def test_a_told_run_that_is_damaged_or_gone_is_trained_again_to_the_same_bits(wh
     shutil.copytree(whole[0], sweep)
     pruned = next(trial.number for trial in trials(sweep) if trial.state == TrialState.PRUNED)
     complete = next(trial.number for trial in trials(sweep) if trial.state == TrialState.COMPLETE)
-    ledger.discard(ledger.run_directory(sweep, complete))
-    history = ledger.run_directory(sweep, pruned) / ledger.HISTORY
+    Run(run_directory(sweep, complete)).discard()
+    history = run_directory(sweep, pruned) / contents.HISTORY
     history.write_text(history.read_text() + "1\n")
     done = command("scripts/resume.py", "sweep")
     assert done.returncode == 0, done.stderr
@@ -168,7 +170,7 @@ def test_a_told_run_that_is_damaged_or_gone_is_trained_again_to_the_same_bits(wh
     assert f"#{pruned} is trained again: sweep/{pruned:04d}/history.csv is damaged" in done.stdout
     assert rows(sweep) == rows(whole[0])
     for number in (complete, pruned):
-        names = [ledger.run_directory(found, number) / ledger.HISTORY for found in (sweep, whole[0])]
+        names = [run_directory(found, number) / contents.HISTORY for found in (sweep, whole[0])]
         assert names[0].read_bytes() == names[1].read_bytes()
 
 
@@ -239,7 +241,7 @@ def test_workers_train_every_trial_once(command, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "died" not in done.stdout + done.stderr
     assert [trial.state for trial in trials(tmp_path / "sweep")] == [TrialState.COMPLETE] * 16
-    logs = [json.loads(line) for line in (tmp_path / "sweep" / ledger.JOURNAL).read_text().splitlines()]
+    logs = [json.loads(line) for line in (tmp_path / "sweep" / contents.JOURNAL).read_text().splitlines()]
     owners = [log["trial_id"] for log in logs if log.get("user_attr", {}).get("owner")]
     assert sorted(owners) == list(range(16))
 
@@ -264,18 +266,18 @@ def test_lightning_runs_are_pruned_too(command, tmp_path):
     pruned = [trial for trial in known if trial.state == TrialState.PRUNED]
     assert 0 < len(pruned) < 8
     for trial in pruned:
-        run = ledger.run_directory(sweep, trial.number)
-        assert ledger.proved(run)["engine"] == "lightning"
-        history = ledger.read_history(run)
+        run = run_directory(sweep, trial.number)
+        assert Run(run).verified()["engine"] == "lightning"
+        history = Run(run).history()
         assert trial.value == history[-1][1]["val/loss"]
         assert len(history) < 9
         assert f"#{trial.number} " in done.stdout
     assert done.stdout.count("PRUNED") == len(pruned) + 1
-    again = ledger.run_directory(sweep, pruned[0].number)
-    history = (again / ledger.HISTORY).read_bytes()
-    ledger.discard(again)
+    again = run_directory(sweep, pruned[0].number)
+    history = (again / contents.HISTORY).read_bytes()
+    Run(again).discard()
     assert command("scripts/resume.py", "sweep").returncode == 0
-    assert (ledger.status(again)["state"], (again / ledger.HISTORY).read_bytes()) == (ledger.PRUNED, history)
+    assert (Run(again).status()["state"], (again / contents.HISTORY).read_bytes()) == (PRUNED, history)
 
 
 def test_the_mode_of_an_objective_is_that_of_its_metric(loader):

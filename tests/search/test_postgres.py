@@ -13,7 +13,9 @@ from optuna.trial import TrialState
 
 from benchmarks import postgres_workers
 from neuronsweep.errors import Unwritable
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import Run
+from neuronsweep.runs.sweep import run_directory
 from neuronsweep.search import study
 from neuronsweep.search.storage import open_storage
 from tests.commands import NO_REPORT, ROOT
@@ -52,7 +54,7 @@ def start(cwd: Path, *words: str) -> subprocess.Popen:
 
 def wait_for_runs(sweep: Path, count: int, process: subprocess.Popen) -> None:
     end = time.monotonic() + 90
-    while len(list(sweep.glob(f"*/{ledger.METRICS}"))) < count:
+    while len(list(sweep.glob(f"*/{contents.METRICS}"))) < count:
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -79,8 +81,8 @@ def test_a_killed_worker_and_a_server_that_starts_anew_cost_no_trial(running, tm
     assert [trial.number for trial in trials if trial.state == TrialState.COMPLETE] == list(range(24))
     assert [row["state"] for row in results(tmp_path / "sweep")] == ["COMPLETE"] * 24
     for number, trial in enumerate(trials):
-        run = ledger.run_directory(tmp_path / "sweep", number)
-        assert ledger.metrics(run)["val/loss"] == trial.value
+        run = run_directory(tmp_path / "sweep", number)
+        assert Run(run).metrics()["val/loss"] == trial.value
 
 
 def test_a_server_that_stays_away_is_named_in_one_line(running, monkeypatch):
@@ -116,5 +118,5 @@ def test_two_commands_join_one_study(server, tmp_path):
         assert process.returncode == 0, out
     trials = finished(server, "joined")
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 16
-    runs = sorted(path.parent.name for path in tmp_path.glob(f"?/*/{ledger.METRICS}"))
+    runs = sorted(path.parent.name for path in tmp_path.glob(f"?/*/{contents.METRICS}"))
     assert runs == [f"{number:04d}" for number in range(16)]

@@ -141,7 +141,7 @@ def test_trials_of_dead_processes_are_given_back_with_their_parameters(begun):
     params = found.suggest(number, sampling(number), SPACE.suggest)
     assert found.reclaim() == 0  # its owner lives
     dead = subprocess.run(
-        [sys.executable, "-c", "from neuronsweep.search import heartbeat; print(heartbeat.identity())"],
+        [sys.executable, "-c", "from neuronsweep.runs import process_identity; print(process_identity.identity())"],
         capture_output=True,
         text=True,
     ).stdout.strip()

@@ -5,7 +5,7 @@ import torch
 
 from neuronsweep.data import curves
 from neuronsweep.data.batches import log_epochs
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import COMPLETE, FAILED
 from neuronsweep.studies.runs import read
 
 
@@ -15,7 +15,7 @@ def test_runs_are_read_back(command, tmp_path):
     assert done.returncode == 1, done.stderr
     runs = read(tmp_path / "sweep")
     assert [run.number for run in runs] == [0, 1, 2, 3]
-    assert [run.state for run in runs] == [ledger.COMPLETE] * 2 + [ledger.FAILED] * 2
+    assert [run.state for run in runs] == [COMPLETE] * 2 + [FAILED] * 2
     assert [run.values["model.hidden"] for run in runs] == ["2", "4", "2", "4"]
     assert runs[2].metrics == {}
     run = runs[1]

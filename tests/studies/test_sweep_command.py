@@ -3,7 +3,7 @@
 import pytest
 
 from neuronsweep.errors import UserError
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import COMPLETE, FAILED
 from neuronsweep.studies import sweep_command
 from neuronsweep.studies.runs import read
 from tests.commands import ROOT
@@ -13,7 +13,7 @@ QUICK = ("data=line", "epochs=3", "log_points=2", "optimizer=sgd")
 
 def test_numbers_are_all_that_is_made(tmp_path, capfd):
     sweep_command.run(ROOT, tmp_path / "sweep", [*QUICK, "optimizer.lr=0.01,0.02"])
-    assert [run.state for run in read(tmp_path / "sweep")] == [ledger.COMPLETE] * 2
+    assert [run.state for run in read(tmp_path / "sweep")] == [COMPLETE] * 2
     assert not list((tmp_path / "sweep").glob("*/events.*"))
     assert "rank" not in capfd.readouterr().out
 
@@ -21,7 +21,7 @@ def test_numbers_are_all_that_is_made(tmp_path, capfd):
 def test_runs_may_fail_where_that_is_allowed(tmp_path, capfd):
     words = [*QUICK, "optimizer.lr=0.01,1e30"]
     sweep_command.run(ROOT, tmp_path / "allowed", words, may_fail=True)
-    assert [run.state for run in read(tmp_path / "allowed")] == [ledger.COMPLETE, ledger.FAILED]
+    assert [run.state for run in read(tmp_path / "allowed")] == [COMPLETE, FAILED]
     assert capfd.readouterr().err == ""
     with pytest.raises(UserError, match="did not end"):
         sweep_command.run(ROOT, tmp_path / "refused", words)

@@ -4,10 +4,12 @@ import json
 import signal
 
 import pytest
-from tests.sweeps.test_processes import processes_of, rows, wait_until_gone
-from tests.sweeps.test_search import trials
 
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents, files
+from neuronsweep.runs.run import COMPLETE, Run
+from neuronsweep.runs.sweep import run_directory
+from tests.launch.test_processes import processes_of, rows, wait_until_gone
+from tests.search.test_definition import trials
 
 DDP = ("trainer=ddp_cpu", "trainer.devices=2")
 RUN = ("logger=none", "data=moons", "batch_size=50", "epochs=20", "log_points=10", "trainer.precision=64-true")
@@ -55,7 +57,7 @@ def test_processes_agree_with_one_and_with_themselves_when_they_go_on_and_die_to
     assert processes_of("theirs.SecondDies") == []
     run = tmp_path / "sweep" / "0000"
     assert "Initializing distributed" not in (run / "output.log").read_text()
-    one, two = ledger.read_history(alone(*RUN)), ledger.read_history(run)
+    one, two = Run(alone(*RUN)).history(), Run(run).history()
     assert [epoch for epoch, _ in one] == [epoch for epoch, _ in two]
     assert len(one) == 7
     for (_, losses), (_, same) in zip(one, two, strict=True):
@@ -67,8 +69,8 @@ def test_processes_agree_with_one_and_with_themselves_when_they_go_on_and_die_to
     wait_until_gone(f"{tmp_path}/killed")
     done = command("scripts/resume.py", "killed", "--trust", PYTHONPATH=str(tmp_path), SPARED="1")
     assert done.returncode == 0, done.stderr
-    assert ledger.status(tmp_path / "killed")["continued"]
-    for name in (ledger.METRICS, ledger.HISTORY):
+    assert Run(tmp_path / "killed").status()["continued"]
+    for name in (contents.METRICS, contents.HISTORY):
         assert (tmp_path / "killed" / name).read_bytes() == (run / name).read_bytes()
 
 
@@ -77,8 +79,8 @@ def test_processes_of_different_configs_do_not_train(command, tmp_path):
     done = command("train.py", *RUN, *DDP, "seed=${oc.env:LOCAL_RANK,0}", "hydra.run.dir=run")
     assert done.returncode != 0
     assert done.stderr.count("do not have the same config") == 1, done.stderr
-    assert ledger.status(tmp_path / "run")["state"] == "FAILED"
-    assert not (tmp_path / "run" / ledger.METRICS).exists()
+    assert Run(tmp_path / "run").status()["state"] == "FAILED"
+    assert not (tmp_path / "run" / contents.METRICS).exists()
 
 
 def test_a_search_asks_once_for_all_processes_of_a_trial(command, tmp_path):
@@ -110,14 +112,14 @@ def test_a_search_asks_once_for_all_processes_of_a_trial(command, tmp_path):
     assert [trial.state.name.replace("FAIL", "FAILED") for trial in asked] == states
     for trial, (module, lr) in zip(asked, tried, strict=True):
         assert trial.params == {"optimizer.lr": lr, "module._target_": f"theirs.{module}"}
-        run = ledger.run_directory(tmp_path / "sweep", trial.number)
-        recorded = ledger.read_json(run / ledger.RECORD)["config"]
+        run = run_directory(tmp_path / "sweep", trial.number)
+        recorded = files.read_json(run / contents.RECORD)["config"]
         assert (recorded["optimizer"]["lr"], recorded["module"]["_target_"]) == (lr, f"theirs.{module}")
         if module == "Noted":
             first, second = ((run / f"rank-{rank}.json").read_text() for rank in range(2))
             assert first == second
             assert json.loads(first)["optimizer"]["lr"] == lr
-    pruned = ledger.read_history(tmp_path / "sweep" / "0001")
+    pruned = Run(tmp_path / "sweep" / "0001").history()
     assert asked[1].intermediate_values == {epoch: row["val/acc"] for epoch, row in pruned}
     assert len(pruned) < 10
     assert "is nan" in asked[3].user_attrs["error"] or "is inf" in asked[3].user_attrs["error"]
@@ -131,7 +133,7 @@ SLURM = {"SLURM_JOB_ID": "123456", "SLURM_NTASKS": "4", "SLURM_PROCID": "3", "SL
 def test_a_run_in_a_slurm_job_is_a_run_like_any_other(command, tmp_path):
     done = command("train.py", *RUN[:2], "epochs=2", "log_points=1", "hydra.run.dir=run", **SLURM)
     assert done.returncode == 0, done.stderr
-    assert ledger.proved(tmp_path / "run")["state"] == ledger.COMPLETE
+    assert Run(tmp_path / "run").verified()["state"] == COMPLETE
 
 
 def test_several_devices_in_several_tasks_are_refused(command, tmp_path):

@@ -19,7 +19,8 @@ from neuronsweep.errors import Diverged, UserError
 from neuronsweep.models.checkpoint import load_network
 from neuronsweep.models.mlp import MLP
 from neuronsweep.models.modules import ClassificationModule, RegressionModule
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import RUNNING, Run
 from neuronsweep.training import run as training
 from neuronsweep.training.callbacks import LogPoint
 
@@ -56,11 +57,11 @@ def run(composed, tmp_path):
 
 
 def numbers(directory) -> tuple[str, str]:
-    return (directory / ledger.METRICS).read_text(), (directory / ledger.HISTORY).read_text()
+    return (directory / contents.METRICS).read_text(), (directory / contents.HISTORY).read_text()
 
 
 def weights(directory) -> dict[str, torch.Tensor]:
-    return torch.load(directory / ledger.MODEL, weights_only=True)["state_dict"]
+    return torch.load(directory / contents.MODEL, weights_only=True)["state_dict"]
 
 
 def same_bits(one, other) -> bool:
@@ -125,18 +126,18 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(run, monkeypatch, overrides
         with pytest.raises(KeyboardInterrupt):
             run("stopped", "trainer.checkpoint_seconds=0", *overrides)
     stopped = whole.parent / "stopped"
-    assert ledger.status(stopped)["state"] == "RUNNING"
-    assert not (stopped / ledger.METRICS).exists()
-    assert not (stopped / ledger.MODEL).exists()
+    assert Run(stopped).status()["state"] == "RUNNING"
+    assert not (stopped / contents.METRICS).exists()
+    assert not (stopped / contents.MODEL).exists()
     assert same_bits(run("stopped", *overrides), whole)
-    assert not (stopped / ledger.CHECKPOINT).exists()
+    assert not (stopped / contents.CHECKPOINT).exists()
 
 
 def test_a_damaged_checkpoint_is_told_and_the_run_begins_anew(run, tmp_path, capsys):
     whole = run("whole")
     begun = run("damaged")
-    ledger.update(begun, state=ledger.RUNNING, files={})  # as one that was killed
-    (begun / ledger.CHECKPOINT).write_bytes(b"PK no checkpoint")
+    Run(begun).update(state=RUNNING, files={})  # as one that was killed
+    (begun / contents.CHECKPOINT).write_bytes(b"PK no checkpoint")
     assert same_bits(run("damaged"), whole)
     assert "is damaged: the run begins anew" in " ".join(capsys.readouterr().out.split())
 
@@ -279,7 +280,7 @@ def test_clipping_by_value_comes_before_the_norm(run, value, norm):
 def test_every_loss_trains_and_is_kept_with_the_model(run, name, task):
     data, kind = {"regression": ("line", RegressionModule), "classification": ("moons", ClassificationModule)}[task]
     directory = run("run", "epochs=2", f"data={data}", f"loss={name}", "model.hidden=[6,4]", "diagnostics=true")
-    module = kind.load_from_checkpoint(directory / ledger.MODEL, map_location="cpu", weights_only=True)
+    module = kind.load_from_checkpoint(directory / contents.MODEL, map_location="cpu", weights_only=True)
     assert module.hparams["loss"]["name"] == name
     metrics = json.loads((directory / "metrics.json").read_text())
     x, y = {"line": line, "moons": moons}[data]().splits["val"]
@@ -290,7 +291,7 @@ def test_every_loss_trains_and_is_kept_with_the_model(run, name, task):
 
 
 def test_a_model_of_before_there_were_losses_still_loads(run):
-    path = run("run", "data=line") / ledger.MODEL
+    path = run("run", "data=line") / contents.MODEL
     content = torch.load(path, weights_only=True)
     for key in ("loss", "gradient_clip_value"):
         del content["hyper_parameters"][key]
@@ -313,7 +314,7 @@ def test_a_loss_that_does_not_fit_ones_own_data_is_refused_when_they_are_built()
 
 def test_model_loads_with_lightning_with_torch_and_without_lightning(run):
     directory = run("run", "data=spirals", "model.depth=2", "model.norm=layer")
-    path = directory / ledger.MODEL
+    path = directory / contents.MODEL
     module = ClassificationModule.load_from_checkpoint(path, map_location="cpu", weights_only=True)
     content = torch.load(path, weights_only=True)
     assert content["epoch"] == 12
@@ -325,11 +326,11 @@ def test_a_run_that_diverges_is_failed_and_leaves_no_result(run, tmp_path):
     with pytest.raises(Diverged, match=r"train/loss is (nan|inf) after epoch \d+"):
         run("run", "data=quadratic", "optimizer=sgd", "optimizer.lr=10", "model.act=identity", "epochs=200")
     directory = tmp_path / "run"
-    status = ledger.status(directory)
+    status = Run(directory).status()
     assert status["state"] == "FAILED"
     assert status["error"].startswith("train/loss is")
-    assert not (directory / ledger.METRICS).exists()
-    assert not (directory / ledger.MODEL).exists()
+    assert not (directory / contents.METRICS).exists()
+    assert not (directory / contents.MODEL).exists()
 
 
 def test_early_stopping_ends_a_run_that_does_not_improve(run):
@@ -363,7 +364,7 @@ def test_lbfgs_finds_the_least_squares_line(run):
 
 def test_plateau_and_objective_of_another_mode(run):
     directory = run("run", "data=moons", "objective.metric=val/acc", "scheduler=plateau")
-    assert ledger.status(directory)["state"] == "COMPLETE"
+    assert Run(directory).status()["state"] == "COMPLETE"
 
 
 def test_user_module_is_trained_and_another_class_is_refused(run, tmp_path, monkeypatch):
@@ -384,7 +385,7 @@ def test_user_module_is_trained_and_another_class_is_refused(run, tmp_path, monk
 
 def test_fingerprint_knows_config_and_data_but_no_bookkeeping(run):
     def fingerprint(name, *words):
-        return ledger.status(run(name, *words))["fingerprint"]
+        return Run(run(name, *words)).status()["fingerprint"]
 
     plain = fingerprint("a")
     assert plain == fingerprint("b", "trainer.checkpoint_seconds=1", "logger=tensorboard")
@@ -402,7 +403,7 @@ def test_modules_agree_with_torchmetrics_on_perfect_and_useless_predictions():
 
 
 def test_a_relu_network_has_no_more_kinks_than_units(run):
-    network = load_network(run("run", "model.hidden=3", "epochs=50") / ledger.MODEL)
+    network = load_network(run("run", "model.hidden=3", "epochs=50") / contents.MODEL)
     assert len(kinks(network, -3.5, 4.5)) <= 3
 
 

@@ -30,6 +30,7 @@ class GridSweeper(BasicSweeper):
         from neuronsweep.errors import Unwritable
         from neuronsweep.launch.begin import begin_sweep, no_room, stopped
         from neuronsweep.launch.jobs import expand
+        from neuronsweep.runs.words import resume_command
         from neuronsweep.stopping import heeded
 
         assert self.config is not None
@@ -41,7 +42,7 @@ class GridSweeper(BasicSweeper):
         directory = Path(self.config.hydra.sweep.dir)
         try:
             with heeded():
-                console.say(f"if this stops: {console.resume_command(directory)}")
+                console.say(f"if this stops: {resume_command(directory)}")
                 return [self.launcher.launch(jobs, initial_job_idx=0)]
         except KeyboardInterrupt:
             stopped(directory)

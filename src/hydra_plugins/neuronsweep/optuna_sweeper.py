@@ -25,6 +25,6 @@ class OptunaSweeper(Sweeper):
         self.task_function = task_function
 
     def sweep(self, arguments: list[str]) -> None:
-        from neuronsweep.search.definition import sweep
+        from neuronsweep.search.run import sweep
 
         sweep(self.hydra_context, self.config, self.task_function, arguments)

@@ -24,6 +24,8 @@ class Allowed:
 
 def key(default: Any, allowed: Allowed) -> Any:
     """A field of a schema that is checked."""
+    if isinstance(default, list):
+        return field(default_factory=default.copy, metadata={"allowed": allowed})
     return field(default=default, metadata={"allowed": allowed})
 
 
@@ -75,6 +77,12 @@ CLASS_WEIGHTS = Allowed(
 )
 COLUMNS = Allowed(
     lambda value: not isinstance(value, str) or bool(value), "the name of a column, or a list of such names"
+)
+FORMULA = Allowed(
+    lambda value: value is None or not isinstance(value, dict), "a formula in quotes, or a list of formulas"
+)
+INTERVAL = Allowed(
+    lambda value: len(value) == 2 and -math.inf < value[0] < value[1] < math.inf, "null or two numbers, the less first"
 )
 BOOL = Allowed(lambda value: True, "true or false")
 

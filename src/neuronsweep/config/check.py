@@ -38,8 +38,9 @@ def check(cfg: DictConfig) -> None:
     added = _added(cfg)
     if added:
         raise UserError(f"+{added} is not allowed: the config has no key {added}, and nothing would read it")
-    check_values(cfg)
+    check_values(cfg.data, "data.")  # which metrics there are depends on them
     _check_metric(cfg)
+    check_values(cfg)
     _check_together(cfg)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from neuronsweep.data.dataset import Split
-from neuronsweep.engine.random import permutation
+from neuronsweep.philox import permutation
 
 
 class Batch(NamedTuple):

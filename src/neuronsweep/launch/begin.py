@@ -21,9 +21,11 @@ from neuronsweep.config.secret_values import without_secrets
 from neuronsweep.errors import Unwritable, UserError, stop, unwritable
 from neuronsweep.launch.jobs import Composer
 from neuronsweep.launch.resume import difference, prepare
-from neuronsweep.runs import ledger, lock, record
+from neuronsweep.runs import contents, files, lock, record
 from neuronsweep.runs.results import Results
-from neuronsweep.runs.words import anywhere, config_words, typed
+from neuronsweep.runs.run import COMPLETE, FAILED, PRUNED, RUNNING, Run
+from neuronsweep.runs.sweep import check_sweep_place, run_directory
+from neuronsweep.runs.words import anywhere, config_words, resume_command, typed
 
 # Words that say how this command goes on, not what the sweep is.
 OF_THIS_COMMAND = ("hydra.sweep.dir=", "hydra.sweeper.retry_failed=", "hydra.sweeper.accept_changes=")
@@ -47,17 +49,16 @@ def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Jobs, swept: Seq
     compose = Composer(loader, config)
     directory = Path(config.hydra.sweep.dir)
     check_jobs(compose, jobs, directory)
-    if (directory / ledger.STATUS).exists():
+    if Run(directory).has_begun:
         raise UserError(f"{directory} is not allowed as output directory: it holds a single run")
-    ledger.check_sweep_place(directory)
+    check_sweep_place(directory)
     make_directory(directory)
     lock.take(directory)
     jobs = _recorded(directory, jobs, config)
     sweeper = config.hydra.sweeper
-    begun = [number for number in range(len(jobs)) if ledger.run_directory(directory, number).exists()]
+    begun = [number for number in range(len(jobs)) if run_directory(directory, number).exists()]
     configs = (
-        (number, run_config(compose.job(number, jobs[number], ledger.run_directory(directory, number))))
-        for number in begun
+        (number, run_config(compose.job(number, jobs[number], run_directory(directory, number)))) for number in begun
     )
     prepare(directory, configs, sweeper.retry_failed, sweeper.accept_changes)
     describe(directory, config, {"swept": list(swept), "jobs": [list(job) for job in jobs]})
@@ -68,7 +69,7 @@ def check_jobs(compose: Composer, jobs: Jobs, directory: Path) -> None:
     """Raise UserError for the first job whose config is not allowed or wants another machine; it is named."""
     for number, job in enumerate(jobs):
         try:
-            check_job(compose.job(number, job, ledger.run_directory(directory, number)), compose.config)
+            check_job(compose.job(number, job, run_directory(directory, number)), compose.config)
         except UserError as error:
             raise UserError(f"job {number} ({' '.join(job)}): {error}") from None
         except OmegaConfBaseException as error:  # an interpolation that leads nowhere
@@ -153,7 +154,7 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
     choices, overrides = config.hydra.runtime.choices, config.hydra.overrides
     description = {
         "config_words": config_words(config),
-        "state": ledger.RUNNING,
+        "state": RUNNING,
         "objective": OmegaConf.to_container(config.objective, resolve=True),
         **without_secrets(jobs),
         "overrides": without_secrets(typed(overrides.task)),
@@ -165,7 +166,7 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
         **record.origin(config.threads, config.trainer.accelerator),
     }
     targets.grant_words([word for key in RECORDED_WORDS for word in description[key]])
-    ledger.write_json(directory / ledger.SWEEP, description)
+    files.write_json(directory / contents.SWEEP, description)
 
 
 def _recorded(directory: Path, jobs: Jobs, config: DictConfig) -> Jobs:
@@ -186,30 +187,30 @@ def _recorded(directory: Path, jobs: Jobs, config: DictConfig) -> Jobs:
 
 def _jobs(directory: Path) -> list[list[str]] | None:
     """The jobs that a directory's sweep has, as far as its sweep.json can be read: its runs know what they are."""
-    if not (directory / ledger.SWEEP).exists():
+    if not (directory / contents.SWEEP).exists():
         return None
     try:
-        description = ledger.read_json(directory / ledger.SWEEP)
+        description = files.read_json(directory / contents.SWEEP)
         if "trials" in description:
             raise UserError(f"{directory} is not allowed as output directory: it holds a search")
         return description["jobs"]
-    except (ledger.Damaged, KeyError):
-        console.say(f"{directory / ledger.SWEEP} is damaged: it is written anew")
+    except (files.Damaged, KeyError):
+        console.say(f"{directory / contents.SWEEP} is damaged: it is written anew")
         return None
 
 
 def end_sweep(sweep: Path, failed: Sequence[int]) -> None:
     """Mark a sweep whose runs have all been tried: COMPLETE where they all are, else FAILED."""
-    description = ledger.read_json(sweep / ledger.SWEEP)
-    ledger.write_json(sweep / ledger.SWEEP, {**description, "state": ledger.FAILED if failed else ledger.COMPLETE})
+    description = files.read_json(sweep / contents.SWEEP)
+    files.write_json(sweep / contents.SWEEP, {**description, "state": FAILED if failed else COMPLETE})
 
 
 def stopped(sweep: Path) -> None:
     """Say how a sweep that somebody interrupted goes on."""
     results = Results(sweep)
     rows = results.rows()
-    done = sum(row["state"] in (ledger.COMPLETE, ledger.PRUNED) for row in rows)
-    again = console.resume_command(sweep)
+    done = sum(row["state"] in (COMPLETE, PRUNED) for row in rows)
+    again = resume_command(sweep)
     console.say_last(f"\nstopped with {done} of {results.jobs} runs complete; go on with: {again}")
     results.write(rows)
 
@@ -221,7 +222,7 @@ def no_room(error: Unwritable | OSError, directory: Path) -> NoReturn:
     """
     if isinstance(error, OSError):
         error = unwritable(error)
-    stop(f"{error}; when there is room, go on with: {console.resume_command(directory)}", status=1)
+    stop(f"{error}; when there is room, go on with: {resume_command(directory)}", status=1)
 
 
 @cache
@@ -267,10 +268,10 @@ def begin_single(config: DictConfig) -> None:
     Raises UserError for a directory that holds anything else.
     """
     directory = Path(config.hydra.run.dir)
-    if (directory / ledger.SWEEP).exists():
+    if (directory / contents.SWEEP).exists():
         raise UserError(f"{directory} is not allowed as output directory: it holds a sweep")
-    of_sweep = (directory.absolute().parent / ledger.SWEEP).exists()  # a run moved elsewhere has a link in its sweep
-    ledger.check_place(directory, of_sweep)
+    of_sweep = (directory.absolute().parent / contents.SWEEP).exists()  # a run moved elsewhere has a link in its sweep
+    Run(directory).check_place(of_sweep)
     from neuronsweep.data.build import build_dataset, check_dataset  # late: the checks before need no torch
 
     check_metric(config)
@@ -278,13 +279,13 @@ def begin_single(config: DictConfig) -> None:
     check_dataset(config, dataset)
     make_directory(directory)
     lock.take(directory)
-    if (directory / ledger.STATUS).exists():
-        state = ledger.proved(directory)["state"]
-        if state != ledger.RUNNING:
+    if Run(directory).has_begun:
+        state = Run(directory).verified()["state"]
+        if state != RUNNING:
             raise UserError(f"{directory} is not allowed as output directory: it holds a run that is {state}")
-    elif not (directory / ledger.RECORD).exists() or of_sweep:  # a sweep has compared its runs itself
+    elif not (directory / contents.RECORD).exists() or of_sweep:  # a sweep has compared its runs itself
         return
-    begun = ledger.read_record(directory)
+    begun = Run(directory).record()
     differences = record.differences(begun, run_config(config), dataset.digest)
     if differences:
         raise UserError(f"{directory} is not allowed as output directory: it holds another run: {differences[0]}")

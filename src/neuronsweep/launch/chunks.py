@@ -25,8 +25,10 @@ from neuronsweep.errors import Diverged, UserError, WorkerError
 from neuronsweep.launch import die_with_parent
 from neuronsweep.launch.jobs import Composer, quoted
 from neuronsweep.launch.processes import OF_THE_SWEEP, RANKS
-from neuronsweep.runs import contents, ledger
+from neuronsweep.runs import contents, files
 from neuronsweep.runs.contents import CHUNK
+from neuronsweep.runs.run import COMPLETE, FAILED, RUNNING, Run
+from neuronsweep.runs.sweep import run_directory
 from neuronsweep.runs.words import config_words, typed
 
 LINES_SHOWN = 30
@@ -119,7 +121,7 @@ class Chunks:
                 "this launcher trains runs of neuronsweep only; for another program: hydra/launcher=process"
             )
         jobs = {first + i: list(overrides) for i, overrides in enumerate(job_overrides)}
-        pending = [number for number in jobs if self._state(number) in (None, ledger.RUNNING)]
+        pending = [number for number in jobs if self._state(number) in (None, RUNNING)]
         returns = {number: self._return(number, jobs[number], None) for number in jobs.keys() - set(pending)}
         numbers = split(pending, self.chunks)
         chunks = [self._chunk({number: jobs[number] for number in part}) for part in numbers]
@@ -127,7 +129,7 @@ class Chunks:
             console.say(f"training {len(pending)} runs in {len(chunks)} chunks")
         for index, error in self.pool(chunks):
             for number in numbers[index]:
-                cfg = self.compose.job(number, jobs[number], ledger.run_directory(self.sweep, number))
+                cfg = self.compose.job(number, jobs[number], run_directory(self.sweep, number))
                 self.callbacks.on_job_start(config=cfg, task_function=self.task)
                 returns[number] = self._return(number, jobs[number], chunks[index], error)
                 self.callbacks.on_job_end(config=cfg, job_return=returns[number])
@@ -138,7 +140,7 @@ class Chunks:
     def _chunk(self, jobs: Mapping[int, list[str]]) -> Chunk:
         file = self.sweep / f"{CHUNK}{min(jobs):04d}.json"
         self.sweep.mkdir(parents=True, exist_ok=True)
-        ledger.write_json(file, {str(number): overrides for number, overrides in jobs.items()})
+        files.write_json(file, {str(number): overrides for number, overrides in jobs.items()})
         hydra = self.config.hydra
         words = [word for word in typed(hydra.overrides.hydra) if not word.startswith(OF_THE_SWEEP)]
         words += [word for word in typed(hydra.overrides.task) if word.startswith("engine.")]
@@ -155,8 +157,8 @@ class Chunks:
         return Chunk((script, *config_words(self.config), "-m", *words), os.getcwd(), file)
 
     def _state(self, number: int) -> str | None:
-        directory = ledger.run_directory(self.sweep, number)
-        return ledger.proved(directory)["state"] if (directory / ledger.STATUS).exists() else None
+        directory = run_directory(self.sweep, number)
+        return Run(directory).verified()["state"] if Run(directory).has_begun else None
 
     def _return(self, number: int, overrides: list[str], chunk: Chunk | None, died_of: str | None = None) -> JobReturn:
         cfg = self.compose(overrides)
@@ -170,19 +172,19 @@ class Chunks:
         return job_return
 
     def _value(self, number: int, metric: str, chunk: Chunk | None, died_of: str | None) -> float:
-        directory = ledger.run_directory(self.sweep, number)
+        directory = run_directory(self.sweep, number)
         state = self._state(number)
-        if state == ledger.COMPLETE:
-            return ledger.metrics(directory)[metric]
-        if state == ledger.FAILED:
-            error = ledger.status(directory)["error"]
+        if state == COMPLETE:
+            return Run(directory).metrics()[metric]
+        if state == FAILED:
+            error = Run(directory).status()["error"]
             raise (Diverged if len(error.splitlines()) == 1 else WorkerError)(error)
         told = json.loads(chunk.errors.read_text()) if chunk and chunk.errors.exists() else {}
         if str(number) in told:
             raise UserError(told[str(number)])
         why = died_of or "its chunk ended without it"
-        if state == ledger.RUNNING:
-            ledger.end(directory, ledger.FAILED, ledger.status(directory)["seconds"], why)
+        if state == RUNNING:
+            Run(directory).end(FAILED, Run(directory).status()["seconds"], why)
         raise WorkerError(why)
 
 
@@ -209,10 +211,10 @@ def keep_errors(file: Path, sweep: Path, returns: Mapping[int, JobReturn]) -> No
     failed = {
         str(number): str(found._return_value)
         for number, found in returns.items()
-        if found.status is JobStatus.FAILED and not (ledger.run_directory(sweep, number) / ledger.STATUS).exists()
+        if found.status is JobStatus.FAILED and not Run(run_directory(sweep, number)).has_begun
     }
     if failed:
-        ledger.write_json(file.with_suffix(".errors"), failed)
+        files.write_json(file.with_suffix(".errors"), failed)
 
 
 def _end(process: subprocess.Popen) -> None:

@@ -19,8 +19,11 @@ from neuronsweep.config import targets
 from neuronsweep.config.check import check
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, WorkerError, stop
 from neuronsweep.launch.begin import begin_single, check_hydra, check_machine, end_sweep, no_room
-from neuronsweep.runs import ledger, lock
+from neuronsweep.runs import contents, lock
 from neuronsweep.runs.results import Results
+from neuronsweep.runs.run import PRUNED
+from neuronsweep.runs.sweep import run_directory
+from neuronsweep.runs.words import resume_command
 
 # Sweepers that check all jobs, rank them and can go on.
 SWEEPERS = ("grid", "optuna")
@@ -78,7 +81,7 @@ class Bookkeeper(Callback):
         if failed:
             print(f"{name}  FAILED: {_tell(job_return._return_value)}", file=sys.stderr, flush=True)
         elif results.jobs <= TOLD and job_return.return_value is None:
-            console.say(f"{name}  {ledger.PRUNED}")
+            console.say(f"{name}  {PRUNED}")
         elif results.jobs <= TOLD:
             console.say(f"{name}  {config.objective.metric} {console.number(job_return.return_value)}")
         lock.beat()
@@ -86,7 +89,7 @@ class Bookkeeper(Callback):
             results.write_now_and_then()
             if failed and config.fail_fast:
                 results.write()
-                again = console.resume_command(results.sweep)
+                again = resume_command(results.sweep)
                 again += " --retry-failed" if results.overrides is not None else ""  # a search has learnt from it
                 stop(f"stopped at the first failure, as fail_fast=true says; go on with: {again}", status=1)
         except Unwritable as error:
@@ -104,7 +107,7 @@ class Bookkeeper(Callback):
         except Unwritable as error:
             no_room(error, results.sweep)
         except KeyboardInterrupt:
-            again = console.resume_command(results.sweep)
+            again = resume_command(results.sweep)
             console.say_last(f"\nstopped while pictures were drawn; all results are there; for the pictures: {again}")
             raise KeyboardInterrupt("told") from None
         except Exception as error:  # Hydra would make a warning of it, and a success of the sweep
@@ -112,8 +115,8 @@ class Bookkeeper(Callback):
             stop(f"the sweep did not end well: {error}", status=1)
         if failed:
             numbers = ", ".join(map(str, failed[:20])) + (", ..." if len(failed) > 20 else "")
-            again = f"; to try them again: {console.resume_command(results.sweep)} --retry-failed"
-            again = again if results.overrides is not None else f"; why is in {ledger.SEARCH}"
+            again = f"; to try them again: {resume_command(results.sweep)} --retry-failed"
+            again = again if results.overrides is not None else f"; why is in {contents.SEARCH}"
             stop(f"{len(failed)} of {results.jobs} runs did not complete: {numbers}{again}", status=1)
 
     def _results(self, config: DictConfig) -> Results:
@@ -126,7 +129,7 @@ def _illustrate(results: Results) -> None:
     """Draw the pictures that are missing; whoever does not want to wait stops the command: all results are there."""
     from neuronsweep.launch.pictures import illustrate, unillustrated  # late: needs torch
 
-    missing = unillustrated([ledger.run_directory(results.sweep, number) for number in range(results.jobs)])
+    missing = unillustrated([run_directory(results.sweep, number) for number in range(results.jobs)])
     if not missing:
         return
     bar = console.Bar("pictures", len(missing))
@@ -138,7 +141,7 @@ def _illustrate(results: Results) -> None:
     finally:
         bar.close()
     if done < len(missing):
-        again = console.resume_command(results.sweep)
+        again = resume_command(results.sweep)
         console.say(f"{len(missing) - done} pictures were not drawn: a process died; for the pictures: {again}")
 
 

@@ -16,7 +16,8 @@ from neuronsweep.engine.train import Result
 from neuronsweep.errors import Diverged
 from neuronsweep.models.checkpoint import model_bytes, module_arguments
 from neuronsweep.models.mlp import MLP
-from neuronsweep.runs import ledger, record
+from neuronsweep.runs import contents, files, record
+from neuronsweep.runs.run import COMPLETE, FAILED, PRUNED, Run
 
 
 @dataclass(frozen=True)
@@ -42,31 +43,31 @@ class MemberRun:
         """Make the directory of a run that starts."""
         hydra = self.directory / ".hydra"
         hydra.mkdir(parents=True, exist_ok=True)
-        files = {"config": self.raw, "hydra": {"hydra": self.hydra}, "overrides": self.overrides}
-        for name, content in files.items():
+        of_hydra = {"config": self.raw, "hydra": {"hydra": self.hydra}, "overrides": self.overrides}
+        for name, content in of_hydra.items():
             (hydra / f"{name}.yaml").write_text(yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False))
         digest, patch = self.member.dataset.digest, record.git_state()[1]
         asked = record.record(self.overrides, self.config, digest, self.member.dataset.prepared)
-        ledger.begin(self.directory, "native", self.fingerprint(), asked, patch)
+        Run(self.directory).begin("native", self.fingerprint(), asked, patch)
 
     def fingerprint(self) -> str:
         return record.fingerprint(self.config, self.member.dataset.digest)
 
     def objective(self) -> float | None:
         """The result that the directory already holds, or None."""
-        if not (self.directory / ledger.STATUS).exists() or ledger.status(self.directory)["state"] != ledger.COMPLETE:
+        if not Run(self.directory).has_begun or Run(self.directory).status()["state"] != COMPLETE:
             return None
-        return ledger.metrics(self.directory)[self.member.metric]
+        return Run(self.directory).metrics()[self.member.metric]
 
     def end(self, result: Result, seconds: float) -> float | None:
         """Write a member's results and return its objective, None when PRUNED. Raises Diverged when it FAILED."""
         if result.error:
-            ledger.write_history(self.directory, result.history)
-            ledger.end(self.directory, ledger.FAILED, seconds, result.error)
+            Run(self.directory).write_history(result.history)
+            Run(self.directory).end(FAILED, seconds, result.error)
             raise Diverged(result.error)
-        if result.state == ledger.PRUNED:
-            ledger.write_history(self.directory, result.history)
-            ledger.end(self.directory, ledger.PRUNED, seconds)
+        if result.state == PRUNED:
+            Run(self.directory).write_history(result.history)
+            Run(self.directory).end(PRUNED, seconds)
             return None
         dataset = self.member.dataset
         arguments = module_arguments(self.config, dataset)
@@ -79,6 +80,6 @@ class MemberRun:
         if result.moments:
             content = io.BytesIO()
             torch.save(result.moments, content)
-            ledger.write(self.directory / ledger.MOMENTS, content.getvalue())
-        ledger.complete(self.directory, result.history, metrics, model, None, seconds)
+            files.write(self.directory / contents.MOMENTS, content.getvalue())
+        Run(self.directory).complete(result.history, metrics, model, None, seconds)
         return metrics[self.member.metric]

@@ -22,7 +22,9 @@ from neuronsweep.launch.jobs import Composer
 from neuronsweep.launch.member_run import MemberRun
 from neuronsweep.launch.pruning import Prunes
 from neuronsweep.launch.train_members import Crew, Ended, Message, Reports, cores
-from neuronsweep.runs import ledger, record
+from neuronsweep.runs import contents, record
+from neuronsweep.runs.run import FAILED, PRUNED, Run
+from neuronsweep.runs.sweep import run_directory
 
 
 class Progress:
@@ -137,13 +139,13 @@ class NativeLauncher:
                 "job": {**hydra["job"], **{name: cfg.hydra.job[name] for name in ("id", "num", "override_dirname")}},
                 "runtime": {**hydra["runtime"], "output_dir": cfg.hydra.runtime.output_dir},
             }
-            directory = ledger.run_directory(self.directory, number)
+            directory = run_directory(self.directory, number)
             dataset = datasets[key]
             described = member(config, dataset)
             if reason := unsupported(described) or without or _no_library(described):
                 alone[number] = reason
                 continue
-            resumed = (directory / ledger.STATUS).exists()
+            resumed = Run(directory).has_begun
             runs[number] = MemberRun(
                 number=number,
                 directory=directory,
@@ -152,12 +154,12 @@ class NativeLauncher:
                 raw=raw,
                 hydra={**hydra, **own},
                 member=described,
-                before=ledger.ended(directory, record.fingerprint(config, dataset.digest)) if resumed else None,
+                before=Run(directory).ended(record.fingerprint(config, dataset.digest)) if resumed else None,
             )
         return runs, alone
 
     def _config(self, number: int, overrides: Sequence[str]) -> DictConfig:
-        return self.compose.job(number, overrides, ledger.run_directory(self.directory, number))
+        return self.compose.job(number, overrides, run_directory(self.directory, number))
 
     def _train(
         self,
@@ -198,11 +200,11 @@ class NativeLauncher:
 def _ended_before(run: MemberRun) -> Ended:
     """The end of a run in an earlier try of its sweep."""
     assert run.before is not None
-    if run.before["state"] == ledger.FAILED:
+    if run.before["state"] == FAILED:
         return Ended(run.number, None, run.before["error"], diverged=True)
-    if run.before["state"] == ledger.PRUNED:
+    if run.before["state"] == PRUNED:
         return Ended(run.number, None)
-    return Ended(run.number, ledger.metrics(run.directory)[run.member.metric])
+    return Ended(run.number, Run(run.directory).metrics()[run.member.metric])
 
 
 def _resolved(raw: Mapping[str, Any], cfg: DictConfig, prefix: str = "") -> dict[str, Any]:
@@ -231,9 +233,9 @@ def _no_library(described: Member) -> str | None:
 def _past(runs: Iterable[MemberRun], pruning: Prunes) -> dict[int, Reports]:
     """What runs that ended in an earlier try have reported to a pruner."""
     return {
-        run.number: [(epoch, row[pruning.metric]) for epoch, row in ledger.read_history(run.directory)]
+        run.number: [(epoch, row[pruning.metric]) for epoch, row in Run(run.directory).history()]
         for run in runs
-        if run.before and (run.directory / ledger.HISTORY).exists()  # one whose time was over has none
+        if run.before and (run.directory / contents.HISTORY).exists()  # one whose time was over has none
     }
 
 

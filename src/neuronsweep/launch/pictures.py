@@ -18,7 +18,8 @@ from neuronsweep.config.metric_names import at_log_points
 from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.errors import Unwritable, UserError
-from neuronsweep.runs import contents, ledger, record
+from neuronsweep.runs import contents, files, record
+from neuronsweep.runs.run import COMPLETE, RUNNING, History, Run
 
 if TYPE_CHECKING:
     from neuronsweep.models.mlp import MLP
@@ -33,15 +34,15 @@ def unillustrated(directories: Sequence[Path]) -> list[Path]:
     """
 
     def lacks(directory: Path) -> bool:
-        if (directory / ledger.FIGURE).exists() or not (directory / ledger.STATUS).exists():
+        if (directory / contents.FIGURE).exists() or not Run(directory).has_begun:
             return False
         try:
-            status = ledger.status(directory)
-            if status["state"] == ledger.COMPLETE:
+            status = Run(directory).status()
+            if status["state"] == COMPLETE:
                 return True
-            if status["state"] == ledger.RUNNING or status["engine"] != "native" or _has_events(directory):
+            if status["state"] == RUNNING or status["engine"] != "native" or _has_events(directory):
                 return False
-            return ledger.read_record(directory)["config"]["logger"].get("_target_") == TENSORBOARD
+            return Run(directory).record()["config"]["logger"].get("_target_") == TENSORBOARD
         except UserError:
             return False
 
@@ -49,7 +50,7 @@ def unillustrated(directories: Sequence[Path]) -> list[Path]:
 
 
 def _has_events(directory: Path) -> bool:
-    return any(directory.glob(f"{ledger.EVENTS}*"))
+    return any(directory.glob(f"{contents.EVENTS}*"))
 
 
 def illustrate(directories: Sequence[Path], workers: int) -> Iterator[int]:
@@ -96,7 +97,7 @@ def _work(directories: Sequence[Path], connection: Connection, parent: int) -> N
         if os.getppid() != parent:
             return
         try:
-            ledger.clean(directory)
+            contents.remove_temporary(directory)
             illustrator(directory)
         except Unwritable as error:
             connection.send(str(error))
@@ -114,13 +115,13 @@ class Illustrator:
 
     def __call__(self, directory: Path) -> None:
         """Write what a finished run's directory lacks."""
-        config = ledger.read_record(directory)["config"]
-        state = ledger.status(directory)["state"]
-        if state == ledger.COMPLETE:
+        config = Run(directory).record()["config"]
+        state = Run(directory).status()["state"]
+        if state == COMPLETE:
             self._complete(directory, config)
         else:
             # a run whose worker process died has no history
-            history = ledger.read_history(directory) if (directory / ledger.HISTORY).exists() else []
+            history = Run(directory).history() if (directory / contents.HISTORY).exists() else []
             self._write_events(directory, config, state, history, {}, {}, None)
 
     def _complete(self, directory: Path, config: Mapping[str, Any]) -> None:
@@ -128,7 +129,7 @@ class Illustrator:
         from neuronsweep.models.mlp import MLP
         from neuronsweep.predictor import load_recorded
 
-        metrics = ledger.read_json(directory / ledger.METRICS)
+        metrics = files.read_json(directory / contents.METRICS)
         network = load_recorded(directory).module
         data = json.dumps(config["data"], sort_keys=True)
         if data not in self.painters:
@@ -137,18 +138,18 @@ class Illustrator:
         png = self.painters[data].png(network, figures.title(config, objective, metrics[objective]))
         # a module of somebody's own has written its events itself
         if config["logger"]["_target_"] == TENSORBOARD and isinstance(network, MLP) and not _has_events(directory):
-            history = ledger.read_history(directory)
+            history = Run(directory).history()
             pictures = {**self._earlier(directory, config, dict(history), network), history[-1][0]: png}
-            self._write_events(directory, config, ledger.COMPLETE, history, metrics, pictures, network)
-        contents.remove(directory / ledger.MOMENTS)
-        ledger.write(directory / ledger.FIGURE, png)
+            self._write_events(directory, config, COMPLETE, history, metrics, pictures, network)
+        contents.remove(directory / contents.MOMENTS)
+        files.write(directory / contents.FIGURE, png)
 
     def _write_events(
         self,
         directory: Path,
         config: Mapping[str, Any],
         state: str,
-        history: ledger.History,
+        history: History,
         metrics: Mapping[str, float],
         pictures: Mapping[int, bytes],
         network: "MLP | None",
@@ -157,8 +158,8 @@ class Illustrator:
         names = at_log_points(dataset.splits, dataset.task)
         graph = self._graph(config, dataset, network)
         content = tensorboard.file(state, record.flatten(config), graph, names, history, metrics, pictures, seconds)
-        name = f"{ledger.EVENTS}{int(seconds)}.{socket.gethostname()}.{os.getpid()}.0"
-        ledger.write(directory / name, content)
+        name = f"{contents.EVENTS}{int(seconds)}.{socket.gethostname()}.{os.getpid()}.0"
+        files.write(directory / name, content)
 
     def _dataset(self, config: Mapping[str, Any]) -> Dataset:
         data = json.dumps(config["data"], sort_keys=True)
@@ -188,7 +189,7 @@ class Illustrator:
 
         from neuronsweep.models.checkpoint import readable
 
-        path = directory / ledger.MOMENTS
+        path = directory / contents.MOMENTS
         if not path.exists() or not readable(path):
             return {}
         painter, pictures = self.painters[json.dumps(config["data"], sort_keys=True)], {}

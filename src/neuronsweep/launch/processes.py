@@ -17,8 +17,10 @@ from neuronsweep.errors import Diverged, TookTooLong, UserError, WorkerError
 from neuronsweep.launch import pruning
 from neuronsweep.launch.jobs import Composer, quoted
 from neuronsweep.launch.subprocesses import Command, Exit, supervise
-from neuronsweep.runs import contents, ledger, lock
+from neuronsweep.runs import contents, files, lock
 from neuronsweep.runs.contents import OUTPUT, RETURNED
+from neuronsweep.runs.run import COMPLETE, FAILED, PRUNED, RUNNING, Run
+from neuronsweep.runs.sweep import run_directory
 from neuronsweep.runs.words import config_words, typed
 
 # How many lines of it are shown of a job that died without a word.
@@ -64,7 +66,7 @@ class Processes:
         pending: dict[str, list[int]] = {}
         for number, overrides in jobs.items():
             state = self._state(number)
-            if state in (None, ledger.RUNNING):
+            if state in (None, RUNNING):
                 accelerator = self.compose(overrides).trainer.accelerator if self.ours else "cpu"
                 pending.setdefault(accelerator, []).append(number)
             else:
@@ -87,8 +89,8 @@ class Processes:
             if found.status == 0 or tries[number] >= self.retries or self._failed_for_good(number):
                 return False
             tries[number] += 1
-            if self._state(number) == ledger.FAILED:
-                contents.remove(self._directory(number) / ledger.STATUS)
+            if self._state(number) == FAILED:
+                contents.remove(self._directory(number) / contents.STATUS)
             return True
 
         commands = [self._command(number, jobs[number]) for number in numbers]
@@ -124,17 +126,17 @@ class Processes:
         return self.compose.job(number, overrides, self._directory(number))
 
     def _directory(self, number: int) -> Path:
-        return ledger.run_directory(self.sweep, number)
+        return run_directory(self.sweep, number)
 
     def _state(self, number: int) -> str | None:
         directory = self._directory(number)
-        return ledger.proved(directory)["state"] if (directory / ledger.STATUS).exists() else None
+        return Run(directory).verified()["state"] if Run(directory).has_begun else None
 
     def _failed_for_good(self, number: int) -> bool:
         """Whether a run has ended with a word of its own, which it would say again."""
-        if self._state(number) != ledger.FAILED:
+        if self._state(number) != FAILED:
             return False
-        return len(ledger.status(self._directory(number))["error"].splitlines()) == 1
+        return len(Run(self._directory(number)).status()["error"].splitlines()) == 1
 
     def _end(self, number: int, overrides: list[str], found: Exit) -> None:
         """Tell Hydra's callbacks of a job that has ended as of any other."""
@@ -158,12 +160,12 @@ class Processes:
         """What a job returned. Raises what it failed with, and sees to it that its run is FAILED then."""
         directory = self._directory(number)
         state = self._state(number) if self.ours else None
-        if state == ledger.COMPLETE:
-            return ledger.metrics(directory)[self.compose(overrides).objective.metric]
-        if state == ledger.PRUNED:
+        if state == COMPLETE:
+            return Run(directory).metrics()[self.compose(overrides).objective.metric]
+        if state == PRUNED:
             return None
-        if state == ledger.FAILED:
-            error = ledger.status(directory)["error"]
+        if state == FAILED:
+            error = Run(directory).status()["error"]
             if len(error.splitlines()) == 1:
                 raise Diverged(error)
             # of several processes the first tells of the end of another: what that one said is in the output
@@ -175,8 +177,8 @@ class Processes:
         if state is None and found.status == 2 and said:
             raise UserError(said[-1].removeprefix("error: "))
         limit = f"it took longer than time_limit={self.compose(overrides).time_limit:g} seconds" if found.late else ""
-        if state == ledger.RUNNING:
-            ledger.end(directory, ledger.FAILED, ledger.status(directory)["seconds"], limit or str(found))
+        if state == RUNNING:
+            Run(directory).end(FAILED, Run(directory).status()["seconds"], limit or str(found))
         if limit:
             raise TookTooLong(limit)
         raise WorkerError("\n".join([*said, f"{found}; its output is in {directory / OUTPUT}"]))
@@ -188,7 +190,7 @@ class KeepReturned(Callback):
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         if job_return.status is JobStatus.COMPLETED:
             path = Path(config.hydra.runtime.output_dir) / RETURNED
-            ledger.write(path, json.dumps(job_return.return_value))
+            files.write(path, json.dumps(job_return.return_value))
 
 
 def visible_gpus() -> list[str]:

@@ -8,7 +8,9 @@ from typing import Any
 from neuronsweep import console
 from neuronsweep.config import targets
 from neuronsweep.errors import UserError
-from neuronsweep.runs import contents, ledger, lock, record
+from neuronsweep.runs import contents, lock, record
+from neuronsweep.runs.run import COMPLETE, FAILED, Run
+from neuronsweep.runs.sweep import run_directory
 
 
 def difference(before: Sequence[Sequence[str]], now: Sequence[Sequence[str]]) -> str:
@@ -17,22 +19,6 @@ def difference(before: Sequence[Sequence[str]], now: Sequence[Sequence[str]]) ->
     keys = [key for key in {**was, **is_} if was.get(key) != is_.get(key)]
     told = [f"{key} was {was.get(key, 'not set')} and is {is_.get(key, 'not set')}" for key in keys]
     return "; ".join(told) or "its keys stood in another order"
-
-
-def changed_search(before: Mapping[str, Any], now: Mapping[str, Any], accept: bool) -> str | None:
-    """What makes a search another one, or None; other source does unless that is to be accepted."""
-    now = json.loads(json.dumps(now))
-    for key, value in now.items():
-        was = before.get(key)
-        if was == value or (key == "source" and accept):
-            continue
-        if key == "source":
-            return "by another source of the package; to go on with this one: --accept-changes"
-        if isinstance(value, dict) and isinstance(was, dict):
-            key = next(name for name in sorted(was.keys() | value.keys()) if was.get(name) != value.get(name))
-            was = was.get(key)
-        return f"whose {key} was {console.brief(was)}"
-    return None
 
 
 def prepare(sweep: Path, configs: Iterable[tuple[int, Mapping[str, Any]]], retry_failed: bool, accept: bool) -> None:
@@ -45,23 +31,23 @@ def prepare(sweep: Path, configs: Iterable[tuple[int, Mapping[str, Any]]], retry
 
     Raises UserError for a run that changed and for one that another process is training.
     """
-    ledger.clean(sweep)
+    contents.remove_temporary(sweep)
     digests: dict[str, str] = {}
     changed: dict[int, list[str]] = {}
     for number, config in configs:
-        run = ledger.run_directory(sweep, number)
-        ledger.check_place(run, of_sweep=True)
-        if not (run / ledger.STATUS).exists():
+        run = run_directory(sweep, number)
+        Run(run).check_place(of_sweep=True)
+        if not Run(run).has_begun:
             continue
         if owner := lock.owner(run):
             raise UserError(f"{run} is being trained by {owner}")
         try:
-            found, begun = ledger.proved(run), ledger.read_record(run)
+            found, begun = Run(run).verified(), Run(run).record()
         except targets.Untrusted:  # its record is not that of what is asked for
             raise
         except UserError as error:
             console.say(f"#{number} is trained again: {error}")
-            ledger.discard(run)
+            Run(run).discard()
             continue
         data = json.dumps(config["data"], sort_keys=True)
         if data not in digests:
@@ -70,10 +56,10 @@ def prepare(sweep: Path, configs: Iterable[tuple[int, Mapping[str, Any]]], retry
         differences = record.differences(begun, config, digests[data])
         if found["fingerprint"] != record.fingerprint(config, digests[data]) or differences:
             changed[number] = differences
-        elif found["state"] == ledger.FAILED and retry_failed:
-            ledger.discard(run)
-        elif found["state"] == ledger.COMPLETE:  # killed between its last word and the end of its checkpoint
-            contents.remove(run / ledger.CHECKPOINT)
+        elif found["state"] == FAILED and retry_failed:
+            Run(run).discard()
+        elif found["state"] == COMPLETE:  # killed between its last word and the end of its checkpoint
+            contents.remove(run / contents.CHECKPOINT)
     if not changed:
         return
     number, differences = next(iter(changed.items()))
@@ -82,7 +68,7 @@ def prepare(sweep: Path, configs: Iterable[tuple[int, Mapping[str, Any]]], retry
         raise UserError(f"{sweep} cannot go on: {told}; to train them again: resume.py {sweep} --accept-changes")
     console.say(f"trained again: {told}")
     for number in changed:
-        ledger.discard(ledger.run_directory(sweep, number))
+        Run(run_directory(sweep, number)).discard()
 
 
 def _data_digest(config: Mapping[str, Any]) -> str:

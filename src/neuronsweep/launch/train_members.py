@@ -26,7 +26,8 @@ from neuronsweep.errors import Diverged, TookTooLong, Unwritable, WorkerError
 from neuronsweep.launch.member_run import MemberRun
 from neuronsweep.launch.pruning import Prunes
 from neuronsweep.models.checkpoint import readable
-from neuronsweep.runs import contents, ledger, lock
+from neuronsweep.runs import contents, files, lock
+from neuronsweep.runs.run import FAILED, RUNNING, Run
 
 # Seconds that a member is trained for at most before somebody looks at the clock, the disk and the bar.
 SLICE = 0.5
@@ -92,7 +93,7 @@ class Trainee:
         self.run, self.stop, self.snapshot_seconds = run, stop, snapshot_seconds
         run.begin()
         self.training = Training(run.member, samples)
-        self.earlier = ledger.status(run.directory)["seconds"]
+        self.earlier = Run(run.directory).status()["seconds"]
         self.trained = 0.0
         self.saved = time.monotonic()
         self.reported = 0  # log points that a pruner knows
@@ -144,8 +145,8 @@ class Trainee:
         """Write what training goes on from."""
         content = io.BytesIO()
         torch.save(self.training.snapshot(), content)
-        ledger.write(self.run.directory / ledger.CHECKPOINT, content.getvalue())
-        ledger.update(self.run.directory, seconds=round(self.seconds, 3))
+        files.write(self.run.directory / contents.CHECKPOINT, content.getvalue())
+        Run(self.run.directory).update(seconds=round(self.seconds, 3))
         self.saved = time.monotonic()
 
     def end(self, pruned: bool = False) -> Ended:
@@ -156,7 +157,7 @@ class Trainee:
             return Ended(self.number, None, str(error), diverged=True)
 
     def _go_on(self) -> None:
-        path = self.run.directory / ledger.CHECKPOINT
+        path = self.run.directory / contents.CHECKPOINT
         if not path.exists():
             return
         try:
@@ -335,8 +336,8 @@ class Crew:
 
 def fail(run: MemberRun, error: str) -> None:
     """Mark a run as FAILED as far as its directory can still be written."""
-    if (run.directory / ledger.STATUS).exists() and ledger.status(run.directory)["state"] == ledger.RUNNING:
-        ledger.end(run.directory, ledger.FAILED, 0.0, error)
+    if Run(run.directory).has_begun and Run(run.directory).status()["state"] == RUNNING:
+        Run(run.directory).end(FAILED, 0.0, error)
 
 
 def cores() -> int:

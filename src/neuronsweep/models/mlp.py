@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from neuronsweep.config.schemas.model import activations, widths
-from neuronsweep.engine.random import kept
+from neuronsweep.philox import kept
 
 Activation = Callable[[Tensor], Tensor]
 

@@ -13,7 +13,7 @@ from neuronsweep.report.data.findings import findings
 from neuronsweep.report.data.search import search_of
 from neuronsweep.report.data.sweep import read
 from neuronsweep.report.text import markdown
-from neuronsweep.runs import ledger
+from neuronsweep.runs import files
 from neuronsweep.runs.contents import PAGE, TEXT
 from neuronsweep.runs.results import Results
 
@@ -46,9 +46,9 @@ def _build(directory: Path) -> Path:
     pictures = {name: content for name, content in drawn.items() if content}
     Results(directory).write(sweep.rows)
     for name, content in pictures.items():
-        ledger.write(directory / name, content)
-    ledger.write(directory / TEXT, markdown.markdown(sweep, search, pictures, found))
-    ledger.write(directory / PAGE, page(sweep, search, pictures, found))
+        files.write(directory / name, content)
+    files.write(directory / TEXT, markdown.markdown(sweep, search, pictures, found))
+    files.write(directory / PAGE, page(sweep, search, pictures, found))
     return directory / PAGE
 
 

@@ -12,7 +12,8 @@ from neuronsweep.report.data.search import search_of
 from neuronsweep.report.data.sweep import Sweep, read
 from neuronsweep.report.text.answer import sentences
 from neuronsweep.report.text.markdown import GALLERY, escaped, table
-from neuronsweep.runs import ledger, record
+from neuronsweep.runs import files, record
+from neuronsweep.runs.run import Run
 
 SHOWN = 40
 SAME = "Command, config, code, data and versions are the same."
@@ -50,7 +51,7 @@ def compare_sweeps(first: Path, second: Path) -> list[Path]:
     paths = []
     for ending, text in written.items():
         paths.append(first / f"comparison-with-{second.resolve().name}{ending}")
-        ledger.write(paths[-1], text)
+        files.write(paths[-1], text)
     return paths
 
 
@@ -156,4 +157,4 @@ def _same_data(a: Sweep, mine: Configuration, b: Sweep, theirs: Configuration) -
 
 
 def _record(sweep: Sweep, row: Row) -> dict[str, Any]:
-    return ledger.read_record(sweep.path(row))
+    return Run(sweep.path(row)).record()

@@ -10,11 +10,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from neuronsweep.report.charts.all import charts
 from neuronsweep.report.charts.axes import Chart
+from neuronsweep.report.charts.diagnostics import inside_charts, layers_chart
 from neuronsweep.report.charts.learnt import learnt_charts
 from neuronsweep.report.charts.metric import best_of
 from neuronsweep.report.charts.pairs import heat_maps
 from neuronsweep.report.data.configurations import Configuration
-from neuronsweep.report.data.diagnostics import inside, inside_charts, layers_chart
+from neuronsweep.report.data.diagnostics import inside
 from neuronsweep.report.data.findings import Findings
 from neuronsweep.report.data.formatting import number, short
 from neuronsweep.report.data.search import Search
@@ -24,7 +25,7 @@ from neuronsweep.report.text import findings as text
 from neuronsweep.report.text import markdown
 from neuronsweep.report.text.answer import failures, sentences, states
 from neuronsweep.report.text.verdicts import against, compared, counted, method, spreads
-from neuronsweep.runs import ledger, record
+from neuronsweep.runs import contents, record
 
 # Failures whose tracebacks the page shows.
 SHOWN = 20
@@ -126,7 +127,7 @@ def _patch(sweep: Sweep) -> str:
     """The uncommitted changes that the runs were trained with."""
     if not sweep.record.get("git_dirty"):
         return ""
-    paths = (sweep.path(row) / ledger.PATCH for row in sweep.rows)
+    paths = (sweep.path(row) / contents.PATCH for row in sweep.rows)
     found = next((path for path in paths if path.exists()), None)
     return found.read_text() if found else ""
 

@@ -10,7 +10,9 @@ from typing import Any
 
 from neuronsweep.config.secret_values import without_secrets
 from neuronsweep.errors import Unwritable, UserError
-from neuronsweep.runs import contents, ledger, lock
+from neuronsweep.runs import contents, files, lock
+from neuronsweep.runs.run import COMPLETE, FAILED, RUNNING, Run
+from neuronsweep.runs.sweep import check_sweep_place, read_description, run_directory
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ def collect(sources: Sequence[Path], sweep: Path) -> tuple[int, int]:
     for two runs of one number that differ.
     """
     if sweep.exists():
-        ledger.check_sweep_place(sweep)
-    description = _same_description([*sources, *([sweep] if (sweep / ledger.SWEEP).exists() else [])])
+        check_sweep_place(sweep)
+    description = _same_description([*sources, *([sweep] if (sweep / contents.SWEEP).exists() else [])])
     if "jobs" not in description:
         raise UserError(f"{sources[0]} holds a search, whose runs are those of one study: it is not collected")
     jobs = description["jobs"]
@@ -49,27 +51,27 @@ def collect(sources: Sequence[Path], sweep: Path) -> tuple[int, int]:
                 chosen[number] = found
     new = {number: found for number, found in chosen.items() if found is not kept.get(number)}
     for number in new:
-        if (there := ledger.run_directory(sweep, number)).exists():
+        if (there := run_directory(sweep, number)).exists():
             state = kept[number].state if number in kept else "not ended"
             raise UserError(f"{there} is not overwritten: its run is {state}, and {new[number].directory} has another")
     sweep.mkdir(parents=True, exist_ok=True)
     lock.take(sweep)
-    ledger.clean(sweep)
+    contents.remove_temporary(sweep)
     for number in sorted(new):
-        _copy(new[number].directory, ledger.run_directory(sweep, number))
+        _copy(new[number].directory, run_directory(sweep, number))
     ended = chosen.keys() == set(range(len(jobs)))
-    complete = ended and all(found.state == ledger.COMPLETE for found in chosen.values())
-    state = ledger.COMPLETE if complete else ledger.FAILED if ended else ledger.RUNNING
-    ledger.write_json(sweep / ledger.SWEEP, {**description, "state": state})
+    complete = ended and all(found.state == COMPLETE for found in chosen.values())
+    state = COMPLETE if complete else FAILED if ended else RUNNING
+    files.write_json(sweep / contents.SWEEP, {**description, "state": state})
     return len(new), len(kept)
 
 
 def _same_description(sweeps: Sequence[Path]) -> dict[str, Any]:
     descriptions = []
     for sweep in sweeps:
-        if not (sweep / ledger.SWEEP).is_file():
-            raise UserError(f"{sweep} is not a sweep directory: it has no {ledger.SWEEP}")
-        descriptions.append(ledger.description(sweep))
+        if not (sweep / contents.SWEEP).is_file():
+            raise UserError(f"{sweep} is not a sweep directory: it has no {contents.SWEEP}")
+        descriptions.append(read_description(sweep))
     first = descriptions[0]
     for sweep, description in zip(sweeps, descriptions, strict=True):
         for key in ("jobs", "swept", "objective", "source_digest"):
@@ -82,17 +84,17 @@ def _runs(sweep: Path, jobs: Sequence[Sequence[str]]) -> dict[int, Found]:
     """The runs of a sweep that have ended, proved."""
     runs = {}
     for number, overrides in enumerate(jobs):
-        directory = ledger.run_directory(sweep, number)
-        if not (directory / ledger.STATUS).exists():
+        directory = run_directory(sweep, number)
+        if not Run(directory).has_begun:
             continue
-        status = ledger.proved(directory)
-        if status["state"] == ledger.RUNNING:
+        status = Run(directory).verified()
+        if status["state"] == RUNNING:
             continue
-        begun = ledger.read_record(directory)
+        begun = Run(directory).record()
         if begun["overrides"] != without_secrets(list(overrides)):
             raise UserError(f"{directory} is not run #{number} of its sweep: it was {' '.join(begun['overrides'])}")
-        complete = status["state"] == ledger.COMPLETE
-        metrics = ledger.metrics(directory) if complete else {}
+        complete = status["state"] == COMPLETE
+        metrics = Run(directory).metrics() if complete else {}
         runs[number] = Found(directory, status["state"], status["fingerprint"], metrics)
     return runs
 
@@ -103,7 +105,7 @@ def _one_of(number: int, one: Found, other: Found) -> Found:
     if one.fingerprint != other.fingerprint:
         raise UserError(f"{both}, of another config, package source or data: their fingerprints differ")
     if one.state != other.state:
-        return one if one.state == ledger.COMPLETE else other
+        return one if one.state == COMPLETE else other
     differing = [name for name, value in one.metrics.items() if other.metrics.get(name) != value]
     if differing:
         raise UserError(f"{both} whose {differing[0]} differ")
@@ -114,15 +116,15 @@ def _copy(run: Path, to: Path) -> None:
     """Copy what a run wrote, whole or not at all; what else lies in its directory stays there."""
     try:
         # killed in the middle it is not taken for a run
-        copy = Path(tempfile.mkdtemp(prefix=f"{contents.COPYING}.", suffix=ledger.TEMPORARY, dir=to.parent))
+        copy = Path(tempfile.mkdtemp(prefix=f"{contents.COPYING}.", suffix=contents.TEMPORARY, dir=to.parent))
         copy.chmod(to.parent.stat().st_mode & 0o777)
         try:
             for path in contents.run_files(run):
-                if not path.name.endswith(ledger.TEMPORARY):
+                if not path.name.endswith(contents.TEMPORARY):
                     there = copy / path.relative_to(run)
                     there.parent.mkdir(exist_ok=True)
                     shutil.copy2(path, there)
-            ledger.proved(copy)
+            Run(copy).verified()
             os.rename(copy, to)
         finally:
             if copy.exists():

@@ -15,8 +15,8 @@ from neuronsweep import stopping
 from neuronsweep.errors import UserError
 from neuronsweep.runs import contents
 from neuronsweep.runs.contents import LOCK
+from neuronsweep.runs.process_identity import identity, runs_here
 from neuronsweep.runs.record import command
-from neuronsweep.search.heartbeat import identity, runs_here
 
 # How what an owner writes of itself begins.
 BEGIN = b'{"host"'

@@ -9,7 +9,9 @@ import yaml
 
 from neuronsweep.config import targets
 from neuronsweep.errors import UserError
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents, files
+from neuronsweep.runs.run import COMPLETE, DAMAGED, PRUNED, RUNNING, Run
+from neuronsweep.runs.sweep import read_description, run_directory
 
 
 class Results:
@@ -21,7 +23,7 @@ class Results:
 
     def __init__(self, sweep: Path):
         self.sweep = sweep
-        self.description = ledger.description(sweep)
+        self.description = read_description(sweep)
         # a search does not know its jobs before: its runs say themselves what they were asked
         self.overrides: list[list[str]] | None = self.description.get("jobs")
         self.swept: list[str] = self.description["swept"]
@@ -50,32 +52,32 @@ class Results:
         fixed = ["run", "state", *self.swept]
         metrics = dict.fromkeys(name for row in rows for name in row if name not in {*fixed, "seconds", "directory"})
         columns = [*fixed, *metrics, "seconds", "directory"]
-        ledger.write_csv(self.sweep / ledger.RESULTS, columns, rows)
+        files.write_csv(self.sweep / contents.RESULTS, columns, rows)
 
     def failed(self, rows: Sequence[Mapping[str, Any]]) -> list[int]:
         """Numbers of the runs that did not end well; of a search, of the trials that are FAIL, begun or not."""
-        well = {row["run"] for row in rows if row["state"] in (ledger.COMPLETE, ledger.PRUNED)}
+        well = {row["run"] for row in rows if row["state"] in (COMPLETE, PRUNED)}
         if self.overrides is not None:
             return [number for number in range(self.jobs) if number not in well]
-        told: list[int] = yaml.safe_load((self.sweep / ledger.SEARCH).read_text())["failed"]
+        told: list[int] = yaml.safe_load((self.sweep / contents.SEARCH).read_text())["failed"]
         return sorted({*told, *(row["run"] for row in rows if row["run"] not in well)})
 
     def _read(self, number: int) -> dict[str, Any] | None:
         if number in self.ended:
             return self.ended[number]
-        directory = ledger.run_directory(self.sweep, number)
-        if not (directory / ledger.STATUS).exists():
+        directory = run_directory(self.sweep, number)
+        if not Run(directory).has_begun:
             return None
         overrides = self.overrides[number] if self.overrides is not None else _asked(directory)
         row = _row(directory, number, overrides, self.swept)
-        if row["state"] != ledger.RUNNING:
+        if row["state"] != RUNNING:
             self.ended[number] = row
         return row
 
 
 def _asked(directory: Path) -> list[str]:
     try:
-        return ledger.read_record(directory)["overrides"]
+        return Run(directory).record()["overrides"]
     except targets.Untrusted:
         raise
     except UserError:  # the row says that it is DAMAGED
@@ -84,10 +86,10 @@ def _asked(directory: Path) -> list[str]:
 
 def _row(directory: Path, number: int, overrides: Sequence[str], swept: Sequence[str]) -> dict[str, Any]:
     try:
-        found = ledger.proved(directory)
-    except ledger.Damaged:
-        found = {"state": ledger.DAMAGED, "seconds": ""}
-    metrics = ledger.read_json(directory / ledger.METRICS) if found["state"] == ledger.COMPLETE else {}
+        found = Run(directory).verified()
+    except files.Damaged:
+        found = {"state": DAMAGED, "seconds": ""}
+    metrics = files.read_json(directory / contents.METRICS) if found["state"] == COMPLETE else {}
     return {
         "run": number,
         "state": found["state"],

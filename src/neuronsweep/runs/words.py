@@ -9,9 +9,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from neuronsweep import console
 from neuronsweep.config.targets import Untrusted, as_anybody
 from neuronsweep.errors import UserError
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.run import Run
+from neuronsweep.runs.sweep import read_description
 
 # Where the config of train.py is unless a command says otherwise, and its name.
 CONF, NAME = Path(__file__).parents[3] / "conf", "train"
@@ -65,14 +68,20 @@ def train_command(words: Sequence[str], description: Mapping[str, Any]) -> str:
     return shlex.join(["python", "train.py", *description.get("config_words", []), *words])
 
 
+def resume_command(directory: Path) -> str:
+    """The command line that goes on with a run or sweep."""
+    trust = ["--trust"] if needs_trust(directory) else []
+    return shlex.join(["python", "scripts/resume.py", console.directory_name(directory), *trust])
+
+
 def needs_trust(directory: Path) -> bool:
     """Whether scripts ask for ``--trust`` before they build what this run or sweep directory names."""
     with as_anybody():
         try:
-            if (directory / ledger.SWEEP).exists():
-                ledger.description(directory)
-            elif (directory / ledger.RECORD).exists():
-                ledger.read_record(directory)
+            if (directory / contents.SWEEP).exists():
+                read_description(directory)
+            elif (directory / contents.RECORD).exists():
+                Run(directory).record()
         except Untrusted:
             return True
         except UserError:

@@ -7,10 +7,12 @@ from neuronsweep.config.check import run_config
 from neuronsweep.errors import UserError
 from neuronsweep.launch import resume
 from neuronsweep.launch.begin import describe, make_directory
-from neuronsweep.runs import ledger, lock
+from neuronsweep.runs import contents, files, lock
+from neuronsweep.runs.run import Run
+from neuronsweep.runs.sweep import check_sweep_place, run_directory, study_storage
 from neuronsweep.search import samplers, study
 from neuronsweep.search.definition import Search
-from neuronsweep.search.storage import open_storage, place
+from neuronsweep.search.storage import open_storage
 from neuronsweep.search.study import Study
 
 
@@ -27,25 +29,25 @@ def begin(search: Search) -> Study:
         raise UserError("hydra.sweeper.enqueue is not allowed with hydra.sweeper.sampler=grid, which tries everything")
     asked = search.identity, options.accept_changes
     _check_directory(search)
-    ledger.check_sweep_place(search.directory)
+    check_sweep_place(search.directory)
     if options.storage:
         study.check_search(open_storage(options.storage), options.study_name, *asked)
     make_directory(search.directory)
     lock.take(search.directory)
     _check_directory(search)  # again: whoever owned it may have begun it meanwhile
-    storage = open_storage(place(options.storage, search.directory))
+    storage = open_storage(study_storage(options.storage, search.directory))
     known = study.check_search(storage, options.study_name, *asked)
     if (
         not known
         and not options.storage
-        and not (search.directory / ledger.SWEEP).exists()
+        and not (search.directory / contents.SWEEP).exists()
         and len(storage.get_all_studies())
     ):
         raise UserError(
-            f"{search.directory} is not allowed as output directory: its {ledger.JOURNAL} holds studies of another "
+            f"{search.directory} is not allowed as output directory: its {contents.JOURNAL} holds studies of another "
             "program's"
         )
-    if not known and list(search.directory.glob(f"[0-9]*/{ledger.STATUS}")):
+    if not known and list(search.directory.glob(f"[0-9]*/{contents.STATUS}")):
         raise UserError(
             f"{search.directory} is not allowed as output directory: it holds runs of a study that is gone from "
             f"{search.study[0]}"
@@ -69,18 +71,18 @@ def begin(search: Search) -> Study:
 
 def _check_directory(search: Search) -> None:
     """Raise UserError for a directory that holds something else."""
-    description = search.directory / ledger.SWEEP
+    description = search.directory / contents.SWEEP
     if not description.exists():
         return
     try:
-        before = ledger.read_json(description)
-    except ledger.Damaged:
+        before = files.read_json(description)
+    except files.Damaged:
         console.say(f"{description} is damaged: it is written anew")
         return
     refused = f"{search.directory} is not allowed as output directory: it holds another"
     if "search" not in before:
         raise UserError(f"{refused} sweep, of a grid")
-    if told := resume.changed_search(before["search"], search.identity, search.options.accept_changes):
+    if told := study.changed_search(before["search"], search.identity, search.options.accept_changes):
         raise UserError(f"{refused} search, {told}")
     if before["study"] != search.study:
         raise UserError(f"{refused} search, whose study is {before['study'][1]} in {before['study'][0]}")
@@ -91,7 +93,7 @@ def _prepare(search: Search, begun: Study) -> None:
     trials = [
         trial
         for trial in begun.trials(TrialState.WAITING, TrialState.RUNNING)
-        if trial.params and (ledger.run_directory(search.directory, trial.number) / ledger.STATUS).exists()
+        if trial.params and Run(run_directory(search.directory, trial.number)).has_begun
     ]
     configs = ((trial.number, run_config(search.job(trial))) for trial in trials)
     resume.prepare(search.directory, configs, False, search.options.accept_changes)

@@ -1,4 +1,4 @@
-"""A search from the command line to optimization_results.yaml: read, checked, begun, trained, summed up."""
+"""What a command searches: its space, goals, options and budget, read and checked."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -11,14 +11,14 @@ from omegaconf import DictConfig, OmegaConf
 from neuronsweep.config.check import check_values, plain, run_config
 from neuronsweep.config.metric_names import is_loss
 from neuronsweep.config.secret_values import HIDDEN, without_secrets
-from neuronsweep.errors import Unwritable, UserError, mask, unwritable
-from neuronsweep.launch.begin import check_job, stopped
+from neuronsweep.errors import UserError, mask
+from neuronsweep.launch.begin import check_job
 from neuronsweep.launch.jobs import Composer
-from neuronsweep.runs import ledger, record
+from neuronsweep.runs import contents, record
+from neuronsweep.runs.sweep import run_directory
 from neuronsweep.runs.words import absolute
 from neuronsweep.search import objectives, space_parser
 from neuronsweep.search.parameters import Choice, as_typed
-from neuronsweep.stopping import heeded
 
 # Trials asked for at once where they are trained together, alone, and by each of several workers.
 TOGETHER, ALONE, EACH = 32, 1, 8
@@ -26,31 +26,6 @@ TOGETHER, ALONE, EACH = 32, 1, 8
 SAMPLING = ("sampler", "sampler_options", "seed", "pruner", "pruner_options", "prune_on")
 # Launchers whose runs report to a pruner while they train.
 PRUNING_LAUNCHERS = ("native", "basic", "process")
-
-
-def sweep(context: HydraContext, config: DictConfig, task: TaskFunction, arguments: Sequence[str]) -> None:
-    """Search what a command asks for, until its study has all its trials.
-
-    Raises UserError, before anything is asked or written, for what cannot be searched.
-    """
-    search = Search(context, config, task, arguments)
-    search.check()
-
-    from neuronsweep.search import begin, train  # late: the errors above need neither torch nor Optuna
-
-    study = begin.begin(search)
-    try:
-        with heeded():
-            train.train(search, study)
-    except KeyboardInterrupt:
-        stopped(search.directory)
-        raise KeyboardInterrupt("told") from None
-    except (Unwritable, OSError) as error:
-        if isinstance(error, OSError):
-            error = unwritable(error)
-        stopped(search.directory)
-        raise error from None
-    search.sum_up(study)
 
 
 class Search:
@@ -88,11 +63,11 @@ class Search:
 
     def _probe(self, overrides: Sequence[str]) -> DictConfig:
         """The config of a run with these overrides, whichever number it will have."""
-        return self.compose.job(0, overrides, ledger.run_directory(self.directory, 0))
+        return self.compose.job(0, overrides, run_directory(self.directory, 0))
 
     def job(self, trial: Any) -> DictConfig:
         """The config of the run of a trial."""
-        directory = ledger.run_directory(self.directory, trial.number)
+        directory = run_directory(self.directory, trial.number)
         return self.compose.job(trial.number, self.overrides(trial.params), directory)
 
     def check_overrides(self, overrides: Sequence[str]) -> None:
@@ -145,13 +120,6 @@ class Search:
 
         options = self.options
         return sampling(options.sampler, plain(options.sampler_options), options.seed, self.space, self.goals)
-
-    def sum_up(self, study: Any) -> None:
-        """Write optimization_results.yaml."""
-        from neuronsweep.search import outcomes
-
-        about = {"sampler": self.options.sampler, "seed": self.options.seed, "pruner": self.options.pruner}
-        outcomes.write(self.directory, outcomes.summary(study, self.goals, self.overrides, self.directory, about))
 
     @cached_property
     def guesses(self) -> list[dict[str, Any]]:
@@ -215,4 +183,4 @@ class Search:
     @property
     def study(self) -> list[str]:
         """Where its trials are, without a password, and their study's name."""
-        return [mask(self.options.storage) if self.options.storage else ledger.JOURNAL, self.options.study_name]
+        return [mask(self.options.storage) if self.options.storage else contents.JOURNAL, self.options.study_name]

@@ -1,27 +1,16 @@
 """Who is alive: processes that hold trials say so, and others can tell when they are gone."""
 
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
+
+from neuronsweep.runs.process_identity import identity, runs_here
 
 # Seconds between two signs of life, and without one until a process on another machine is taken for dead.
 BEAT, GRACE = 10.0, 60.0
 KEY = "alive:"
-
-
-def identity() -> str:
-    """This process, as nobody else is called: machine, process id and when it started."""
-    return f"{_machine()}:{os.getpid()}:{_started(os.getpid())}"
-
-
-def runs_here(process: str) -> bool | None:
-    """Whether a process still runs, or None where it is one of another machine."""
-    machine, pid, started = process.rsplit(":", 2)
-    return _started(int(pid)) == started if machine == _machine() else None
 
 
 # What others have written, by what it tells of, and when this process has first seen it, by its own clock.
@@ -78,22 +67,3 @@ class Heart:
                     self.study.set_user_attr(KEY + identity(), time.time())
                 except Exception:  # a database that is away for a moment: the next beat tells
                     continue
-
-
-def _machine() -> str:
-    """Host, its boot and space of process ids: hosts may have one name, and so may containers of one host."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        space = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        boot = space = ""
-    return f"{socket.gethostname()}/{boot}/{space}"
-
-
-def _started(pid: int) -> str | None:
-    """When a process started, in clock ticks, or None where there is none."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else fields[19]

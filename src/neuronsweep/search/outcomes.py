@@ -9,7 +9,9 @@ import yaml
 from optuna.importance import BaseImportanceEvaluator, FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents, files
+from neuronsweep.runs.run import FAILED, PRUNED, RUNNING, Run
+from neuronsweep.runs.sweep import read_description, run_directory
 from neuronsweep.runs.words import train_command
 from neuronsweep.search.objectives import Goals
 from neuronsweep.search.study import Outcome, Study
@@ -22,17 +24,17 @@ DIRECTORY, FINGERPRINT, ORIGINAL = "directory", "fingerprint", "duplicate_of"
 
 def of_run(directory: Path, goals: Goals) -> Outcome | None:
     """What became of the run in a directory; None where it has not ended."""
-    if not (directory / ledger.STATUS).exists():
+    if not Run(directory).has_begun:
         return Outcome(TrialState.FAIL, error="the run did not begin")
-    found = ledger.status(directory)
+    found = Run(directory).status()
     attrs = {DIRECTORY: str(directory.absolute()), FINGERPRINT: found["fingerprint"]}
-    if found["state"] == ledger.RUNNING:
+    if found["state"] == RUNNING:
         return None
-    if found["state"] == ledger.PRUNED:
+    if found["state"] == PRUNED:
         return Outcome(TrialState.PRUNED, attrs=attrs)
-    if found["state"] == ledger.FAILED:
+    if found["state"] == FAILED:
         return Outcome(TrialState.FAIL, error=found["error"].strip().splitlines()[-1], attrs=attrs)
-    metrics = ledger.metrics(directory)
+    metrics = Run(directory).metrics()
     try:
         values = goals.values(metrics)
     except ValueError as error:
@@ -99,18 +101,18 @@ def summary(
 
 def write(directory: Path, content: Mapping[str, Any]) -> None:
     """optimization_results.yaml in a sweep directory."""
-    ledger.write(directory / ledger.SEARCH, yaml.safe_dump(dict(content), sort_keys=False, width=1000))
+    files.write(directory / contents.SEARCH, yaml.safe_dump(dict(content), sort_keys=False, width=1000))
 
 
 def _entry(trial: FrozenTrial, goals: Goals, overrides: Sequence[str], sweep: Path) -> dict[str, Any]:
     kept = [word for word in overrides if not word.startswith(("sweep=", "hydra"))]
-    run = ledger.run_directory(sweep, trial.number)
+    run = run_directory(sweep, trial.number)
     return {
         "trial": trial.number,
         "values": {metric: value for (metric, _), value in zip(goals.objectives, trial.values, strict=True)},
         "params": dict(trial.params),
         "directory": run.name if run.exists() else trial.user_attrs.get(DIRECTORY),
-        "command": train_command(kept, ledger.description(sweep)),
+        "command": train_command(kept, read_description(sweep)),
     }
 
 

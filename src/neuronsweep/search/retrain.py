@@ -7,7 +7,9 @@ from pathlib import Path
 from optuna.trial import FrozenTrial, TrialState
 
 from neuronsweep import console
-from neuronsweep.runs import ledger
+from neuronsweep.runs import files
+from neuronsweep.runs.run import Run
+from neuronsweep.runs.sweep import run_directory
 from neuronsweep.search.outcomes import ORIGINAL
 from neuronsweep.search.study import Study
 
@@ -39,15 +41,15 @@ def discard_damaged(study: Study, sweep: Path, alone: bool) -> list[FrozenTrial]
     for trial in study.trials(TrialState.COMPLETE, TrialState.PRUNED):
         if ORIGINAL in trial.user_attrs:
             continue
-        run = ledger.run_directory(sweep, trial.number)
+        run = run_directory(sweep, trial.number)
         try:
-            if (run / ledger.STATUS).exists():
-                ledger.proved(run)
+            if Run(run).has_begun:
+                Run(run).verified()
             elif alone:
-                raise ledger.Damaged(run, "gone")
-        except ledger.Damaged as error:
+                raise files.Damaged(run, "gone")
+        except files.Damaged as error:
             console.say(f"#{trial.number} is trained again: {error}")
             if run.exists():
-                ledger.discard(run)
+                Run(run).discard()
             found.append(trial)
     return found

@@ -22,7 +22,6 @@ from optuna.storages.journal._file import BaseJournalFileLock, get_lock_file
 
 from neuronsweep.cli import STORAGE_PASSWORD
 from neuronsweep.errors import Unwritable, UserError, mask
-from neuronsweep.runs import ledger
 
 # Seconds within which a server must answer.
 TIMEOUT = 5
@@ -154,11 +153,6 @@ def open_storage(where: str) -> BaseStorage:
         raise UserError(f"hydra.sweeper.storage={mask(where)} needs a package: {error.name}{needs}") from None
     except Exception as error:
         raise UserError(f"hydra.sweeper.storage={mask(where)} cannot be reached: {_reason(error)}") from None
-
-
-def place(storage: str | None, sweep: Path) -> str:
-    """What ``open_storage`` is given: hydra.sweeper.storage, or the journal of the sweep directory."""
-    return storage or str((sweep / ledger.JOURNAL).absolute())
 
 
 def _with_password(url: str) -> str:

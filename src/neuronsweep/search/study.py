@@ -1,6 +1,7 @@
 """A study that outlives its processes: a fixed number of trials, each claimed once at a time and told once."""
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +14,8 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from neuronsweep import console
 from neuronsweep.errors import UserError
-from neuronsweep.launch import resume
 from neuronsweep.search import heartbeat
 from neuronsweep.search.storage import together
 
@@ -182,6 +183,22 @@ class Study:
         return self.storage.get_trial_id_from_study_id_trial_number(self.id, number)
 
 
+def changed_search(before: Mapping[str, Any], now: Mapping[str, Any], accept: bool) -> str | None:
+    """What makes a search another one, or None; other source does unless that is to be accepted."""
+    now = json.loads(json.dumps(now))
+    for key, value in now.items():
+        was = before.get(key)
+        if was == value or (key == "source" and accept):
+            continue
+        if key == "source":
+            return "by another source of the package; to go on with this one: --accept-changes"
+        if isinstance(value, dict) and isinstance(was, dict):
+            key = next(name for name in sorted(was.keys() | value.keys()) if was.get(name) != value.get(name))
+            was = was.get(key)
+        return f"whose {key} was {console.brief(was)}"
+    return None
+
+
 def check_search(storage: BaseStorage, name: str, search: Mapping[str, Any], accept: bool) -> bool:
     """Whether a study of this name exists. Raises UserError where it searches something else.
 
@@ -196,7 +213,7 @@ def check_search(storage: BaseStorage, name: str, search: Mapping[str, Any], acc
         return True  # killed, or not yet there, between its making and its first words
     if before is None:
         raise UserError(f"hydra.sweeper.study_name={name} is not allowed: another program's study has this name")
-    if told := resume.changed_search(before, search, accept):
+    if told := changed_search(before, search, accept):
         raise UserError(f"hydra.sweeper.study_name={name} is not allowed: it is that of another search, {told}")
     return True
 

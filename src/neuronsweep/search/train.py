@@ -17,17 +17,18 @@ from optuna.trial import TrialState
 
 from neuronsweep import console, stopping
 from neuronsweep.errors import Unwritable, UserError
-from neuronsweep.launch import pruning
 from neuronsweep.launch.jobs import stretches
 from neuronsweep.launch.pruning import Prunes
 from neuronsweep.launch.train_members import cores
-from neuronsweep.runs import ledger, lock
+from neuronsweep.runs import lock
+from neuronsweep.runs.sweep import run_directory, study_storage
 from neuronsweep.search import outcomes
 from neuronsweep.search.ask_tell import LOOK, Asker, Launch
 from neuronsweep.search.definition import Search
 from neuronsweep.search.heartbeat import Heart
+from neuronsweep.search.pruner import of_study
 from neuronsweep.search.retrain import AsBefore, discard_damaged
-from neuronsweep.search.storage import open_storage, place
+from neuronsweep.search.storage import open_storage
 from neuronsweep.search.study import Study
 
 # Workers are started again when some died; not more often than this without one trial trained.
@@ -79,7 +80,7 @@ def asker(search: Search, study: Study, launch: Launch, **options: Any) -> Asker
     def prune(numbers: Sequence[int]) -> Prunes | None:
         # runs of other launchers open the study themselves
         ours = search.native or search.options.workers > 1
-        return pruning.of_study(study, search.options, numbers) if ours and search.goals.prune_on else None
+        return of_study(study, search.options, numbers) if ours and search.goals.prune_on else None
 
     return Asker(
         study,
@@ -89,7 +90,7 @@ def asker(search: Search, study: Study, launch: Launch, **options: Any) -> Asker
         overrides=search.overrides,
         check=search.check_overrides,
         launch=launch,
-        outcome=lambda number: outcomes.of_run(ledger.run_directory(search.directory, number), search.goals),
+        outcome=lambda number: outcomes.of_run(run_directory(search.directory, number), search.goals),
         pruning=prune,
         tell=tell,
         **options,
@@ -142,7 +143,7 @@ class Worker:
         self.context, self.task, self.arguments = search.context, search.task, search.arguments
         self.config = copy.deepcopy(search.config)
         self.config.engine.threads = max(1, cores() // search.options.workers)
-        self.where = place(search.options.storage, search.directory)
+        self.where = study_storage(search.options.storage, search.directory)
 
     def __call__(self) -> None:
         open_storage.cache_clear()  # what the employer has opened is its own

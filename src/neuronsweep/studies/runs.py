@@ -10,7 +10,9 @@ from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.models.mlp import MLP
 from neuronsweep.predictor import load_recorded
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents, files
+from neuronsweep.runs.run import COMPLETE, Run
+from neuronsweep.runs.sweep import read_description, run_directory
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Finished:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The resolved config."""
-        return ledger.read_record(self.directory)["config"]
+        return Run(self.directory).record()["config"]
 
     @cached_property
     def network(self) -> MLP:
@@ -48,16 +50,16 @@ class Finished:
     @cached_property
     def history(self) -> list[dict[str, float]]:
         """One row a log point, its epoch among the names."""
-        return [{"epoch": epoch, **row} for epoch, row in ledger.read_history(self.directory)]
+        return [{"epoch": epoch, **row} for epoch, row in Run(self.directory).history()]
 
 
 def read(sweep: Path) -> list[Finished]:
     """The runs of a sweep in their order, from its run directories."""
     runs = []
-    for number, overrides in enumerate(ledger.description(sweep)["jobs"]):
-        directory = ledger.run_directory(sweep, number)
-        state = ledger.status(directory)["state"]
+    for number, overrides in enumerate(read_description(sweep)["jobs"]):
+        directory = run_directory(sweep, number)
+        state = Run(directory).status()["state"]
         values = dict(override.lstrip("+").split("=", 1) for override in overrides)
-        metrics = ledger.read_json(directory / ledger.METRICS) if state == ledger.COMPLETE else {}
+        metrics = files.read_json(directory / contents.METRICS) if state == COMPLETE else {}
         runs.append(Finished(number, state, values, metrics, directory))
     return runs

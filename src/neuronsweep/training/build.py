@@ -20,7 +20,7 @@ from neuronsweep.data.module import TensorDataModule
 from neuronsweep.errors import UserError
 from neuronsweep.models.checkpoint import module_arguments
 from neuronsweep.models.modules import ClassificationModule, NetworkModule, RegressionModule
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import Run
 from neuronsweep.training.callbacks import LogPoint
 
 # How long a process of a DDP run waits for the others before the run fails. One that dies is noticed at once, or by
@@ -62,7 +62,7 @@ def _version(kind: type, node: DictConfig, directory: Path) -> dict[str, str]:
         return {}
     name = re.sub(r"[^A-Za-z0-9_-]", "-", "-".join(directory.absolute().parts[-3:])).strip("-")
     try:
-        again = len(ledger.status(directory)["continued"])
+        again = len(Run(directory).status()["continued"])
     except UserError:  # of a further process of the run, which writes nothing
         again = 0
     return {"version": f"{name}-continued-{again}" if again else name}

@@ -18,7 +18,8 @@ from neuronsweep.data.module import data_of
 from neuronsweep.errors import Diverged, Unwritable, UserError
 from neuronsweep.launch.pruning import Asked, Prunes
 from neuronsweep.models.modules import in_own_units
-from neuronsweep.runs import ledger, lock
+from neuronsweep.runs import contents, files, lock
+from neuronsweep.runs.run import Run
 
 
 class SameConfig(Callback):
@@ -115,7 +116,9 @@ class Pruner(Callback):
     def _report(self, history: list[tuple[int, dict[str, float]]]) -> bool:
         """Report the log points that were not; returns whether the last one's answer was to stop."""
         if self.pruning is None:
-            self.pruning = self.asked.open()
+            from neuronsweep.search.pruner import open_pruning  # late: other runs need no Optuna
+
+            self.pruning = open_pruning(self.asked)
         for epoch, row in history[self.reported :]:
             stop = self.pruning.report(self.asked.number, epoch, row[self.pruning.metric])
         self.reported = len(history)
@@ -168,16 +171,16 @@ class Checkpoint(lightning_callbacks.Checkpoint):
             due = trainer.strategy.broadcast(due)
         if not due:
             return
-        path = self.directory / ledger.CHECKPOINT
-        temporary = path.with_name(f".{path.name}{ledger.TEMPORARY}")
+        path = self.directory / contents.CHECKPOINT
+        temporary = path.with_name(f".{path.name}{contents.TEMPORARY}")
         try:
             trainer.save_checkpoint(temporary)
         except (OSError, RuntimeError) as error:  # torch's writer makes a RuntimeError of a full disk
             raise Unwritable(f"{path} cannot be written: {error}") from None
         if trainer.is_global_zero:
-            ledger.move(temporary, path)
-            ledger.write_history(self.directory, self.log_point.history)
-            ledger.update(self.directory, seconds=self.spent())
+            files.move(temporary, path)
+            Run(self.directory).write_history(self.log_point.history)
+            Run(self.directory).update(seconds=self.spent())
         self.saved = time.monotonic()
 
     def spent(self) -> float:

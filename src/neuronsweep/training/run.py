@@ -32,8 +32,9 @@ from neuronsweep.launch.die_with_parent import die_with_parent
 from neuronsweep.models.checkpoint import model_bytes, readable
 from neuronsweep.models.losses import AUTO
 from neuronsweep.models.modules import NetworkModule, in_own_units
-from neuronsweep.runs import contents, ledger, record
-from neuronsweep.runs.words import typed
+from neuronsweep.runs import contents, record
+from neuronsweep.runs.run import FAILED, PRUNED, Run
+from neuronsweep.runs.words import resume_command, typed
 from neuronsweep.training.build import build_logger, build_module, build_trainer, process_environment
 from neuronsweep.training.callbacks import Bar, Checkpoint, LogPoint, Pictures, Pruner, SameConfig
 
@@ -64,13 +65,13 @@ def train(cfg: DictConfig) -> float | None:
     directory, overrides = Path(hydra.runtime.output_dir), typed(hydra.overrides.task)
     if hydra.mode == RunMode.RUN:
         return train_run(cfg, directory, overrides, asked=pruning.asked_of_process())
-    before = ledger.ended(directory, record.fingerprint(plain(cfg), build_dataset(cfg.data).digest))
-    if before and before["state"] == ledger.FAILED:
+    before = Run(directory).ended(record.fingerprint(plain(cfg), build_dataset(cfg.data).digest))
+    if before and before["state"] == FAILED:
         raise Diverged(before["error"].splitlines()[-1])
-    if before and before["state"] == ledger.PRUNED:
+    if before and before["state"] == PRUNED:
         return None
     if before:
-        return ledger.metrics(directory)[cfg.objective.metric]
+        return Run(directory).metrics()[cfg.objective.metric]
     return train_run(cfg, directory, overrides, show=False, asked=pruning.asked(hydra, hydra.job.num))
 
 
@@ -101,12 +102,12 @@ def train_run(
         die_with_parent()
     if first:
         _begin(cfg, directory, overrides, dataset)
-        keeper.earlier = ledger.status(directory)["seconds"]
+        keeper.earlier = Run(directory).status()["seconds"]
     try:
         checkpoint = _checkpoint(directory)
         logger = build_logger(cfg, directory, checkpoint)
         if first and show:
-            console.say(f"if this stops: {console.resume_command(directory)}")
+            console.say(f"if this stops: {resume_command(directory)}")
             console.parameters(module.predictor)
         callbacks: list[Callback] = [SameConfig(record.fingerprint(plain(cfg), dataset.digest)), log_point, keeper]
         if pruner:
@@ -135,14 +136,14 @@ def train_run(
     except (Exception, KeyboardInterrupt) as error:
         if stopping.asked() or isinstance(error, KeyboardInterrupt):
             if first and show:
-                console.say_last(f"\nstopped; go on with: {console.resume_command(directory)}")
+                console.say_last(f"\nstopped; go on with: {resume_command(directory)}")
             raise KeyboardInterrupt("told") from None
         told = isinstance(error, Diverged | TookTooLong | UserError)
         if first:
             text = str(error) if told else traceback.format_exc()
-            _end_events(logger, ledger.FAILED)
-            ledger.write_history(directory, log_point.history)
-            ledger.end(directory, ledger.FAILED, keeper.spent(), text)
+            _end_events(logger, FAILED)
+            Run(directory).write_history(log_point.history)
+            Run(directory).end(FAILED, keeper.spent(), text)
             _end_ranks(trainer)
         elif told:  # on all processes: the first one says it, and an exit status of 0 leaves it the time to
             raise SystemExit(0) from None
@@ -209,7 +210,7 @@ def _begin(cfg: DictConfig, directory: Path, overrides: list[str], dataset: Data
     config = plain(cfg)
     fingerprint, patch = record.fingerprint(config, dataset.digest), record.git_state()[1]
     asked = record.record(overrides, config, dataset.digest, dataset.prepared)
-    ledger.begin(directory, "lightning", fingerprint, asked, patch)
+    Run(directory).begin("lightning", fingerprint, asked, patch)
 
 
 def _objective(cfg: DictConfig, metrics: dict[str, float]) -> float:
@@ -238,14 +239,14 @@ def _complete(
         logger.log_hyperparams(record.flatten(plain(cfg)))
         logger.finalize("success")
     model = model_bytes(module.state_dict(), module.hparams, epoch, epoch * data.steps_per_epoch)
-    ledger.complete(directory, log_point.history, metrics, model, png, seconds)
+    Run(directory).complete(log_point.history, metrics, model, png, seconds)
 
 
 def _prune(directory: Path, log_point: LogPoint, logger: Logger | None, seconds: float) -> None:
-    _end_events(logger, ledger.PRUNED)
-    ledger.write_history(directory, log_point.history)
-    ledger.end(directory, ledger.PRUNED, seconds)
-    contents.remove(directory / ledger.CHECKPOINT)
+    _end_events(logger, PRUNED)
+    Run(directory).write_history(log_point.history)
+    Run(directory).end(PRUNED, seconds)
+    contents.remove(directory / contents.CHECKPOINT)
 
 
 def _end_events(logger: Logger | None, state: str) -> None:
@@ -253,12 +254,12 @@ def _end_events(logger: Logger | None, state: str) -> None:
     if isinstance(logger, TensorBoardLogger):
         tensorboard.end(logger.experiment, state)
         logger.experiment.close()
-    elif logger and state == ledger.PRUNED:  # of one that FAILED the Trainer has told it
+    elif logger and state == PRUNED:  # of one that FAILED the Trainer has told it
         logger.finalize("success")
 
 
 def _checkpoint(directory: Path) -> Path | None:
-    path = directory / ledger.CHECKPOINT
+    path = directory / contents.CHECKPOINT
     if not path.exists():
         return None
     if not readable(path):

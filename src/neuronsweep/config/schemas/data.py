@@ -3,7 +3,19 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
-from neuronsweep.config.allowed import COLUMNS, FINITE, FRACTION, NOT_NEGATIVE, QUANTILE, SEED, key, one_of, whole
+from neuronsweep.config.allowed import (
+    COLUMNS,
+    FINITE,
+    FORMULA,
+    FRACTION,
+    INTERVAL,
+    NOT_NEGATIVE,
+    QUANTILE,
+    SEED,
+    key,
+    one_of,
+    whole,
+)
 
 
 class Description(NamedTuple):
@@ -85,6 +97,24 @@ class Spirals(Moons):
     n: int = key(300, whole(4))
     noise: float = key(0.1, NOT_NEGATIVE)
     classes: int = key(3, whole(2))
+
+
+@dataclass
+class Formula:
+    """A formula of x, or of x1 and x2: ``y`` for targets, ``inside`` for classes."""
+
+    describe: ClassVar[str] = "neuronsweep.data.formula.describe"
+    _target_: str = "neuronsweep.data.formula.formula"
+    y: Any = key(None, FORMULA)
+    inside: Any = key(None, FORMULA)
+    low: float = key(-1.5, FINITE)
+    high: float = key(2.5, FINITE)
+    # the interval that samples come from; null: [low, high]
+    outer: list[float] | None = key([-3.5, 4.5], INTERVAL)
+    n: int = key(1000, whole(1))
+    noise: float = key(0.1, NOT_NEGATIVE)
+    sampling: str = key("uniform", one_of("uniform", "grid"))
+    seed: int = key(42, SEED)
 
 
 @dataclass

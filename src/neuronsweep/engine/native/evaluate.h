@@ -5,26 +5,29 @@
 #include "network.h"
 
 // Loss (and, of classes, accuracy) of a split. Sums of a chunk's samples are added up in double precision.
+// outputs: null, or where the outputs go, K rows as long as all tiles of the split.
 static void loss_of(Workspace *w, const real *params, const real *buffers, const Split *split, double *loss,
-                    double *accuracy) {
+                    double *accuracy, real *outputs) {
     const Spec *spec = w->spec;
-    const int64_t D = spec->widths[0], targets = spec->loss < BINARY ? spec->widths[spec->layers] : 1;
+    const int64_t D = spec->widths[0], K = spec->widths[spec->layers], targets = spec->loss < BINARY ? K : 1;
     double sum = 0, hits = 0;
-    vreal losses = {0}, rights = {0};
+    vsum losses = {0}, rights = {0};
     for (int64_t t = 0, end = tiles_of(split->n); t < end; t++) {
         const int vectors = vectors_in(split->n, t);
         const vreal *y = (const vreal *)split->tiled_y + t * targets * ROW;
         const vreal *out = predict_tile(w, params, buffers, vectors, (const vreal *)split->tiled_x + t * D * ROW);
         for (int v = 0; v < vectors; v++) {
             vreal right;
-            losses = losses + loss_values(spec, split->n, t, v, out, y, &right);
-            rights = rights + right;
+            losses = plus(losses, loss_values(spec, split->n, t, v, out, y, &right));
+            rights = plus(rights, right);
         }
         if ((t + 1) * TILE % CHUNK == 0 || t == end - 1) {
             sum = sum + (double)sum_of(losses);
             hits = hits + (double)sum_of(rights);
-            losses = rights = (vreal){0};
+            losses = rights = (vsum){0};
         }
+        for (int64_t k = 0; outputs && k < K; k++)
+            memcpy(outputs + (k * end + t) * TILE, out + k * ROW, (size_t)vectors * sizeof(vreal));
     }
     *loss = sum / loss_terms(spec, split->n, (const vreal *)split->tiled_y);
     *accuracy = hits / (double)split->n;
@@ -37,7 +40,7 @@ static void log_metrics(Workspace *w, const State *state, double *row) {
     const Spec *spec = w->spec;
     for (int s = 0; s < spec->split_count; s++) {
         double accuracy;
-        loss_of(w, state->params, state->buffers, &spec->splits[s], &row[s], &accuracy);
+        loss_of(w, state->params, state->buffers, &spec->splits[s], &row[s], &accuracy, 0);
         if (spec->loss >= BINARY)
             row[spec->split_count + s] = accuracy;
     }
@@ -56,103 +59,117 @@ static void outputs_of(Workspace *w, const real *params, const real *buffers, co
     }
 }
 
-typedef struct {
-    real score;
-    int32_t positive;
-} Scored;
-
-static int by_score(const void *a, const void *b) {
-    real first = ((const Scored *)a)->score, second = ((const Scored *)b)->score;
-    return (first > second) - (first < second);
+// Probabilities of the classes in the place of their outputs (K rows of so many numbers): of one output that of class 1.
+static void probabilities(int64_t K, int64_t row, real *outputs) {
+    for (int64_t i = 0; i < row; i += LANES) {
+        vreal most = load(outputs + i), sum = {0};
+        if (K == 1) {
+            store(outputs + i, sigmoid(most));
+            continue;
+        }
+        for (int64_t k = 1; k < K; k++)
+            most = choose(load(outputs + k * row + i) > most, load(outputs + k * row + i), most);
+        for (int64_t k = 0; k < K; k++) {
+            vreal e = exponential(load(outputs + k * row + i) - most);
+            store(outputs + k * row + i, e);
+            sum = sum + e;
+        }
+        for (int64_t k = 0; k < K; k++)
+            store(outputs + k * row + i, load(outputs + k * row + i) / sum);
+    }
 }
 
-// The area under the ROC curve, ties counting one half; 0 where there are no positives or no negatives. Sorts.
-static double roc_area(int64_t n, Scored *scored) {
-    int64_t below = 0, negatives = 0, twice = 0, positives = 0; // twice: pairs in the right order twice, ties once
-    qsort(scored, (size_t)n, sizeof(Scored), by_score);
-    for (int64_t start = 0; start < n;) {
-        int64_t stop = start, hits = 0;
-        for (; stop < n && scored[stop].score == scored[start].score; stop++)
-            hits += scored[stop].positive;
-        if (stop == start)
-            return 0; // NaN
-        negatives = stop - start - hits;
-        twice += hits * (2 * below + negatives);
-        below += negatives;
+// Sorts keys by their digits, the last one first; spare is as long. There is an even number of passes.
+static void sort(int64_t n, unsigned_integer *keys, unsigned_integer *spare) {
+    for (int shift = 0; shift < REAL_BITS; shift += 8) {
+        int64_t places[257] = {0};
+        for (int64_t i = 0; i < n; i++)
+            places[(keys[i] >> shift & 255) + 1]++;
+        for (int digit = 0; digit < 255; digit++)
+            places[digit + 1] += places[digit];
+        for (int64_t i = 0; i < n; i++)
+            spare[places[keys[i] >> shift & 255]++] = keys[i];
+        unsigned_integer *sorted = spare;
+        spare = keys;
+        keys = sorted;
+    }
+}
+
+// The area under the ROC curve of the probabilities of a class, ties counting one half; 0 where there are no positives
+// or no negatives, or a probability is NaN. keys: room for twice n.
+static double roc_area(int64_t n, const real *scores, const real *y, real positive, unsigned_integer *keys) {
+    int64_t below = 0, twice = 0, positives = 0; // twice: pairs in the right order twice, ties once
+    for (int64_t i = 0; i < n; i++) {
+        if (scores[i] != scores[i])
+            return 0;
+        // numbers that are not negative are in the order of their bits, of which the first, the sign, is free
+        memcpy(&keys[i], &scores[i], sizeof(real));
+        keys[i] = keys[i] << 1 | (y[i] == positive);
+    }
+    sort(n, keys, keys + n);
+    for (int64_t start = 0, stop = 0; start < n; start = stop) {
+        int64_t hits = 0;
+        for (; stop < n && keys[stop] >> 1 == keys[start] >> 1; stop++)
+            hits += keys[stop] & 1;
+        twice += hits * (2 * below + (stop - start - hits));
+        below += stop - start - hits;
         positives += hits;
-        start = stop;
     }
     if (!positives || !below)
         return 0;
     return (double)twice / (2 * (double)positives * (double)below);
 }
 
-// All metrics of a split at the end of a run: (loss, mse, mae, r2) of a regression, r2 NaN for one sample;
-// (loss, accuracy, auroc) of classes. Returns 0 where there is no memory.
+// The metrics of a regression behind its loss: mse, mae, r2 (NaN for one sample), from outputs in rows.
+static void regression_metrics(const Split *split, int64_t K, const real *outputs, double *found) {
+    const int64_t n = split->n, row = tiles_of(n) * TILE;
+    const double tiny = 1e-4;
+    double squares = 0, sizes = 0, r2 = 0;
+    for (int64_t k = 0; k < K; k++) {
+        double mean = 0, total = 0, residual = 0;
+        for (int64_t i = 0; i < n; i++)
+            mean = mean + (double)split->y[i * K + k];
+        mean = mean / (double)n;
+        for (int64_t i = 0; i < n; i++) {
+            double error = (double)outputs[k * row + i] - (double)split->y[i * K + k];
+            double centred = (double)split->y[i * K + k] - mean;
+            residual = residual + error * error;
+            total = total + centred * centred;
+            sizes = sizes + (error < 0 ? -error : error);
+        }
+        squares = squares + residual;
+        // torchmetrics' answers where one of the sums is (almost) zero
+        r2 = r2 + (residual <= tiny ? 1 : total <= tiny ? 0 : 1 - residual / total);
+    }
+    found[0] = squares / ((double)n * (double)K);
+    found[1] = sizes / ((double)n * (double)K);
+    found[2] = n > 1 ? r2 / (double)K : (double)NAN;
+}
+
+// All metrics of a split at the end of a run: (loss, mse, mae, r2) of a regression, (loss, accuracy, auroc) of classes.
+// Returns 0 where there is no memory.
 enum { FINAL_METRICS = 4 };
 static int final_metrics(Workspace *w, const real *params, const real *buffers, const Split *split, double *found) {
     const Spec *spec = w->spec;
-    const int64_t K = spec->widths[spec->layers], n = split->n;
+    const int64_t K = spec->widths[spec->layers], n = split->n, row = tiles_of(n) * TILE;
     double accuracy;
-    loss_of(w, params, buffers, split, &found[0], &accuracy);
-    real *out = malloc((size_t)(n * K) * sizeof(real));
-    Scored *scored = malloc((size_t)n * sizeof(Scored));
-    if (!out || !scored) {
-        free(out);
-        free(scored);
+    real *outputs = calloc((size_t)(K * row + 2 * n), sizeof(real));
+    if (!outputs)
         return 0;
-    }
-    outputs_of(w, params, buffers, split, out);
+    loss_of(w, params, buffers, split, &found[0], &accuracy, outputs);
     if (spec->loss < BINARY) {
-        double squares = 0, sizes = 0, total = 0, tiny = 1e-4;
-        double r2 = 0;
-        for (int64_t k = 0; k < K; k++) {
-            double mean = 0, of_output = 0, residual = 0;
-            for (int64_t i = 0; i < n; i++)
-                mean = mean + (double)split->y[i * K + k];
-            mean = mean / (double)n;
-            for (int64_t i = 0; i < n; i++) {
-                double error = (double)out[i * K + k] - (double)split->y[i * K + k];
-                double centred = (double)split->y[i * K + k] - mean;
-                residual = residual + error * error;
-                of_output = of_output + centred * centred;
-                sizes = sizes + (error < 0 ? -error : error);
-            }
-            squares = squares + residual;
-            total = of_output;
-            // torchmetrics' answers where one of the sums is (almost) zero
-            r2 = r2 + (residual <= tiny ? 1 : total <= tiny ? 0 : 1 - residual / total);
-        }
-        found[1] = squares / ((double)n * (double)K);
-        found[2] = sizes / ((double)n * (double)K);
-        found[3] = n > 1 ? r2 / (double)K : (double)NAN;
+        regression_metrics(split, K, outputs, found + 1);
     } else {
-        const int64_t classes = spec->loss == BINARY ? 1 : K;
         double areas = 0;
+        probabilities(K, row, outputs);
+        for (int64_t k = 0; k < K; k++)
+            areas = areas + roc_area(n, outputs + k * row, split->y, (real)(K == 1 ? 1 : k),
+                                     (unsigned_integer *)(outputs + K * row));
         found[1] = accuracy;
-        for (int64_t k = 0; k < classes; k++) {
-            for (int64_t i = 0; i < n; i++) {
-                real score;
-                if (spec->loss == BINARY) {
-                    score = sigmoid(splat(out[i]))[0];
-                } else {
-                    real most = out[i * K], sum = 0;
-                    for (int64_t j = 1; j < K; j++)
-                        most = out[i * K + j] > most ? out[i * K + j] : most;
-                    for (int64_t j = 0; j < K; j++)
-                        sum = sum + exponential(splat(out[i * K + j] - most))[0];
-                    score = exponential(splat(out[i * K + k] - most))[0] / sum;
-                }
-                scored[i].score = score;
-                scored[i].positive = spec->loss == BINARY ? split->y[i] > (real)0.5 : split->y[i] == (real)k;
-            }
-            areas = areas + roc_area(n, scored);
-        }
-        found[2] = areas / (double)classes;
+        found[2] = areas / (double)K;
         found[3] = 0;
     }
-    free(out);
-    free(scored);
+    free(outputs);
     return 1;
 }
 

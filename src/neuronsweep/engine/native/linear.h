@@ -8,9 +8,9 @@
 
 // Rows whose sums are in registers together: processors with 32 vector registers hold twice as many.
 #if defined(__AVX512VL__) || defined(__aarch64__)
-enum { WIDE = 4 };
+enum { WIDE = 16 / ROW };
 #else
-enum { WIDE = 2 };
+enum { WIDE = 8 / ROW };
 #endif
 
 // z[r] = b[r] + sum over d of w[r][d] x[d], for R rows of one tile
@@ -75,63 +75,87 @@ static void input_gradient(int vectors, int64_t H, int64_t D, const real *w, con
     WITH_VECTORS(vectors, input_gradient_of, H, D, w, g, gx)
 }
 
+// Outputs whose sums are in registers together with those of up to 4 inputs.
+#if defined(__AVX512VL__) || defined(__aarch64__)
+enum { TALL = 4 };
+#else
+enum { TALL = 2 };
+#endif
+
+#define ADD_PRODUCTS(R, C, count)                                                                                      \
+    for (int v = 0; v < count; v++)                                                                                    \
+        for (int r = 0; r < R; r++)                                                                                    \
+            for (int c = 0; c < C; c++)                                                                                \
+                sum[r][c] = sum[r][c] + g_tile[r * SUM_ROW + v] * x_tile[c * SUM_ROW + v];
+
 // partial[r * D + c] = sum over all vectors of g[r] x[c], lane by lane, for R outputs and C inputs
 #define WEIGHT_BLOCK(R, C, samples, H, D, g, x, partial)                                                               \
     {                                                                                                                  \
-        vreal sum[R][C];                                                                                               \
+        vsum sum[R][C];                                                                                                \
         for (int r = 0; r < R; r++)                                                                                    \
             for (int c = 0; c < C; c++)                                                                                \
-                sum[r][c] = (vreal){0};                                                                                \
-        for (int64_t t = 0, end = tiles_of(samples); t < end; t++) {                                                   \
-            const vreal *g_tile = (g) + t * (H) * ROW, *x_tile = (x) + t * (D) * ROW;                                  \
-            for (int v = 0, vectors = vectors_in(samples, t); v < vectors; v++)                                        \
-                for (int r = 0; r < R; r++)                                                                            \
-                    for (int c = 0; c < C; c++)                                                                        \
-                        sum[r][c] = sum[r][c] + g_tile[r * ROW + v] * x_tile[c * ROW + v];                             \
-        }                                                                                                              \
+                sum[r][c] = (vsum){0};                                                                                 \
+        const vsum *g_tile = (g), *x_tile = (x);                                                                       \
+        for (int64_t rest = (samples); rest > 0; rest -= TILE, g_tile += (H) * SUM_ROW, x_tile += (D) * SUM_ROW)       \
+            if (rest > TILE - SUM_LANES) {                                                                             \
+                ADD_PRODUCTS(R, C, SUM_ROW)                                                                            \
+            } else {                                                                                                   \
+                ADD_PRODUCTS(R, C, sums_in(rest, 0))                                                                   \
+            }                                                                                                          \
         for (int r = 0; r < R; r++)                                                                                    \
             for (int c = 0; c < C; c++)                                                                                \
                 (partial)[r * (D) + c] = sum[r][c];                                                                    \
     }
 
-INLINE void weight_rows(const int R, int64_t samples, int64_t H, int64_t D, const vreal *g, const vreal *x,
-                        vreal *partial) {
+INLINE void weight_rows(const int R, int64_t samples, int64_t H, int64_t D, const vsum *g, const vsum *x,
+                        vsum *partial) {
     int64_t d = 0;
     for (; d + 4 <= D; d += 4)
-        WEIGHT_BLOCK(R, 4, samples, H, D, g, x + d * ROW, partial + d)
+        WEIGHT_BLOCK(R, 4, samples, H, D, g, x + d * SUM_ROW, partial + d)
     for (; d + 2 <= D; d += 2)
-        WEIGHT_BLOCK(R, 2, samples, H, D, g, x + d * ROW, partial + d)
+        WEIGHT_BLOCK(R, 2, samples, H, D, g, x + d * SUM_ROW, partial + d)
     for (; d < D; d++)
-        WEIGHT_BLOCK(R, 1, samples, H, D, g, x + d * ROW, partial + d)
+        WEIGHT_BLOCK(R, 1, samples, H, D, g, x + d * SUM_ROW, partial + d)
+}
+
+// Sums of the lanes of a layer's gradients over a chunk of samples: for its weights (H x D), and where there is a bias
+// for that (H) behind them; for rows of the layer from one on.
+static void weight_sums(int64_t samples, int64_t H, int64_t D, int64_t rows, const vsum *g, const vsum *x,
+                        vsum *partial) {
+    int64_t h = 0;
+    for (; h + TALL <= rows; h += TALL)
+        weight_rows(TALL, samples, H, D, g + h * SUM_ROW, x, partial + h * D);
+    for (; h < rows; h++)
+        weight_rows(1, samples, H, D, g + h * SUM_ROW, x, partial + h * D);
+}
+
+static void bias_sums(int64_t samples, int64_t H, int64_t rows, const vsum *g, vsum *partial) {
+    for (int64_t h = 0; h < rows; h++) {
+        vsum sum = {0};
+        const vsum *tile = g + h * SUM_ROW;
+        for (int64_t rest = samples; rest > 0; rest -= TILE, tile += H * SUM_ROW)
+            for (int v = 0, vectors = sums_in(rest, 0); v < vectors; v++)
+                sum = sum + tile[v];
+        partial[h] = sum;
+    }
 }
 
 // Vectors of lane-by-lane sums that are kept before their lanes are added up.
 enum { PARTIALS = 512 };
-INLINE int64_t partials_for(int64_t D) { return 2 * D > PARTIALS ? 2 * D : PARTIALS; }
+INLINE int64_t partials_for(int64_t D) { return TALL * D > PARTIALS ? TALL * D : PARTIALS; }
 
 // Adds the gradients of weights (H x D) and biases (H, may be null) of a chunk of samples to gw and gb.
-static void weight_gradient(int64_t samples, int64_t H, int64_t D, const vreal *g, const vreal *x, vreal *partial,
+static void weight_gradient(int64_t samples, int64_t H, int64_t D, const vsum *g, const vsum *x, vsum *partial,
                             real *gw, real *gb) {
     int64_t group = partials_for(D) / D; // rows whose partial sums are kept together
     for (int64_t first = 0; first < H; first += group) {
-        int64_t rows = H - first < group ? H - first : group, h = 0;
-        for (; h + 2 <= rows; h += 2)
-            weight_rows(2, samples, H, D, g + (first + h) * ROW, x, partial + h * D);
-        for (; h < rows; h++)
-            weight_rows(1, samples, H, D, g + (first + h) * ROW, x, partial + h * D);
+        int64_t rows = H - first < group ? H - first : group;
+        weight_sums(samples, H, D, rows, g + first * SUM_ROW, x, partial);
         add_sums(rows * D, partial, gw + first * D);
     }
-    if (!gb)
-        return;
-    for (int64_t first = 0; first < H; first += PARTIALS) {
+    for (int64_t first = 0; gb && first < H; first += PARTIALS) {
         int64_t rows = H - first < PARTIALS ? H - first : PARTIALS;
-        for (int64_t h = 0; h < rows; h++) {
-            vreal sum = {0};
-            for (int64_t t = 0, end = tiles_of(samples); t < end; t++)
-                for (int v = 0, vectors = vectors_in(samples, t); v < vectors; v++)
-                    sum = sum + g[(t * H + first + h) * ROW + v];
-            partial[h] = sum;
-        }
+        bias_sums(samples, H, rows, g + first * SUM_ROW, partial);
         add_sums(rows, partial, gb + first);
     }
 }

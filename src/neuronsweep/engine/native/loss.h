@@ -27,7 +27,8 @@ static double loss_terms(const Spec *spec, int64_t samples, const vreal *y) {
     for (int64_t t = 0, end = tiles_of(samples); t < end; t++)
         for (int v = 0, vectors = vectors_in(samples, t); v < vectors; v++) {
             vreal weight = keep_where(lanes_in(samples, t, v), sample_weight(spec, y[t * ROW + v]));
-            sum = sum + (double)sum_of(weight);
+            for (int part = 0; part < VECTOR_BYTES / SUM_BYTES; part++)
+                sum = sum + (double)sum_of(((const vsum *)&weight)[part]);
         }
     return sum;
 }

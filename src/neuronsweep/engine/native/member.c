@@ -22,14 +22,14 @@ static double seconds_now(void) {
 
 // 0 where this build computes what it should: the published answer of Philox, and sums and functions of vectors.
 EXPORT int32_t self_check(void) {
-    uint32_t counter[4][TOGETHER] = {0}, words[4][TOGETHER];
-    philox(0, (const uint32_t(*)[TOGETHER])counter, words);
-    if (words[0][0] != 0x6627e8d5u || words[1][0] != 0xe169c58du || words[2][0] != 0xbc57ac4cu || words[3][0] != 0x9b00dbd8u)
+    uint64_t words[4][TOGETHER];
+    philox(0, 0, 0, 0, 0, words);
+    if (words[0][0] != 0x6627e8d5 || words[1][0] != 0xe169c58d || words[2][0] != 0xbc57ac4c || words[3][0] != 0x9b00dbd8)
         return 1;
     vreal lanes;
     for (int i = 0; i < LANES; i++)
         lanes[i] = i;
-    if (sum_of(square_root(lanes * lanes)) != LANES * (LANES - 1) / 2)
+    if (sum_of(plus((vsum){0}, square_root(lanes * lanes))) != LANES * (LANES - 1) / 2)
         return 2;
     real half = sigmoid(splat(0))[0], one = exponential(splat(0))[0];
     return half == (real)0.5 && one == 1 && hyperbolic_tangent(splat(0))[0] == 0 ? 0 : 3;
@@ -69,17 +69,39 @@ EXPORT void begin(const Spec *spec, State *state, int64_t padded_parameters) {
     state->values[PLATEAU_BEST] = state->values[STOPPING_BEST] = state->values[BEST] = worst;
 }
 
-static void gather(Workspace *w, int64_t samples, const int32_t *index) {
+// Copies the numbers (width each) of samples, in an order, into a tile; lanes beyond them get copies of the first.
+INLINE void gather_numbers(int64_t samples, const int32_t *order, const int64_t width, const real *by_sample, real *tile) {
+    const int64_t lanes = vectors_in(samples, 0) * LANES, used = samples < TILE ? samples : TILE;
+    for (int64_t lane = 0; lane < used; lane++)
+        for (int64_t k = 0; k < width; k++)
+            tile[k * TILE + lane] = by_sample[order[lane] * width + k];
+    for (int64_t lane = used; lane < lanes; lane++)
+        for (int64_t k = 0; k < width; k++)
+            tile[k * TILE + lane] = tile[k * TILE];
+}
+
+// Puts batches of this epoch into tiles, from one on, as many as the workspace holds: of one batch that was gathered
+// just before it is trained, vectors would wait for the single numbers that are still being stored.
+OUTLINE static void gather(Workspace *w, int64_t batch) {
     const Spec *spec = w->spec;
     const Split *train = &spec->splits[0];
     const int64_t D = spec->widths[0], targets = spec->loss < BINARY ? spec->widths[spec->layers] : 1;
+    const int64_t size = spec->batch_size, tiles = tiles_of(size);
     real *x = (real *)w->x, *y = (real *)w->y;
-    for (int64_t s = 0, end = (samples + LANES - 1) / LANES * LANES; s < end; s++) {
-        const int64_t i = index[s < samples ? s : 0], tile = s / TILE, lane = s % TILE;
-        for (int64_t d = 0; d < D; d++)
-            x[(tile * D + d) * TILE + lane] = train->x[i * D + d];
-        for (int64_t k = 0; k < targets; k++)
-            y[(tile * targets + k) * TILE + lane] = train->y[i * targets + k];
+    w->gathered = batch;
+    for (int64_t i = 0; i < w->ahead * tiles; i++) {
+        const int64_t first = (batch + i / tiles) * size + i % tiles * TILE;
+        const int64_t end = (batch + i / tiles + 1) * size, samples = (end < train->n ? end : train->n) - first;
+        if (samples <= 0)
+            continue;
+        if (D == 2) // loops of known length are faster
+            gather_numbers(samples, w->order + first, 2, train->x, x + i * 2 * TILE);
+        else
+            gather_numbers(samples, w->order + first, D, train->x, x + i * D * TILE);
+        if (targets == 1)
+            gather_numbers(samples, w->order + first, 1, train->y, y + i * TILE);
+        else
+            gather_numbers(samples, w->order + first, targets, train->y, y + i * targets * TILE);
     }
 }
 
@@ -98,17 +120,18 @@ static void batch_gradient(Workspace *w, State *state, int64_t first, int64_t sa
     else
         for (int64_t s = first; s < first + samples; s++)
             terms = terms + (double)(real)spec->class_weights[(int64_t)train->y[w->order[s]]];
+    const vreal *x = (const vreal *)train->tiled_x, *y = (const vreal *)train->tiled_y;
+    if (!whole) {
+        const int64_t batch = state->counts[BATCH], tiles = tiles_of(spec->batch_size);
+        if (batch < w->gathered || batch >= w->gathered + w->ahead)
+            gather(w, batch);
+        x = w->x + (batch - w->gathered) * tiles * D * ROW;
+        y = w->y + (batch - w->gathered) * tiles * targets * ROW;
+    }
     for (int64_t start = 0; start < samples; start += w->capacity) {
-        const int64_t count = samples - start < w->capacity ? samples - start : w->capacity;
-        const vreal *x = w->x, *y = w->y;
-        if (whole) {
-            x = (const vreal *)train->tiled_x + start / TILE * D * ROW;
-            y = (const vreal *)train->tiled_y + start / TILE * targets * ROW;
-        } else {
-            gather(w, count, w->order + first + start);
-        }
-        forward(w, state->params, state->buffers, count, x, 1, epoch, first + start);
-        backward(w, state->params, count, x, y, 1, (real)(1 / terms));
+        const int64_t count = samples - start < w->capacity ? samples - start : w->capacity, tile = start / TILE;
+        forward(w, state->params, state->buffers, count, x + tile * D * ROW, 1, epoch, first + start);
+        backward(w, state->params, count, x + tile * D * ROW, y + tile * targets * ROW, 1, (real)(1 / terms));
     }
 }
 
@@ -176,6 +199,7 @@ EXPORT int32_t advance(const Spec *spec, State *state, const volatile int32_t *s
         if (!whole && !ordered) {
             shuffle(n, spec->seed, (uint32_t)counts[EPOCH] + 1, w.order);
             ordered = 1;
+            w.gathered = steps; // nothing of this order
         }
         const int64_t first = counts[BATCH] * spec->batch_size;
         const int64_t samples = n - first < spec->batch_size ? n - first : spec->batch_size;

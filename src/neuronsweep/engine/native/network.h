@@ -27,21 +27,26 @@ typedef struct {
     int64_t parameters, padded, buffers;
     int64_t widest;      // units of the widest layer, the inputs included
     int64_t capacity;    // samples of a chunk
-    vreal *x, *y;        // a batch that was gathered, in tiles
+    int64_t gathered, ahead; // the first batch in x and y, and how many they hold
+    vreal *x, *y;        // batches that were gathered, in tiles
     vreal **outputs;     // of each layer: what the next one reads
     vreal **slopes;      // of each layer: d outputs / d normed
     vreal **normed;      // of each hidden layer with a norm: x of norm.h
     vreal **scales;      // of each hidden layer with a layer norm: one row a tile
     real **unit_scales;  // of each hidden layer with a batch norm
     vreal *g, *gy, *next; // gradients by linear outputs, by a layer's outputs, by those before
-    vreal *partial;
+    vsum *partial;
     vreal *mask;         // four rows of dropout's factors
     real *gradient;      // padded
     real *before;        // parameters before the last step of a log epoch, where diagnostics ask for it
     int32_t *order;
 } Workspace;
 
-static int64_t padded(int64_t numbers) { return (numbers + LANES - 1) / LANES * LANES; }
+// Numbers of an array of parameters: full vectors of the longest kind, the same on every processor.
+static int64_t padded(int64_t numbers) {
+    const int64_t most = 64 / (int64_t)sizeof(real);
+    return (numbers + most - 1) / most * most;
+}
 
 static void find_places(const Spec *spec, Place *places, int64_t *parameters, int64_t *buffers) {
     int64_t at = 0, buffer = 0;
@@ -87,10 +92,12 @@ static int64_t lay_out(Workspace *w, const Spec *spec, char *block) {
     w->capacity = samples < CHUNK && spec->norm != BATCH_NORM && !spec->diagnostics ? samples : CHUNK;
     if (spec->norm == BATCH_NORM && samples > CHUNK)
         w->capacity = samples;
-    const int64_t row = ROW * (int64_t)sizeof(vreal), tiles = tiles_of(w->capacity);
+    const int64_t row = ROW * (int64_t)sizeof(vreal), tiles = tiles_of(w->capacity), batch = tiles_of(samples);
+    w->ahead = batch * TILE < CHUNK ? CHUNK / TILE / batch : 1;
     const int targets = spec->loss < BINARY ? spec->widths[layers] : 1;
-    w->x = take(block, &used, tiles * spec->widths[0] * row);
-    w->y = take(block, &used, tiles * targets * row);
+    const int64_t gathered = samples < spec->splits[0].n ? w->ahead * batch : 0; // a full batch is read where it is
+    w->x = take(block, &used, gathered * spec->widths[0] * row);
+    w->y = take(block, &used, gathered * targets * row);
     for (int i = 0; i < layers; i++) {
         int64_t H = spec->widths[i + 1], hidden = i < layers - 1;
         vreal *outputs = take(block, &used, tiles * H * row), *slopes = take(block, &used, tiles * H * row);
@@ -108,7 +115,7 @@ static int64_t lay_out(Workspace *w, const Spec *spec, char *block) {
     w->g = take(block, &used, tiles * w->widest * row);
     w->gy = take(block, &used, tiles * w->widest * row);
     w->next = take(block, &used, tiles * w->widest * row);
-    w->partial = take(block, &used, partials_for(w->widest) * (int64_t)sizeof(vreal));
+    w->partial = take(block, &used, partials_for(w->widest) * (int64_t)sizeof(vsum));
     w->mask = take(block, &used, 4 * row);
     w->order = take(block, &used, spec->splits[0].n * (int64_t)sizeof(int32_t));
     if (block)
@@ -146,18 +153,12 @@ static int make_workspace(Workspace *w, const Spec *spec, void **block) {
 static void drop(const Workspace *w, int layer, uint32_t epoch, int64_t first, int vectors, vreal *y, vreal *slope) {
     const Spec *spec = w->spec;
     const int64_t H = spec->widths[layer + 1];
-    const uint32_t threshold = (uint32_t)(spec->dropout * 4294967296.0);
+    const uint64_t threshold = (uint64_t)(spec->dropout * 4294967296.0);
     const real factor = (real)(1 / (1 - spec->dropout));
     for (int64_t block = 0; block * 4 < H; block++) {
         for (int64_t s = 0; s < vectors * LANES; s += TOGETHER) {
-            uint32_t counter[4][TOGETHER], words[4][TOGETHER];
-            for (int i = 0; i < TOGETHER; i++) {
-                counter[0][i] = (uint32_t)(first + s + i);
-                counter[1][i] = (uint32_t)block | (uint32_t)layer << 16;
-                counter[2][i] = epoch;
-                counter[3][i] = DROPOUT;
-            }
-            philox(spec->seed, counter, words);
+            uint64_t words[4][TOGETHER];
+            philox(spec->seed, (uint32_t)(first + s), (uint32_t)block | (uint32_t)layer << 16, epoch, DROPOUT, words);
             for (int unit = 0; unit < 4; unit++)
                 for (int i = 0; i < TOGETHER; i++)
                     ((real *)(w->mask + unit * ROW))[s + i] = words[unit][i] >= threshold ? factor : 0;
@@ -238,7 +239,7 @@ static void backward(Workspace *w, const real *params, int64_t samples, const vr
             for (int64_t t = 0; t < tiles; t++)
                 layer_norm_gradient(vectors_in(samples, t), H, w->g + t * H * ROW, params + at->gamma,
                                     w->normed[i] + t * H * ROW, w->scales[i] + t * ROW);
-        weight_gradient(samples, H, D, w->g, input, w->partial, w->gradient + at->weight,
+        weight_gradient(samples, H, D, (const vsum *)w->g, (const vsum *)input, w->partial, w->gradient + at->weight,
                         at->bias < 0 ? 0 : w->gradient + at->bias);
         if (!i)
             break;

@@ -46,13 +46,13 @@ static void layer_norm_gradient(int vectors, int64_t H, vreal *g, const real *ga
 
 // Sums over the samples of a batch of a unit's values, and of their products with those of another array.
 static void unit_sums(int64_t samples, int64_t H, int64_t h, const vreal *a, const vreal *b, real *sum, real *product) {
-    vreal sums = {0}, products = {0};
+    vsum sums = {0}, products = {0};
     for (int64_t t = 0, end = tiles_of(samples); t < end; t++)
         for (int v = 0, vectors = vectors_in(samples, t); v < vectors; v++) {
             vreal value = keep_where(lanes_in(samples, t, v), a[(t * H + h) * ROW + v]);
-            sums = sums + value;
+            sums = plus(sums, value);
             if (b)
-                products = products + value * b[(t * H + h) * ROW + v];
+                products = plus(products, value * b[(t * H + h) * ROW + v]);
         }
     *sum = sum_of(sums);
     if (b)
@@ -68,11 +68,11 @@ static void batch_norm(int64_t samples, int64_t H, vreal *z, const real *gamma, 
         if (!fixed) {
             unit_sums(samples, H, h, z, 0, &mean, 0);
             mean = mean / (real)samples;
-            vreal squares = {0};
+            vsum squares = {0};
             for (int64_t t = 0, end = tiles_of(samples); t < end; t++)
                 for (int v = 0, vectors = vectors_in(samples, t); v < vectors; v++) {
                     vreal centred = z[(t * H + h) * ROW + v] - splat(mean);
-                    squares = squares + keep_where(lanes_in(samples, t, v), centred * centred);
+                    squares = plus(squares, keep_where(lanes_in(samples, t, v), centred * centred));
                 }
             real square = sum_of(squares);
             variance = square / (real)samples;

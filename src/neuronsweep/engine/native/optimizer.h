@@ -49,9 +49,9 @@ static void clip(const Spec *spec, int64_t padded, real *g) {
         for (int64_t i = 0; i < padded; i += LANES)
             store(g + i, at_most(at_least(load(g + i), -(real)spec->clip_value), (real)spec->clip_value));
     if (spec->clip_norm > 0) {
-        vreal squares = {0};
+        vsum squares = {0};
         for (int64_t i = 0; i < padded; i += LANES)
-            squares = squares + load(g + i) * load(g + i);
+            squares = plus(squares, load(g + i) * load(g + i));
         real norm = square_root(splat(sum_of(squares)))[0], factor = (real)spec->clip_norm / (norm + (real)1e-6);
         if (factor < 1)
             for (int64_t i = 0; i < padded; i += LANES)

@@ -1,7 +1,8 @@
-// Vectors of a fixed number of lanes, the same on every processor, and what one may do with them.
+// Vectors of numbers, and what one may do with them.
 //
 // Everything is elementwise or in a written order, so gcc and clang give the same bits at every optimisation level and
-// for every instruction set. The build forbids contraction (-ffp-contract=off) and never allows -ffast-math.
+// for every instruction set: a vector may be as long as the processor's registers, because sums over it are taken in
+// the lanes of a shorter one that is the same on every processor. The build forbids contraction (-ffp-contract=off) and never allows -ffast-math.
 #ifndef NEURONSWEEP_VECTOR_H
 #define NEURONSWEEP_VECTOR_H
 
@@ -21,16 +22,24 @@ typedef uint64_t unsigned_integer;
 #error "REAL_BITS is 32 or 64"
 #endif
 
+#if defined(__AVX512DQ__) && defined(__AVX512VL__)
+#define VECTOR_BYTES 64
+#else
 #define VECTOR_BYTES 32
-enum { LANES = VECTOR_BYTES / (REAL_BITS / 8) };
+#endif
+#define SUM_BYTES 32
+enum { LANES = VECTOR_BYTES / (REAL_BITS / 8), SUM_LANES = SUM_BYTES / (REAL_BITS / 8) };
 
 typedef real vreal __attribute__((vector_size(VECTOR_BYTES)));
 typedef integer vint __attribute__((vector_size(VECTOR_BYTES)));
 typedef unsigned_integer vuint __attribute__((vector_size(VECTOR_BYTES)));
-// the same vector where its address is a multiple of a number's size only
+typedef real vsum __attribute__((vector_size(SUM_BYTES), may_alias));
+// the same vectors where their address is a multiple of a number's size only
 typedef real vreal_anywhere __attribute__((vector_size(VECTOR_BYTES), aligned(REAL_BITS / 8), may_alias));
+typedef real vsum_anywhere __attribute__((vector_size(SUM_BYTES), aligned(REAL_BITS / 8), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
+#define OUTLINE __attribute__((noinline))
 
 INLINE vreal load(const real *at) { return *(const vreal_anywhere *)at; }
 INLINE void store(real *at, vreal x) { *(vreal_anywhere *)at = x; }
@@ -60,8 +69,15 @@ INLINE vreal square_root(vreal x) {
     return y;
 }
 
+// sum, and what a vector has for its lanes: the numbers of a longer vector one part after the other
+INLINE vsum plus(vsum sum, vreal x) {
+    for (int part = 0; part < VECTOR_BYTES / SUM_BYTES; part++)
+        sum = sum + ((const vsum *)&x)[part];
+    return sum;
+}
+
 // the sum of all lanes, always in this order
-INLINE real sum_of(vreal x) {
+INLINE real sum_of(vsum x) {
 #if REAL_BITS == 32
     return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
 #else

@@ -7,7 +7,7 @@ from neuronsweep.report.charts.search import search_charts
 from neuronsweep.report.data.formatting import short, spread_out, thinned
 from neuronsweep.report.data.search import Search
 from neuronsweep.report.data.sweep import Sweep
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import Run
 
 POINTS_OF_A_CURVE = 100
 # Curves that a legend has room to name: no others are drawn.
@@ -67,7 +67,7 @@ def _curves(sweep: Sweep) -> Chart | None:
     data: list[Chart] = []
     shown = spread_out(best, NAMED)
     for i, row in enumerate(shown):
-        history = ledger.read_history(sweep.path(row))
+        history = Run(sweep.path(row)).history()
         name = sweep.metric if history and sweep.metric in history[0][1] else "val/loss"
         points = [(epoch, values[name]) for epoch, values in history if name in values]
         points = list(thinned(points, POINTS_OF_A_CURVE))

@@ -7,7 +7,7 @@ from neuronsweep.report.data.configurations import Row
 from neuronsweep.report.data.formatting import thinned
 from neuronsweep.report.data.search import METHODS, Search, best_so_far, pruned_at
 from neuronsweep.report.data.sweep import Sweep
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import DAMAGED, FAILED
 
 
 def search_charts(sweep: Sweep, search: Search) -> dict[str, Chart]:
@@ -26,7 +26,7 @@ def _history(sweep: Sweep, search: Search, objective: int) -> Chart | None:
     metric = search.metrics[objective]
     complete = [row for row in sweep.complete() if metric in row]
     pruned = pruned_at(sweep, metric)
-    failed = [row for row in sweep.rows if row["state"] in (ledger.FAILED, ledger.DAMAGED)]
+    failed = [row for row in sweep.rows if row["state"] in (FAILED, DAMAGED)]
     better = best_so_far(search, objective)
     if not complete and not pruned:
         return None

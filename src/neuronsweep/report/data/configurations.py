@@ -8,7 +8,7 @@ from typing import Any
 
 from neuronsweep.report.data.formatting import number, short
 from neuronsweep.report.data.statistics import Replicate, Spread, Summary, means, spread, summary
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import COMPLETE, FAILED
 
 Row = Mapping[str, Any]
 # The keys that split a table's rows otherwise.
@@ -127,9 +127,9 @@ def configurations(
     failed: dict[tuple[str, ...], set[Replicate]] = {}
     for row in rows:
         values, replicate = tuple(str(row[key]) for key in keys), replicate_of(row)
-        if row["state"] == ledger.COMPLETE and metric in row:
+        if row["state"] == COMPLETE and metric in row:
             groups.setdefault(values, {}).setdefault(replicate, row)
-        elif row["state"] == ledger.FAILED:
+        elif row["state"] == FAILED:
             failed.setdefault(values, set()).add(replicate)
     found = []
     for values, those in groups.items():

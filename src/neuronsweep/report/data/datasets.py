@@ -10,7 +10,7 @@ from neuronsweep.config.metric_names import is_loss
 from neuronsweep.report.data.configurations import Configuration, Row, replicate_of
 from neuronsweep.report.data.formatting import short
 from neuronsweep.report.data.statistics import Replicate
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import Run
 
 
 def by_data(directory: Path, ranked: Sequence[Configuration], keys: Sequence[str]) -> dict[str, list[Configuration]]:
@@ -47,7 +47,7 @@ def _trained_on(directory: Path, those: Sequence[Configuration]) -> tuple[tuple[
     digests: dict[Replicate, str] = {}
     for row in (row for configuration in those for row in configuration.rows):
         if (one := replicate_of(row)) not in digests:
-            record = ledger.read_record(directory / row["directory"])
+            record = Run(directory / row["directory"]).record()
             loss = (record["config"].get("module", {}).get("_target_"), record["config"].get("loss"))
             same_loss = json.dumps(loss, sort_keys=True) if is_loss(those[0].metric) else ""
             generator, digests[one] = target(record), record["data_digest"]

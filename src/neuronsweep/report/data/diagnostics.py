@@ -1,14 +1,13 @@
-"""What runs with ``diagnostics=true`` saw inside their networks, layer by layer: medians over seeds, and charts."""
+"""What runs with ``diagnostics=true`` saw inside their networks, layer by layer: medians over seeds."""
 
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from neuronsweep.report.charts.axes import COLOURS, DARK_TO_LIGHT, DASHES, Chart, line_mode, value_axis
 from neuronsweep.report.data.configurations import Configuration
 from neuronsweep.report.data.formatting import spread_out
 from neuronsweep.report.data.sweep import Sweep
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import Run
 
 # Configurations, replicates of each, log points and layers that are shown of more.
 CONFIGURATIONS, REPLICATES, MOMENTS, LAYERS = 24, 10, 40, 12
@@ -50,36 +49,8 @@ def inside(sweep: Sweep) -> list[Inside]:
     return sorted((one for one in found if one), key=lambda one: one.reaches)
 
 
-def inside_charts(found: list[Inside]) -> dict[str, list[Chart]]:
-    """The values of each kind over the epochs, a line a layer, by the name of the configuration."""
-    return {one.configuration.name: [_over_epochs(one, kind) for kind in one.values] for one in found}
-
-
-def layers_chart(found: list[Inside]) -> Chart | None:
-    """The gradient of every layer at the first log point, a line a configuration."""
-    if not found:
-        return None
-    data: list[Chart] = []
-    for i, one in enumerate(found):
-        layers = one.values["gradient"]
-        data.append(
-            {
-                "x": [_number(layer) for layer in layers],
-                "y": [values[0] for values in layers.values()],
-                "mode": "lines+markers",
-                "name": one.configuration.short,
-                "line": {"color": COLOURS[i % len(COLOURS)], "dash": DASHES[i // len(COLOURS) % len(DASHES)]},
-                "hovertemplate": "layer %{x}: %{y:.3g}",
-            }
-        )
-    axes = {"xaxis": {"title": {"text": "layer, from the input"}, "dtick": 1 if _deepest(found) < LAYERS else None}}
-    axes["yaxis"] = value_axis("norm of the gradient", [value for trace in data for value in trace["y"]])
-    text = f"Median over seeds after epoch {found[0].epochs[0]}; where a line falls towards the input, gradients vanish"
-    return {"title": "Gradient, layer by layer", "text": text, "data": data, "layout": axes}
-
-
 def _read(sweep: Sweep, configuration: Configuration) -> Inside | None:
-    histories = [dict(ledger.read_history(sweep.path(row))) for row in spread_out(configuration.rows, REPLICATES)]
+    histories = [dict(Run(sweep.path(row)).history()) for row in spread_out(configuration.rows, REPLICATES)]
     epochs = spread_out([epoch for epoch in histories[0] if all(epoch in h for h in histories)], MOMENTS)
     if not epochs:
         return None
@@ -89,34 +60,9 @@ def _read(sweep: Sweep, configuration: Configuration) -> Inside | None:
         if names:
             values[kind] = {
                 name: [_median([h[epoch][name] for h in histories]) for epoch in epochs]
-                for name in spread_out(sorted(names, key=_number), LAYERS)
+                for name in spread_out(sorted(names, key=layer_number), LAYERS)
             }
     return Inside(configuration, epochs, values) if "gradient" in values else None
-
-
-def _over_epochs(one: Inside, kind: str) -> Chart:
-    title, what = KINDS[kind]
-    layers = one.values[kind]
-    data = [
-        {
-            "x": one.epochs,
-            "y": values,
-            "mode": line_mode(values),
-            "name": f"layer {_number(layer)}",
-            "line": {"color": DARK_TO_LIGHT[round(i * (len(DARK_TO_LIGHT) - 1) / max(1, len(layers) - 1))]},
-            "hovertemplate": "epoch %{x}: %{y:.3g}",
-        }
-        for i, (layer, values) in enumerate(layers.items())
-    ]
-    shares = kind in ("dead", "saturated")
-    y = {"range": [-0.02, 1.02], "tickformat": ".0%"}
-    axis = y if shares else value_axis("", [value for values in layers.values() for value in values])
-    return {
-        "title": title,
-        "text": what,
-        "data": data,
-        "layout": {"xaxis": {"title": {"text": "epoch"}}, "yaxis": axis},
-    }
 
 
 def _median(values: list[float]) -> float:
@@ -124,9 +70,6 @@ def _median(values: list[float]) -> float:
     return float(f"{statistics.median(values):.3g}")
 
 
-def _number(layer: str) -> int:
+def layer_number(layer: str) -> int:
+    """Number of a layer in the name of its metric, from 1."""
     return int(layer.rpartition(".")[2]) + 1
-
-
-def _deepest(found: list[Inside]) -> int:
-    return max(_number(layer) for one in found for layer in one.values["gradient"])

@@ -14,7 +14,7 @@ from neuronsweep.report.data.formatting import thinned
 from neuronsweep.report.data.replicates import Fitted, fitted, scored
 from neuronsweep.report.data.statistics import Replicate
 from neuronsweep.report.data.sweep import Sweep
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import Run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -126,7 +126,7 @@ def _has_many_inputs(sweep: Sweep, best: Configuration) -> bool:
     """Whether the data of a configuration's runs have more inputs than a picture has axes."""
     from neuronsweep.data.build import build_dataset
 
-    record = ledger.read_record(sweep.path(best.best))
+    record = Run(sweep.path(best.best)).record()
     if "table" in record:
         return True
     return build_dataset(record["config"]["data"]).inputs > 2

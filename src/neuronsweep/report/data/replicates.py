@@ -9,7 +9,7 @@ from neuronsweep.report.data.configurations import Configuration, Row, replicate
 from neuronsweep.report.data.formatting import spread_out
 from neuronsweep.report.data.statistics import Replicate
 from neuronsweep.report.data.sweep import Sweep
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import Run
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -67,7 +67,7 @@ def fitted(sweep: Sweep, configuration: Configuration, at_most: int) -> Iterator
 
     rows = spread_out(configuration.rows, at_most)
     for row in sorted(rows, key=replicate_of):  # those of one split share its data
-        config = ledger.read_record(sweep.path(row))["config"]
+        config = Run(sweep.path(row)).record()["config"]
         dataset = build_dataset(config["data"])
         loss = of_dataset(config["loss"], dataset) or {"name": "auto"}
         network = load_recorded(sweep.path(row)).module.double()
@@ -76,7 +76,7 @@ def fitted(sweep: Sweep, configuration: Configuration, at_most: int) -> Iterator
 
 def table_of(sweep: Sweep, row: Row) -> Mapping[str, Any] | None:
     """What the record of a run says of the table that it learnt from; None where its data are none."""
-    return ledger.read_record(sweep.path(row)).get("table")
+    return Run(sweep.path(row)).record().get("table")
 
 
 def scored(metric: str) -> tuple[str, str] | None:

@@ -9,7 +9,8 @@ import yaml
 
 from neuronsweep.report.data.configurations import Row
 from neuronsweep.report.data.sweep import Sweep
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents, files
+from neuronsweep.runs.run import PRUNED, Run
 from neuronsweep.search.objectives import Goals, recorded
 
 # The best trials of a search with one objective that are shown.
@@ -51,7 +52,7 @@ def search_of(sweep: Sweep) -> Search | None:
     satisfying = [row for row in sweep.complete() if goals.satisfied(row)]
     by_number = {row["run"]: row for row in satisfying}
     best = goals.best({row["run"]: [row[metric] for metric, _ in goals.objectives] for row in satisfying}, SHOWN)
-    found = _found(sweep.directory / ledger.SEARCH)
+    found = _found(sweep.directory / contents.SEARCH)
     return Search(
         goals=goals,
         total=description["trials"],
@@ -69,9 +70,9 @@ def _found(path: Path) -> dict[str, Any]:
     try:
         found = yaml.safe_load(path.read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ledger.Damaged(path, f"damaged: {str(error).splitlines()[0]}") from None
+        raise files.Damaged(path, f"damaged: {str(error).splitlines()[0]}") from None
     if not isinstance(found, dict) or not isinstance(found.get("importances", {}), dict):
-        raise ledger.Damaged(path, "damaged: it does not hold what a study has")
+        raise files.Damaged(path, "damaged: it does not hold what a study has")
     return found
 
 
@@ -89,9 +90,9 @@ def pruned_at(sweep: Sweep, metric: str) -> list[tuple[Row, float]]:
     """The runs that were PRUNED, with what they had reached of a metric that is computed at log points."""
     found = []
     for row in sweep.rows:
-        if row["state"] != ledger.PRUNED:
+        if row["state"] != PRUNED:
             continue
-        history = ledger.read_history(sweep.path(row))
+        history = Run(sweep.path(row)).history()
         if history and metric in history[-1][1]:
             found.append((row, history[-1][1][metric]))
     return found

@@ -12,8 +12,9 @@ from neuronsweep.errors import UserError
 from neuronsweep.report.data.configurations import FOLD, REDRAWN, Configuration, Row, configurations
 from neuronsweep.report.data.datasets import by_data, different, overlap, target
 from neuronsweep.report.data.formatting import short
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
 from neuronsweep.runs.results import Results
+from neuronsweep.runs.run import COMPLETE, DAMAGED, FAILED, Run
 from neuronsweep.runs.words import needs_trust, train_command
 from neuronsweep.search.objectives import recorded
 
@@ -74,7 +75,7 @@ class Sweep:
         return [
             (dict(zip(self.keys, values, strict=True)), len(those))
             for values, those in states.items()
-            if self.keys and set(those) == {ledger.FAILED}
+            if self.keys and set(those) == {FAILED}
         ]
 
     @property
@@ -103,7 +104,7 @@ class Sweep:
         return "the data" if self.data_keys or not self.record else f"the {target(self.record)}"
 
     def complete(self) -> list[Row]:
-        return [row for row in self.rows if row["state"] == ledger.COMPLETE]
+        return [row for row in self.rows if row["state"] == COMPLETE]
 
     def path(self, row: Row) -> Path:
         return self.directory / row["directory"]
@@ -132,8 +133,8 @@ class Sweep:
 
 def read(directory: Path) -> Sweep:
     """Read a sweep directory. Raises UserError where it is none, Damaged where its description cannot be read."""
-    if not (directory / ledger.SWEEP).exists():
-        raise UserError(f"{directory} is not a sweep directory: it has no {ledger.SWEEP}")
+    if not (directory / contents.SWEEP).exists():
+        raise UserError(f"{directory} is not a sweep directory: it has no {contents.SWEEP}")
     results = Results(directory)
     description = results.description
     rows = results.rows()
@@ -144,7 +145,7 @@ def read(directory: Path) -> Sweep:
     if "search" in description:
         goals = recorded(description["search"])
         metric, mode = goals.objectives[0]
-        counted = [row for row in rows if row["state"] == ledger.COMPLETE and goals.satisfied(row)]
+        counted = [row for row in rows if row["state"] == COMPLETE and goals.satisfied(row)]
     asked = results.asked() or rows
     values = {key: different(str(job[key]) for job in asked) for key in description["swept"]}
     # the rows of a table are split anew by data.seed; other data are other data
@@ -173,9 +174,9 @@ def read(directory: Path) -> Sweep:
 
 def _first(directory: Path, rows: Sequence[Row]) -> Mapping[str, Any]:
     """The record of the first of some runs that has one; empty where none has."""
-    runs = (directory / row["directory"] for row in rows if row["state"] != ledger.DAMAGED)
-    first = next((run for run in runs if (run / ledger.RECORD).exists()), None)
-    return ledger.read_record(first) if first else {}
+    runs = (directory / row["directory"] for row in rows if row["state"] != DAMAGED)
+    first = next((run for run in runs if (run / contents.RECORD).exists()), None)
+    return Run(first).record() if first else {}
 
 
 def _are_tables(directory: Path, rows: Sequence[Row]) -> bool:

@@ -15,8 +15,9 @@ from neuronsweep.report.data.configurations import REDRAWN, Configuration
 from neuronsweep.report.data.replicates import Fitted, fitted, scored, table_of
 from neuronsweep.report.data.search import Search
 from neuronsweep.report.data.sweep import Sweep
-from neuronsweep.runs import ledger
+from neuronsweep.runs import files
 from neuronsweep.runs.contents import TEST
+from neuronsweep.runs.run import COMPLETE, FAILED, PRUNED, Run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,7 +72,7 @@ def winners(sweep: Sweep, search: Search | None) -> dict[str, Tested]:
         table = table_of(sweep, best.best)
         if not table or not table["source"]["rows"].get("test"):
             continue
-        identity = sorted(str(ledger.status(sweep.path(row))["fingerprint"]) for row in best.rows)
+        identity = sorted(str(Run(sweep.path(row)).status()["fingerprint"]) for row in best.rows)
         before = kept.get(data)
         if before and before[0] == identity:
             found[data] = before[1]
@@ -82,12 +83,12 @@ def winners(sweep: Sweep, search: Search | None) -> dict[str, Tested]:
             computed = True
     if computed:
         values = {data: {"runs": identity, **asdict(tested)} for data, (identity, tested) in kept.items()}
-        ledger.write_json(sweep.directory / TEST, values)
+        files.write_json(sweep.directory / TEST, values)
     return found
 
 
 def _has_ended(sweep: Sweep, search: Search | None) -> bool:
-    over = sum(row["state"] in (ledger.COMPLETE, ledger.FAILED, ledger.PRUNED) for row in sweep.rows)
+    over = sum(row["state"] in (COMPLETE, FAILED, PRUNED) for row in sweep.rows)
     return over + (search.duplicates if search else 0) == sweep.jobs
 
 
@@ -95,7 +96,7 @@ def _kept(sweep: Sweep) -> dict[str, tuple[list[str], Tested]]:
     """What was computed before; nothing of what is damaged."""
     found = {}
     with contextlib.suppress(UserError):
-        for data, value in ledger.read_json(sweep.directory / TEST).items():
+        for data, value in files.read_json(sweep.directory / TEST).items():
             with contextlib.suppress(KeyError, TypeError, ValueError):
                 names = list(map(str, value["earlier"]))
                 scores = list(map(_score_of, value["scores"]))

@@ -17,8 +17,9 @@ from neuronsweep.report.data.configurations import Configuration, replicate_of
 from neuronsweep.report.data.replicates import scored
 from neuronsweep.report.data.statistics import Comparison, Replicate, Summary, compare, means, summary
 from neuronsweep.report.data.sweep import Sweep
-from neuronsweep.runs import ledger
+from neuronsweep.runs import files
 from neuronsweep.runs.contents import YARDSTICK
+from neuronsweep.runs.run import Run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,14 +59,14 @@ def yardsticks(sweep: Sweep) -> dict[str, list[Yardstick]]:
             if rows := list(_of(sweep, those[0], known)):
                 found[data] = rows
     if known != before:
-        ledger.write_json(path, {"values": known})
+        files.write_json(path, {"values": known})
     return found
 
 
 def _known(sweep: Sweep) -> dict[str, float]:
     """What earlier reports have fitted."""
     with contextlib.suppress(UserError):
-        values = ledger.read_json(sweep.directory / YARDSTICK).get("values")
+        values = files.read_json(sweep.directory / YARDSTICK).get("values")
         if isinstance(values, dict):
             return {key: value for key, value in values.items() if isinstance(value, float)}
     return {}
@@ -74,7 +75,7 @@ def _known(sweep: Sweep) -> dict[str, float]:
 def _of(sweep: Sweep, best: Configuration, known: dict[str, float]) -> Iterator[Yardstick]:
     where = scored(sweep.metric)
     rows = {replicate_of(row).split: row for row in best.rows}
-    records = {split: ledger.read_record(sweep.path(row)) for split, row in rows.items()}
+    records = {split: Run(sweep.path(row)).record() for split, row in rows.items()}
     first = next(iter(records.values()))
     if where is None or "table" not in first:
         return

@@ -9,7 +9,7 @@ from neuronsweep.report.data.configurations import Configuration, best_in_places
 from neuronsweep.report.data.formatting import floor, in_order, is_scale, scale, short, spread_out
 from neuronsweep.report.data.search import Search
 from neuronsweep.report.data.sweep import Sweep
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -135,7 +135,7 @@ def _panel(sweep: Sweep, configuration: Configuration) -> "Panel | None":
     from neuronsweep.models.mlp import MLP
     from neuronsweep.predictor import load_recorded
 
-    config = ledger.read_record(sweep.path(configuration.median))["config"]
+    config = Run(sweep.path(configuration.median)).record()["config"]
     dataset = build_dataset(config["data"])
     if dataset.inputs > 2 or (dataset.inputs == 2 and not dataset.classes):
         return None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from neuronsweep.report.data.formatting import scale
 from neuronsweep.report.data.search import Search, best_so_far, pruned_at
 from neuronsweep.report.data.sweep import Sweep
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import DAMAGED, FAILED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +37,7 @@ def _history(axes: "Axes", sweep: Sweep, search: Search) -> None:
     counted = {row["run"] for row in search.satisfying}
     others = [row for row in complete if row["run"] not in counted]
     pruned = pruned_at(sweep, metric)
-    failed = [row["run"] for row in sweep.rows if row["state"] in (ledger.FAILED, ledger.DAMAGED)]
+    failed = [row["run"] for row in sweep.rows if row["state"] in (FAILED, DAMAGED)]
     better = best_so_far(search, 0)
     done = search.satisfying
     axes.plot([row["run"] for row in done], [row[metric] for row in done], "o", color=BLUE, label="complete")

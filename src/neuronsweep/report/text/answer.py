@@ -9,7 +9,8 @@ from neuronsweep.report.data.formatting import in_order, is_number, listed, name
 from neuronsweep.report.data.search import Search
 from neuronsweep.report.data.sweep import Sweep
 from neuronsweep.report.text.verdicts import ONE_SEED, apart, fixed_by_data
-from neuronsweep.runs import ledger, lock
+from neuronsweep.runs import files, lock
+from neuronsweep.runs.run import DAMAGED, FAILED, RUNNING, Run
 
 # Data sets that have sentences of their own.
 SETS = 4
@@ -146,9 +147,9 @@ def states(sweep: Sweep, search: Search | None = None) -> str:
     counts: dict[str, int] = {}
     for row in sweep.rows:
         counts[row["state"]] = counts.get(row["state"], 0) + 1
-    interrupted = ledger.RUNNING in counts and not lock.owner(sweep.directory)
+    interrupted = RUNNING in counts and not lock.owner(sweep.directory)
     told = [
-        f"{count} {'interrupted' if interrupted and state == ledger.RUNNING else state}"
+        f"{count} {'interrupted' if interrupted and state == RUNNING else state}"
         for state, count in sorted(counts.items())
     ]
     if missing := _missing(sweep, search):
@@ -157,7 +158,7 @@ def states(sweep: Sweep, search: Search | None = None) -> str:
 
 
 def _yet(sweep: Sweep, search: Search | None = None) -> str:
-    running = any(row["state"] == ledger.RUNNING for row in sweep.rows)
+    running = any(row["state"] == RUNNING for row in sweep.rows)
     return " yet" if running or _missing(sweep, search) else ""
 
 
@@ -174,12 +175,12 @@ def failures(sweep: Sweep) -> list[tuple[str, str, str]]:
     """Directory, configuration and error of every run that failed or is damaged."""
     found = []
     for row in sweep.rows:
-        if row["state"] not in (ledger.FAILED, ledger.DAMAGED):
+        if row["state"] not in (FAILED, DAMAGED):
             continue
         asked = " ".join(f"{key}={row[key]}" for key in sweep.swept)
         try:
-            error = ledger.proved(sweep.path(row))["error"] or "no error was kept"
-        except ledger.Damaged as damaged:
+            error = Run(sweep.path(row)).verified()["error"] or "no error was kept"
+        except files.Damaged as damaged:
             error = f"{damaged.path.name} is {damaged.what}"
         found.append((row["directory"], asked, error))
     return found

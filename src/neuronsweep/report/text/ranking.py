@@ -14,7 +14,8 @@ from neuronsweep import console, stopping
 from neuronsweep.report.data.configurations import FOLD, REDRAWN
 from neuronsweep.report.data.sweep import Sweep, read
 from neuronsweep.report.text.answer import lost
-from neuronsweep.runs import ledger
+from neuronsweep.runs import contents
+from neuronsweep.runs.sweep import read_description
 
 SHOWN = 20
 
@@ -25,9 +26,9 @@ class PrintRanking(Callback):
     @stopping.heeded()
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         sweep = Path(config.hydra.sweep.dir)
-        description = ledger.description(sweep)
+        description = read_description(sweep)
         if "search" in description:
-            _print_search(yaml.safe_load((sweep / ledger.SEARCH).read_text()), description["swept"])
+            _print_search(yaml.safe_load((sweep / contents.SEARCH).read_text()), description["swept"])
         else:
             _print_ranking(read(sweep))
         console.say(f"sweep directory: {console.directory_name(sweep)}")
@@ -48,7 +49,7 @@ def _print_ranking(sweep: Sweep) -> None:
             lines.append((str(rank), *cells))
         console.table("rank", columns, lines, needed=[sweep.metric])
         if len(those) > SHOWN:
-            console.say(f"... and {len(those) - SHOWN} more in {ledger.RESULTS}")
+            console.say(f"... and {len(those) - SHOWN} more in {contents.RESULTS}")
     for sentence in lost(sweep):
         console.say(sentence)
 
@@ -73,7 +74,7 @@ def _print_search(found: Mapping[str, Any], keys: Sequence[str]) -> None:
     if not entries:
         console.say("none of them is COMPLETE and satisfies the constraints")
     elif several:
-        console.say(f"the front has {len(entries)} trials; how to train each again is in {ledger.SEARCH}")
+        console.say(f"the front has {len(entries)} trials; how to train each again is in {contents.SEARCH}")
     else:
         console.say(f"best: #{found['best_trial']}, {objectives[0]} {console.number(found['best_value'])}")
         console.say(f"train it again: {found['command']}")

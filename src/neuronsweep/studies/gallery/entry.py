@@ -8,7 +8,7 @@ from typing import TypeVar
 from neuronsweep.analysis.fit import kinks_among_samples
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.figures.multiples import Panel
-from neuronsweep.runs import ledger
+from neuronsweep.runs.run import COMPLETE
 from neuronsweep.studies.runs import Finished
 
 Runs = list[Finished]
@@ -37,7 +37,7 @@ def where(runs: Iterable[Finished], **values: object) -> Runs:
     return [
         run
         for run in runs
-        if run.state == ledger.COMPLETE and all(run.values.get(key) == value for key, value in wanted.items())
+        if run.state == COMPLETE and all(run.values.get(key) == value for key, value in wanted.items())
     ]
 
 

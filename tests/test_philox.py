@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronsweep.engine import build, library
-from neuronsweep.engine.random import DROPOUT, ORDER, WORD, kept, permutation, philox, words
+from neuronsweep.philox import DROPOUT, ORDER, WORD, kept, permutation, philox, words
 
 # Random123's kat_vectors: philox4x32 10, counter, key, result
 PUBLISHED = [

@@ -4,8 +4,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from neuronsweep.launch.pruning import Pruning
 from neuronsweep.search import samplers, study
+from neuronsweep.search.pruner import Pruning
 from neuronsweep.search.storage import open_storage
 from neuronsweep.search.study import Outcome
 

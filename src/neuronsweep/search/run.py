@@ -1,0 +1,37 @@
+"""A search from the command line to optimization_results.yaml: checked, begun, trained and summed up."""
+
+from collections.abc import Sequence
+
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from neuronsweep.errors import Unwritable, unwritable
+from neuronsweep.launch.begin import stopped
+from neuronsweep.search.definition import Search
+from neuronsweep.stopping import heeded
+
+
+def sweep(context: HydraContext, config: DictConfig, task: TaskFunction, arguments: Sequence[str]) -> None:
+    """Search what a command asks for, until its study has all its trials.
+
+    Raises UserError, before anything is asked or written, for what cannot be searched.
+    """
+    search = Search(context, config, task, arguments)
+    search.check()
+
+    from neuronsweep.search import begin, outcomes, train  # late: the errors above need neither torch nor Optuna
+
+    study = begin.begin(search)
+    try:
+        with heeded():
+            train.train(search, study)
+    except KeyboardInterrupt:
+        stopped(search.directory)
+        raise KeyboardInterrupt("told") from None
+    except (Unwritable, OSError) as error:
+        if isinstance(error, OSError):
+            error = unwritable(error)
+        stopped(search.directory)
+        raise error from None
+    about = {name: search.options[name] for name in ("sampler", "seed", "pruner")}
+    outcomes.write(search.directory, outcomes.summary(study, search.goals, search.overrides, search.directory, about))
