@@ -18,6 +18,7 @@ from neuronsweep.config.targets import TRUSTED, trust
 from neuronsweep.errors import UserError
 from neuronsweep.runs import contents, files
 from neuronsweep.runs.run import COMPLETE, Run
+from neuronsweep.runs.trim import check_weights
 
 
 def main() -> None:
@@ -35,6 +36,7 @@ def main() -> None:
         raise UserError(f"{arguments.directory} cannot predict: its run is {state}, not {COMPLETE}")
 
     Run(arguments.directory).record()
+    check_weights(arguments.directory)
 
     from neuronsweep.predictor import load_recorded  # late: the errors above need no torch
 

@@ -93,6 +93,10 @@ def resume_sweep(directory: Path, retry_failed: bool, accept_changes: bool) -> N
         raise UserError(f"{damaged}; {by_hand}") from None
     if not {"overrides", "hydra_overrides", "config_words"} <= sweep.keys():
         raise UserError(f"{directory / contents.SWEEP} is damaged: {by_hand}")
+    if not sweep.get("one_command", True):
+        raise UserError(
+            f"{directory} is a union of sweeps that no one command trains: go on with its parts, and collect them again"
+        )
     words = [*sweep["overrides"], *sweep["hydra_overrides"]]
     if any(HIDDEN in word for word in words):
         raise UserError(f"{directory} keeps no secrets: {by_hand}")

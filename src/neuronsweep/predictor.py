@@ -12,6 +12,7 @@ from neuronsweep.errors import UserError
 from neuronsweep.models.checkpoint import load_network
 from neuronsweep.runs import contents
 from neuronsweep.runs.run import Run
+from neuronsweep.runs.trim import check_weights
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,10 @@ def load_recorded(directory: Path) -> Recorded:
     """The module that the run in a directory was trained with, its weights those of model.ckpt.
 
     A module of somebody's own is built and predicts itself: what it makes of its network no other class knows.
-    Raises Untrusted where that module may not be built, UserError where it cannot be, or where model.ckpt is damaged.
+    Raises Untrusted where that module may not be built, UserError where it cannot be, or where model.ckpt is damaged
+    or was removed.
     """
+    check_weights(directory)
     target = Run(directory).record()["config"]["module"].get("_target_")
     path = directory / contents.MODEL
     if target is None or target in NODES["module"]:

@@ -20,6 +20,7 @@ from neuronsweep.errors import Diverged
 from neuronsweep.launch.member_run import MemberRun
 from neuronsweep.runs import contents, record
 from neuronsweep.runs.run import COMPLETE, Run
+from neuronsweep.runs.trim import TRIMMED
 
 RESUME = Path(__file__).resolve().parents[2] / "scripts" / "resume.py"
 
@@ -80,6 +81,10 @@ def compare(directory: Path, again: Path, tolerance: float) -> list[Difference]:
     found += _numbers("history", columns[0], columns[1], tolerance)
     final = [{name: [value] for name, value in Run(run).metrics().items()} for run in (directory, again)]
     found += _numbers("metric", final[0], final[1], tolerance)
+    if trimmed := Run(directory).status().get(TRIMMED):
+        was, now = trimmed[contents.MODEL], Run(again).status()["files"][contents.MODEL]
+        # of weights that are gone there is a digest only, which knows no tolerance
+        return found + ([Difference("weights (digest)", was[:12], now[:12])] if was != now and not tolerance else [])
     weights = [torch.load(run / contents.MODEL, weights_only=True)["state_dict"] for run in (directory, again)]
     flat = [{name: tensor.double().flatten().tolist() for name, tensor in state.items()} for state in weights]
     return found + list(_numbers("weights", flat[0], flat[1], tolerance))

@@ -2,7 +2,7 @@
 
 import os
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,12 @@ class ChunkLauncher(Launcher):
         self.given = hydra_context, config, task_function
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        return self.launch_numbered(dict(enumerate(job_overrides, initial_job_idx)))
+
+    def launch_numbered(self, jobs: Mapping[int, Sequence[str]]) -> list[JobReturn]:
         from neuronsweep.launch.chunks import Chunks
 
-        return Chunks(*self.given, self.pool(), self.chunks, self.cpus).launch(job_overrides, initial_job_idx)
+        return Chunks(*self.given, self.pool(), self.chunks, self.cpus).launch(jobs)
 
     @abstractmethod
     def pool(self) -> Any:

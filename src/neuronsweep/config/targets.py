@@ -30,7 +30,7 @@ NODES["module"] = frozenset(f"neuronsweep.models.modules.{name}Module" for name 
 
 # Keys of a sweep's command that say how it is trained, and no more. Storage and space are not among them: the one may
 # be anybody's server or file, the other any function.
-OF_A_SEARCH = {item.name for item in fields(Search)} - {"_target_", "space", "storage"}
+OF_A_SEARCH = {item.name for item in fields(Search)} - {"_target_", "space", "storage"} | {"shard"}
 OF_A_LAUNCHER = re.compile(r"hydra\.launcher\.(slots|retries|chunks|cpus)=(null|\d+)")
 PLAIN_KEYS = {item.name for item in fields(Config)} - NODES.keys()
 

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,11 +21,12 @@ from neuronsweep.config.schemas.config import MODULES
 from neuronsweep.config.secret_values import without_secrets
 from neuronsweep.errors import Unwritable, UserError, stop, unwritable
 from neuronsweep.launch.jobs import Composer
-from neuronsweep.launch.resume import difference, prepare
+from neuronsweep.launch.numbering import check_shard, numbered
+from neuronsweep.launch.resume import prepare
 from neuronsweep.runs import contents, files, lock, record
 from neuronsweep.runs.results import Results
 from neuronsweep.runs.run import COMPLETE, FAILED, PRUNED, RUNNING, Run
-from neuronsweep.runs.sweep import check_sweep_place, run_directory
+from neuronsweep.runs.sweep import check_sweep_place, numbers, run_directory
 from neuronsweep.runs.words import anywhere, config_words, resume_command, typed
 
 # Words that say how this command goes on, not what the sweep is.
@@ -39,30 +41,34 @@ SUBDIR = "${job_dir:${hydra.job.num}}"
 OF_SEVERAL_DEVICES = ("native", "process")
 
 
-def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Jobs, swept: Sequence[str]) -> Jobs:
+def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Jobs, swept: Sequence[str]) -> dict[int, list[str]]:
     """Check every job, then make and own the sweep directory, or make what is in it ready to go on.
 
-    Returns the jobs: of a sweep that goes on those that it has, which were shuffled once.
+    Returns the jobs to train by their numbers: all, or those of the shard that the command asks for.
 
     Raises UserError before anything is written, and for a directory that cannot go on.
     """
     compose = Composer(loader, config)
     directory = Path(config.hydra.sweep.dir)
+    sweeper = config.hydra.sweeper
+    check_shard(sweeper.shard, typed(config.hydra.overrides.task))
     check_jobs(compose, jobs, directory)
     if Run(directory).has_begun:
         raise UserError(f"{directory} is not allowed as output directory: it holds a single run")
     check_sweep_place(directory)
     make_directory(directory)
     lock.take(directory)
-    jobs = _recorded(directory, jobs, config)
-    sweeper = config.hydra.sweeper
+    jobs = numbered(directory, jobs, sweeper.shard)
     begun = [number for number in range(len(jobs)) if run_directory(directory, number).exists()]
     configs = (
         (number, run_config(compose.job(number, jobs[number], run_directory(directory, number)))) for number in begun
     )
     prepare(directory, configs, sweeper.retry_failed, sweeper.accept_changes)
-    describe(directory, config, {"swept": list(swept), "jobs": [list(job) for job in jobs]})
-    return jobs
+    described: dict[str, Any] = {"swept": list(swept), "jobs": [list(job) for job in jobs]}
+    if sweeper.shard:
+        described["shard"] = sweeper.shard
+    describe(directory, config, described)
+    return {number: list(jobs[number]) for number in numbers(described)}
 
 
 def check_jobs(compose: Composer, jobs: Jobs, directory: Path) -> None:
@@ -155,6 +161,7 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
     description = {
         "config_words": config_words(config),
         "state": RUNNING,
+        "begun": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "objective": OmegaConf.to_container(config.objective, resolve=True),
         **without_secrets(jobs),
         "overrides": without_secrets(typed(overrides.task)),
@@ -167,36 +174,6 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
     }
     targets.grant_words([word for key in RECORDED_WORDS for word in description[key]])
     files.write_json(directory / contents.SWEEP, description)
-
-
-def _recorded(directory: Path, jobs: Jobs, config: DictConfig) -> Jobs:
-    """The jobs of the sweep that the directory holds, these where it holds none.
-
-    They are these in the same order or, where the same words shuffle values, in that of the first time.
-    Raises UserError where it holds another sweep.
-    """
-    before = _jobs(directory)
-    if before is None or before == [list(job) for job in jobs]:
-        return jobs
-    shuffled = any("shuffle(" in word for word in typed(config.hydra.overrides.task))
-    if shuffled and sorted(before) == sorted(map(list, jobs)):
-        return before
-    told = difference(before, jobs)
-    raise UserError(f"{directory} is not allowed as output directory: it holds another sweep: {told}")
-
-
-def _jobs(directory: Path) -> list[list[str]] | None:
-    """The jobs that a directory's sweep has, as far as its sweep.json can be read: its runs know what they are."""
-    if not (directory / contents.SWEEP).exists():
-        return None
-    try:
-        description = files.read_json(directory / contents.SWEEP)
-        if "trials" in description:
-            raise UserError(f"{directory} is not allowed as output directory: it holds a search")
-        return description["jobs"]
-    except (files.Damaged, KeyError):
-        console.say(f"{directory / contents.SWEEP} is damaged: it is written anew")
-        return None
 
 
 def end_sweep(sweep: Path, failed: Sequence[int]) -> None:

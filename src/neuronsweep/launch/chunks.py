@@ -114,13 +114,13 @@ class Chunks:
         self.sweep = Path(config.hydra.sweep.dir).absolute()
         self.chunks, self.cpus = chunks, cpus
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
-        """Train the jobs, numbered from ``first``, and return what Hydra's sweepers expect, in their order."""
+    def launch(self, numbered: Mapping[int, Sequence[str]]) -> list[JobReturn]:
+        """Train jobs by their numbers, and return what Hydra's sweepers expect, in their order."""
         if not getattr(self.task, "trains_runs", False):
             raise UserError(
                 "this launcher trains runs of neuronsweep only; for another program: hydra/launcher=process"
             )
-        jobs = {first + i: list(overrides) for i, overrides in enumerate(job_overrides)}
+        jobs = {number: list(overrides) for number, overrides in numbered.items()}
         pending = [number for number in jobs if self._state(number) in (None, RUNNING)]
         returns = {number: self._return(number, jobs[number], None) for number in jobs.keys() - set(pending)}
         numbers = split(pending, self.chunks)

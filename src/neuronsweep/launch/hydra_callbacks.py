@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from neuronsweep.runs import contents, lock
 from neuronsweep.runs.results import Results
 from neuronsweep.runs.run import PRUNED
 from neuronsweep.runs.sweep import run_directory
+from neuronsweep.runs.watcher import Watcher
 from neuronsweep.runs.words import resume_command
 
 # Sweepers that check all jobs, rank them and can go on.
@@ -63,6 +65,8 @@ class Bookkeeper(Callback):
                 f"hydra/sweeper={sweeper} is not allowed: hydra/sweeper is {' or '.join(SWEEPERS)}, chosen by "
                 f"{' or '.join(f'sweep={name}' for name in SWEEPERS)}"
             )
+        watcher = Watcher(Path(config.hydra.sweep.dir))
+        lock.besides.append(lambda: _say_how_far(watcher))
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         stopping.look()
@@ -125,11 +129,17 @@ class Bookkeeper(Callback):
         return self.results
 
 
+def _say_how_far(watcher: Watcher) -> None:
+    """Say it every half minute, where no live bar does."""
+    with suppress(UserError, OSError):  # files that are written or removed just now
+        console.now_and_then(lambda: watcher.look().line())
+
+
 def _illustrate(results: Results) -> None:
     """Draw the pictures that are missing; whoever does not want to wait stops the command: all results are there."""
     from neuronsweep.launch.pictures import illustrate, unillustrated  # late: needs torch
 
-    missing = unillustrated([run_directory(results.sweep, number) for number in range(results.jobs)])
+    missing = unillustrated([run_directory(results.sweep, number) for number in results.numbers])
     if not missing:
         return
     bar = console.Bar("pictures", len(missing))

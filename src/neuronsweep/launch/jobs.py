@@ -4,12 +4,14 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.utils import JobReturn
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -44,6 +46,13 @@ def stretches(jobs: Mapping[int, Sequence[str]]) -> Iterator[tuple[int, list[Seq
     for _, stretch in itertools.groupby(enumerate(sorted(jobs)), lambda place: place[1] - place[0]):
         numbers = [number for _, number in stretch]
         yield numbers[0], [jobs[number] for number in numbers]
+
+
+def launch(launcher: Any, jobs: Mapping[int, Sequence[str]]) -> list[JobReturn]:
+    """Have a launcher train jobs by their numbers; one that is not ours takes them in stretches."""
+    if hasattr(launcher, "launch_numbered"):
+        return launcher.launch_numbered(jobs)
+    return [found for first, stretch in stretches(jobs) for found in launcher.launch(stretch, first)]
 
 
 def quoted(text: str) -> str:

@@ -30,7 +30,8 @@ from neuronsweep.runs.sweep import run_directory
 class Progress:
     """One live bar for all members: runs that ended, epochs trained, the best objective so far, seconds left."""
 
-    def __init__(self, runs: Sequence[MemberRun]):
+    def __init__(self, runs: Sequence[MemberRun], quiet: bool = False):
+        self.quiet = quiet
         self.epochs = {run.number: run.member.epochs for run in runs}
         objective = runs[0].config["objective"]
         self.metric, self.best_of = objective["metric"], min if objective["mode"] == "min" else max
@@ -39,7 +40,7 @@ class Progress:
         self.best: float | None = None
 
     def __enter__(self) -> "Progress":
-        self.bar = console.Bar("member epochs", sum(self.epochs.values()))
+        self.bar = console.Bar("member epochs", sum(self.epochs.values()), lines=not self.quiet)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -65,7 +66,7 @@ class NativeLauncher:
         context, config, task: what Hydra gives a launcher.
         one_by_one: runs a single job as Hydra's basic launcher does, with its number.
         processes: runs jobs by number as the process launcher does; those that want several devices or a GPU.
-        quiet: does not tell how the jobs are trained.
+        quiet: does not say how the jobs are trained: they are a part of a search, which does.
     """
 
     def __init__(
@@ -176,7 +177,7 @@ class NativeLauncher:
         if not runs:  # reports what is left of the past
             list(messages)
             return
-        with Progress(runs) as progress, contextlib.closing(messages):
+        with Progress(runs, self.quiet) as progress, contextlib.closing(messages):
             for message in messages:
                 if isinstance(message, Ended):
                     self._end(jobs[message.number], message)

@@ -20,6 +20,7 @@ from neuronsweep.data.dataset import Dataset
 from neuronsweep.errors import Unwritable, UserError
 from neuronsweep.runs import contents, files, record
 from neuronsweep.runs.run import COMPLETE, RUNNING, History, Run
+from neuronsweep.runs.trim import TRIMMED
 
 if TYPE_CHECKING:
     from neuronsweep.models.mlp import MLP
@@ -30,7 +31,8 @@ TENSORBOARD = "lightning.pytorch.loggers.TensorBoardLogger"
 def unillustrated(directories: Sequence[Path]) -> list[Path]:
     """Those run directories that lack something.
 
-    A COMPLETE run lacks its picture; a member that FAILED or was PRUNED the events of how far it came.
+    A COMPLETE run lacks its picture, unless it was trimmed; a member that FAILED or was PRUNED the events of how far
+    it came.
     """
 
     def lacks(directory: Path) -> bool:
@@ -38,6 +40,8 @@ def unillustrated(directories: Sequence[Path]) -> list[Path]:
             return False
         try:
             status = Run(directory).status()
+            if status.get(TRIMMED):
+                return False
             if status["state"] == COMPLETE:
                 return True
             if status["state"] == RUNNING or status["engine"] != "native" or _has_events(directory):

@@ -142,10 +142,11 @@ class Trainee:
         return Advanced(self.number, self.training.count("epoch"), row.get(self.run.member.metric))
 
     def save(self) -> None:
-        """Write what training goes on from."""
+        """Write what training goes on from, and what was logged so far, for whoever looks in from outside."""
         content = io.BytesIO()
         torch.save(self.training.snapshot(), content)
         files.write(self.run.directory / contents.CHECKPOINT, content.getvalue())
+        Run(self.run.directory).write_history(self.training.history)
         Run(self.run.directory).update(seconds=round(self.seconds, 3))
         self.saved = time.monotonic()
 

@@ -8,6 +8,7 @@ import os
 import socket
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +30,8 @@ SECONDS_OF_ORPHANS = 15.0
 _held: dict[Path, int] = {}
 _taker = 0  # the process that holds them, whose workers inherit the handles
 _beat = 0.0
+# What else is done at a heartbeat.
+besides: list[Callable[[], object]] = []
 
 
 class Owned(UserError):
@@ -79,6 +82,8 @@ def beat() -> None:
     _beat = time.monotonic()
     for handle in _held.values():
         _write(handle)
+    for call in besides:
+        call()
 
 
 def owner(directory: Path) -> str | None:

@@ -11,7 +11,7 @@ from neuronsweep.config import targets
 from neuronsweep.errors import UserError
 from neuronsweep.runs import contents, files
 from neuronsweep.runs.run import COMPLETE, DAMAGED, PRUNED, RUNNING, Run
-from neuronsweep.runs.sweep import read_description, run_directory
+from neuronsweep.runs.sweep import numbers, read_description, run_directory
 
 
 class Results:
@@ -27,7 +27,9 @@ class Results:
         # a search does not know its jobs before: its runs say themselves what they were asked
         self.overrides: list[list[str]] | None = self.description.get("jobs")
         self.swept: list[str] = self.description["swept"]
-        self.jobs: int = self.description["trials"] if self.overrides is None else len(self.overrides)
+        # of a shard its own
+        self.numbers = numbers(self.description)
+        self.jobs = len(self.numbers)
         self.ended: dict[int, dict[str, Any]] = {}
         self.due = 0.0
 
@@ -40,11 +42,11 @@ class Results:
 
     def rows(self) -> list[dict[str, Any]]:
         """What results.csv shall hold."""
-        return [row for number in range(self.jobs) if (row := self._read(number))]
+        return [row for number in self.numbers if (row := self._read(number))]
 
     def asked(self) -> list[dict[str, str]]:
         """The values of the swept keys of every job, begun or not; empty of a search, which does not know them."""
-        return [_values(overrides, self.swept) for overrides in self.overrides or []]
+        return [_values(self.overrides[number], self.swept) for number in self.numbers] if self.overrides else []
 
     def write(self, rows: Sequence[Mapping[str, Any]] | None = None) -> None:
         """Write results.csv."""
@@ -58,7 +60,7 @@ class Results:
         """Numbers of the runs that did not end well; of a search, of the trials that are FAIL, begun or not."""
         well = {row["run"] for row in rows if row["state"] in (COMPLETE, PRUNED)}
         if self.overrides is not None:
-            return [number for number in range(self.jobs) if number not in well]
+            return [number for number in self.numbers if number not in well]
         told: list[int] = yaml.safe_load((self.sweep / contents.SEARCH).read_text())["failed"]
         return sorted({*told, *(row["run"] for row in rows if row["run"] not in well)})
 

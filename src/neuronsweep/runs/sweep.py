@@ -1,6 +1,7 @@
 """What is kept of a sweep as a whole: its description, where its runs lie, and whether a directory may become one."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,22 @@ def run_directory(sweep: Path, number: int) -> Path:
     return sweep / f"{number:04d}"
 
 
+def run_numbers(sweep: Path) -> list[tuple[int, Path]]:
+    """Number and directory of every run that a sweep directory holds, in order."""
+    names = [path.name for path in sweep.iterdir() if re.fullmatch(r"\d{4,}", path.name)]
+    found = {int(name): sweep / name for name in names if run_directory(sweep, int(name)).name == name}
+    return sorted((number, run) for number, run in found.items() if Run(run).has_begun)
+
+
+def numbers(description: Mapping[str, Any]) -> range:
+    """The numbers of the runs that a sweep.json is of: of a shard I/N every Nth, from the Ith on."""
+    jobs = description.get("jobs")
+    if jobs is None:
+        return range(description["trials"])
+    first, _, step = (description.get("shard") or "1/1").partition("/")
+    return range(int(first) - 1, len(jobs), int(step))
+
+
 def read_description(sweep: Path) -> dict[str, Any]:
     """The content of sweep.json.
 
@@ -31,6 +48,8 @@ def read_description(sweep: Path) -> dict[str, Any]:
         words = found.get(key, [])
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise Damaged(sweep / SWEEP, f"damaged: its {key} are no words")
+    if not re.fullmatch(r"[1-9]\d*/[1-9]\d*", found.get("shard") or "1/1"):
+        raise Damaged(sweep / SWEEP, "damaged: its shard is none")
     targets.check_words([*found["overrides"], *found.get("hydra_overrides", [])], sweep)
     targets.check_flags(found.get("config_words", []), sweep)
     return found

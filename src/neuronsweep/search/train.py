@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 
 from neuronsweep import console, stopping
 from neuronsweep.errors import Unwritable, UserError
-from neuronsweep.launch.jobs import stretches
+from neuronsweep.launch.jobs import launch
 from neuronsweep.launch.pruning import Prunes
 from neuronsweep.launch.train_members import cores
 from neuronsweep.runs import lock
@@ -120,17 +120,16 @@ def by_launcher(search: Search) -> Launch:
     """Gives the jobs of a batch to the launcher that the command chose."""
     launcher = Plugins.instance().instantiate_launcher(search.context, search.task, search.config)
 
-    def launch(jobs: Mapping[int, Sequence[str]], pruning: Prunes | None) -> None:
-        for first, stretch in stretches(jobs):
-            try:
-                launcher.launch(stretch, initial_job_idx=first)
-            except (UserError, Unwritable):
-                raise
-            except Exception as error:  # a process died, and the launcher with it: runs that did not end go back
-                stopping.look()
-                console.say(f"hydra/launcher={search.launcher} ended early: {error}")
+    def with_it(jobs: Mapping[int, Sequence[str]], pruning: Prunes | None) -> None:
+        try:
+            launch(launcher, jobs)
+        except (UserError, Unwritable):
+            raise
+        except Exception as error:  # a process died, and the launcher with it: runs that did not end go back
+            stopping.look()
+            console.say(f"hydra/launcher={search.launcher} ended early: {error}")
 
-    return launch
+    return with_it
 
 
 class Worker:

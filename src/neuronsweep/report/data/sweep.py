@@ -14,7 +14,7 @@ from neuronsweep.report.data.datasets import by_data, different, overlap, target
 from neuronsweep.report.data.formatting import short
 from neuronsweep.runs import contents
 from neuronsweep.runs.results import Results
-from neuronsweep.runs.run import COMPLETE, DAMAGED, FAILED, Run
+from neuronsweep.runs.run import COMPLETE, DAMAGED, FAILED, RUNNING, History, Run
 from neuronsweep.runs.words import needs_trust, train_command
 from neuronsweep.search.objectives import recorded
 
@@ -77,6 +77,17 @@ class Sweep:
             for values, those in states.items()
             if self.keys and set(those) == {FAILED}
         ]
+
+    @cached_property
+    def in_training(self) -> list[tuple[Row, History]]:
+        """The runs that have not ended, with what they have logged so far."""
+        return [(row, history) for row in self.rows if (history := self._logged(row))]
+
+    def _logged(self, row: Row) -> History:
+        try:
+            return Run(self.path(row)).history() if row["state"] == RUNNING else []
+        except (OSError, ValueError):  # nothing yet
+            return []
 
     @property
     def replicates(self) -> str:

@@ -10,6 +10,7 @@ from neuronsweep.report.data.formatting import floor, in_order, is_scale, scale,
 from neuronsweep.report.data.search import Search
 from neuronsweep.report.data.sweep import Sweep
 from neuronsweep.runs.run import Run
+from neuronsweep.runs.trim import is_trimmed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -135,16 +136,21 @@ def _panel(sweep: Sweep, configuration: Configuration) -> "Panel | None":
     from neuronsweep.models.mlp import MLP
     from neuronsweep.predictor import load_recorded
 
-    config = Run(sweep.path(configuration.median)).record()["config"]
+    # the weights of others were removed
+    known = [row for row in configuration.rows if not is_trimmed(sweep.path(row))]
+    if not known:
+        return None
+    shown = configuration.median if configuration.median in known else known[0]
+    config = Run(sweep.path(shown)).record()["config"]
     dataset = build_dataset(config["data"])
     if dataset.inputs > 2 or (dataset.inputs == 2 and not dataset.classes):
         return None
-    rows = [configuration.median]
+    rows = [shown]
     if dataset.inputs == 1:
-        rows += [row for row in configuration.rows[:NETWORKS] if row is not configuration.median]
+        rows += [row for row in known[:NETWORKS] if row is not shown]
     networks = [load_recorded(sweep.path(row)).module for row in rows]
     found: list[float] = []
-    if dataset.inputs == 1 and "kinks" in configuration.median and isinstance(networks[0], MLP):
+    if dataset.inputs == 1 and "kinks" in shown and isinstance(networks[0], MLP):
         found = kinks_among_samples(networks[0], dataset)
-    name = f"{configuration.short}\n{sweep.metric} {configuration.median[sweep.metric]:.3g}"
+    name = f"{configuration.short}\n{sweep.metric} {shown[sweep.metric]:.3g}"
     return Panel(name, dataset, networks, 0, found)

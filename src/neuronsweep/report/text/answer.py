@@ -16,14 +16,33 @@ from neuronsweep.runs.run import DAMAGED, FAILED, RUNNING, Run
 SETS = 4
 # Places of a grid whose results a sentence lists.
 GRID = 12
+# Runs that have not ended and are told of one by one.
+SO_FAR = 6
 # The metric that tells where a fit stops being true.
 OUTSIDE = "truth/outside_over_inside"
 
 
 def sentences(sweep: Sweep, search: Search | None = None) -> list[str]:
-    """What was asked and which configuration answers it; whether the replicates can tell it from the others."""
-    if search:
-        return _of_search(sweep, search)
+    """What was asked and which configuration answers it; whether the replicates can tell it from the others.
+
+    Then what runs that have not ended have come to.
+    """
+    return [*(_of_search(sweep, search) if search else _of_grid(sweep)), *_so_far(sweep)]
+
+
+def _so_far(sweep: Sweep) -> list[str]:
+    """Where the runs are that somebody trains, or that were interrupted."""
+    told = []
+    for row, history in sweep.in_training[:SO_FAR]:
+        epoch, values = history[-1]
+        value = f", {sweep.metric} {number(values[sweep.metric])}" if sweep.metric in values else ""
+        told.append(f"{sweep.told(row)} after epoch {epoch}{value}")
+    more = len(sweep.in_training) - SO_FAR
+    told += [f"{more} more"] if more > 0 else []
+    return [f"Not ended yet: {'; '.join(told)}."] if told else []
+
+
+def _of_grid(sweep: Sweep) -> list[str]:
     if not sweep.configurations:
         return [f"No run is complete{_yet(sweep)}: {states(sweep)}."]
     found = []
