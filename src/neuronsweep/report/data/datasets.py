@@ -92,5 +92,7 @@ def overlap(config: Mapping[str, Any], row: Row) -> float:
 
 
 def target(record: Mapping[str, Any]) -> str:
-    """The name of what generates a run's data."""
-    return str(record["config"]["data"]["_target_"]).rpartition(".")[2]
+    """The name of what generates a run's data, or of the file that they are."""
+    data = record["config"]["data"]
+    name = str(data["_target_"]).rpartition(".")[2]
+    return f"{name} {Path(str(data['file'])).name}" if "table" in record and data.get("file") else name

@@ -96,6 +96,8 @@ def _learnt(sweep: Sweep, best: Configuration) -> Learnt | None:
     from neuronsweep.analysis.importance import grid_of, inputs_of
 
     replicates = list(fitted(sweep, best, REPLICATES))
+    if not replicates:
+        return None
     first = replicates[0].dataset
     asked = scored(sweep.metric)
     metric = asked[1] if asked else "loss"

@@ -10,6 +10,7 @@ from neuronsweep.report.data.formatting import spread_out
 from neuronsweep.report.data.statistics import Replicate
 from neuronsweep.report.data.sweep import Sweep
 from neuronsweep.runs.run import Run
+from neuronsweep.runs.trim import is_trimmed
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -60,12 +61,12 @@ class Fitted:
 
 
 def fitted(sweep: Sweep, configuration: Configuration, at_most: int) -> Iterator[Fitted]:
-    """So many replicates of a configuration, in the order of their splits."""
+    """So many replicates of a configuration whose weights are there, in the order of their splits."""
     from neuronsweep.data.build import build_dataset
     from neuronsweep.models.losses import of_dataset
     from neuronsweep.predictor import load_recorded
 
-    rows = spread_out(configuration.rows, at_most)
+    rows = spread_out([row for row in configuration.rows if not is_trimmed(sweep.path(row))], at_most)
     for row in sorted(rows, key=replicate_of):  # those of one split share its data
         config = Run(sweep.path(row)).record()["config"]
         dataset = build_dataset(config["data"])

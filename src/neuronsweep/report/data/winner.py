@@ -78,9 +78,10 @@ def winners(sweep: Sweep, search: Search | None) -> dict[str, Tested]:
             found[data] = before[1]
             continue
         with contextlib.suppress(UserError):  # the file of the rows is gone
-            found[data] = _test(best, _fitted(sweep, best), [*before[1].earlier, before[1].name] if before else [])
-            kept[data] = identity, found[data]
-            computed = True
+            if replicates := _fitted(sweep, best):
+                found[data] = _test(best, replicates, [*before[1].earlier, before[1].name] if before else [])
+                kept[data] = identity, found[data]
+                computed = True
     if computed:
         values = {data: {"runs": identity, **asdict(tested)} for data, (identity, tested) in kept.items()}
         files.write_json(sweep.directory / TEST, values)

@@ -33,6 +33,8 @@ NAMES = {
 }
 # Probabilities are kept so far from 0 and 1: the loss of a guess shall be finite.
 LEAST = 1e-12
+# With fewer rows than this, threads wait for each other longer than they work.
+FEW = 20000
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,11 @@ def _fitted(method: str, dataset: "Dataset", x: "Tensor") -> "Tensor":
     """Predictions (N, K), or logits as a network has them, of a model fitted to the training rows."""
     import numpy as np
     import torch
+    from threadpoolctl import threadpool_limits
 
     train, y = (tensor.numpy() for tensor in dataset.splits["train"])
     model = _model(method, dataset.classes, dataset.outputs)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threadpool_limits(1 if len(train) < FEW else None):
         warnings.simplefilter("ignore")  # one that has not converged is what it is
         model.fit(train.astype(np.float64), y.astype(np.int64 if dataset.classes else np.float64))
         inputs = x.numpy().astype(np.float64)

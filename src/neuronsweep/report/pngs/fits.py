@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from neuronsweep.errors import UserError
 from neuronsweep.report.charts.metric import LINES, axes_of, best_of, lines
 from neuronsweep.report.data.configurations import Configuration, best_in_places
 from neuronsweep.report.data.formatting import floor, in_order, is_scale, scale, short, spread_out
@@ -141,8 +142,13 @@ def _panel(sweep: Sweep, configuration: Configuration) -> "Panel | None":
     if not known:
         return None
     shown = configuration.median if configuration.median in known else known[0]
-    config = Run(sweep.path(shown)).record()["config"]
-    dataset = build_dataset(config["data"])
+    record = Run(sweep.path(shown)).record()
+    try:
+        dataset = build_dataset(record["config"]["data"])
+    except UserError:
+        if "table" in record:  # its file is gone
+            return None
+        raise
     if dataset.inputs > 2 or (dataset.inputs == 2 and not dataset.classes):
         return None
     rows = [shown]
