@@ -12,7 +12,7 @@ QUICK = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if '"--q
 
 
 def test_the_benchmarks_of_the_documentation_are_tested():
-    assert {"single_run", "sweep", "optuna_sweep", "processes", "postgres_workers"} <= set(QUICK)
+    assert {"single_run", "sweep", "optuna_sweep", "processes", "postgres_workers", "against_sklearn"} <= set(QUICK)
 
 
 @pytest.mark.parametrize("name", QUICK)
