@@ -130,12 +130,12 @@ def main() -> None:
         (f"{seeds * fits} fits, seconds of cores", cpu_many, seeds * cpu_theirs, ""),
     ):
         rows.append((name, f"{mine:.1f}", f"{other:.1f}", f"{other / mine:.1f}x", wanted))
-    for name, mine in (("one seed", accuracies), (f"{seeds} seeds", accuracies_many)):
-        differences = np.array([mine[place] - accuracies_theirs[place] for place in mine])
+    for name, found in (("one seed", accuracies), (f"{seeds} seeds", accuracies_many)):
+        differences = np.array([found[place] - accuracies_theirs[place] for place in found])
         half = t.ppf(0.975, len(differences) - 1) * differences.std(ddof=1) / len(differences) ** 0.5
         ends = f"{differences.mean() - half:+.4f} to {differences.mean() + half:+.4f}"
-        means = (f"{np.mean(list(found.values())):.4f}" for found in (mine, accuracies_theirs))
-        rows.append((f"mean accuracy, {name}", *means, ends, "0 in it"))
+        means = [f"{np.mean(list(one.values())):.4f}" for one in (found, accuracies_theirs)]
+        rows.append((f"mean accuracy, {name}", means[0], means[1], ends, "0 in it"))
     console.say(f"{len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}")
     console.table("breast_cancer", ["sweep", "GridSearchCV", "figure", "target"], rows)
 
