@@ -52,11 +52,12 @@ def _launch(search: Search) -> Launch:
 
 
 def _repair(search: Search, study: Study) -> None:
-    damaged = discard_damaged(study, search.directory, alone=not search.options.storage)
+    damaged = discard_damaged(study, search.directory, not search.options.storage, search.replicates)
     if damaged:
         jobs = {trial.number: search.overrides(trial.params) for trial in damaged}
         prune_on = search.goals.prune_on
-        _launch(search)(jobs, AsBefore(prune_on[0], damaged) if prune_on and search.native else None)
+        before = AsBefore(prune_on[0], damaged, search.replicates.count) if prune_on and search.native else None
+        _launch(search)(search.replicates.jobs(jobs), before)
 
 
 def asker(search: Search, study: Study, launch: Launch, **options: Any) -> Asker:
@@ -80,7 +81,10 @@ def asker(search: Search, study: Study, launch: Launch, **options: Any) -> Asker
     def prune(numbers: Sequence[int]) -> Prunes | None:
         # runs of other launchers open the study themselves
         ours = search.native or search.options.workers > 1
-        return of_study(study, search.options, numbers) if ours and search.goals.prune_on else None
+        found = of_study(study, search.options, numbers) if ours and search.goals.prune_on else None
+        if found:
+            found.replicates = search.replicates.count
+        return found
 
     return Asker(
         study,
@@ -89,8 +93,10 @@ def asker(search: Search, study: Study, launch: Launch, **options: Any) -> Asker
         ask=search.space.suggest,
         overrides=search.overrides,
         check=search.check_overrides,
-        launch=launch,
-        outcome=lambda number: outcomes.of_run(run_directory(search.directory, number), search.goals),
+        launch=lambda jobs, pruning: launch(search.replicates.jobs(jobs), pruning),
+        outcome=lambda number: outcomes.of_trial(
+            [run_directory(search.directory, run) for run in search.replicates.runs(number)], search.goals
+        ),
         pruning=prune,
         tell=tell,
         **options,
