@@ -12,6 +12,7 @@ from neuronsweep.errors import UserError
 from neuronsweep.report.data.configurations import FOLD, REDRAWN, Configuration, Row, configurations
 from neuronsweep.report.data.datasets import by_data, different, overlap, target
 from neuronsweep.report.data.formatting import short
+from neuronsweep.report.data.trials import complete_trials
 from neuronsweep.runs import contents
 from neuronsweep.runs.results import Results
 from neuronsweep.runs.run import COMPLETE, DAMAGED, FAILED, RUNNING, History, Run
@@ -122,7 +123,8 @@ class Sweep:
 
     def told(self, row: Row) -> str:
         """A run in a few words."""
-        return " ".join([f"#{row['run']}", *(f"{key}={short(str(row[key]))}" for key in self.swept)])
+        named = (f"{key}={short(str(row[key]))}" for key in self.swept if key in row)
+        return " ".join([f"#{row.get('trial', row['run'])}", *named])
 
     def command(self, row: Row) -> str:
         """The command line that trains this run again by itself."""
@@ -156,7 +158,9 @@ def read(directory: Path) -> Sweep:
     if "search" in description:
         goals = recorded(description["search"])
         metric, mode = goals.objectives[0]
-        counted = [row for row in rows if row["state"] == COMPLETE and goals.satisfied(row)]
+        each = description.get("replicates", 1)
+        satisfying = {row["run"] // each for row in complete_trials(rows, each) if goals.satisfied(row)}
+        counted = [row for row in rows if row["run"] // each in satisfying]
     asked = results.asked() or rows
     values = {key: different(str(job[key]) for job in asked) for key in description["swept"]}
     # the rows of a table are split anew by data.seed; other data are other data

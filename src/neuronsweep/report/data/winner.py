@@ -90,7 +90,7 @@ def winners(sweep: Sweep, search: Search | None) -> dict[str, Tested]:
 
 def _has_ended(sweep: Sweep, search: Search | None) -> bool:
     over = sum(row["state"] in (COMPLETE, FAILED, PRUNED) for row in sweep.rows)
-    return over + (search.duplicates if search else 0) == sweep.jobs
+    return over + (search.duplicates * search.replicates if search else 0) == sweep.jobs
 
 
 def _kept(sweep: Sweep) -> dict[str, tuple[list[str], Tested]]:

@@ -31,7 +31,7 @@ def cells(sweep: Sweep, search: Search | None) -> tuple[list[Configuration | Non
     is left out.
     """
     if search:
-        numbers = {c.best["run"]: c for c in sweep.configurations}
+        numbers = {row["run"]: c for c in sweep.configurations for row in c.rows}
         best = [numbers[row["run"]] for row in search.best if row["run"] in numbers]
         return spread_out(best, 2 * BEST), BEST
     across, down = axes_of(sweep)

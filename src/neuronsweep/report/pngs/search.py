@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def search_png(sweep: Sweep, search: Search | None) -> bytes | None:
     """The history of the first objective; beside it the front of the first two. None where nothing is complete."""
-    if not search or not any(search.metrics[0] in row for row in sweep.complete()):
+    if not search or not any(search.metrics[0] in row for row in search.trials):
         return None
 
     from neuronsweep.figures.multiples import png
@@ -33,7 +33,7 @@ def _history(axes: "Axes", sweep: Sweep, search: Search) -> None:
     from neuronsweep.figures.style import BLUE, GREEN, ORANGE, VERMILION
 
     metric = search.metrics[0]
-    complete = [row for row in sweep.complete() if metric in row]
+    complete = [row for row in search.trials if metric in row]
     counted = {row["run"] for row in search.satisfying}
     others = [row for row in complete if row["run"] not in counted]
     pruned = pruned_at(sweep, metric)
@@ -66,7 +66,7 @@ def _front(axes: "Axes", sweep: Sweep, search: Search) -> None:
     from neuronsweep.figures.style import GREY, VERMILION
 
     across, down = search.metrics[:2]
-    rows = [row for row in sweep.complete() if across in row and down in row]
+    rows = [row for row in search.trials if across in row and down in row]
     axes.plot([row[across] for row in rows], [row[down] for row in rows], ".", color=GREY, label="trials")
     front = search.best
     axes.plot([row[across] for row in front], [row[down] for row in front], "o", color=VERMILION, label="front")

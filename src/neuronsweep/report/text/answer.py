@@ -97,7 +97,8 @@ def _best(sweep: Sweep, where: str, those: Sequence[Configuration]) -> str:
 
 
 def _of_search(sweep: Sweep, search: Search) -> list[str]:
-    counted = f"{search.total} trial{'s' if search.total > 1 else ''}: {states(sweep, search)}"
+    each = f" of {search.replicates} runs" if search.replicates > 1 else ""
+    counted = f"{search.total} trial{'s' if search.total > 1 else ''}{each}: {states(sweep, search)}"
     if search.duplicates:
         counted += f", {search.duplicates} like an earlier one and not trained again"
     if not search.best:
@@ -183,7 +184,7 @@ def _yet(sweep: Sweep, search: Search | None = None) -> str:
 
 def _missing(sweep: Sweep, search: Search | None) -> int:
     """How many runs have no directory; a trial that was told again needs none."""
-    return sweep.jobs - len(sweep.rows) - (search.duplicates if search else 0)
+    return sweep.jobs - len(sweep.rows) - (search.duplicates * search.replicates if search else 0)
 
 
 def _times(ratio: float) -> str:

@@ -59,6 +59,7 @@ def _print_search(found: Mapping[str, Any], keys: Sequence[str]) -> None:
     objectives = [objective["metric"] for objective in found["objectives"]]
     several = len(objectives) > 1
     entries = found.get("front" if several else "ranking", [])
+    keys = [key for key in keys if any(key in entry["params"] for entry in entries)]
     lines = [
         (
             f"#{entry['trial']}",
