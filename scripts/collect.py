@@ -1,6 +1,6 @@
-"""Collect the runs of one sweep that several machines trained, each on a file system of its own.
+"""Collect the runs of one sweep that several machines trained, each on a file system of its own, or several sweeps.
 
-python scripts/collect.py SWEEP_DIR SOURCE_DIR...
+python scripts/collect.py SWEEP_DIR SOURCE_DIR... [--union]
 """
 
 import neuronsweep.starting  # noqa: F401
@@ -13,7 +13,7 @@ from neuronsweep.cli import Parser, command
 from neuronsweep.config.output_paths import check_directory, check_file
 from neuronsweep.config.targets import TRUSTED, trust
 from neuronsweep.runs.collect import collect
-from neuronsweep.runs.contents import RESULTS, SWEEP
+from neuronsweep.runs.contents import PARQUET, RESULTS, SWEEP
 from neuronsweep.runs.results import Results
 
 
@@ -21,14 +21,16 @@ def main() -> None:
     parser = Parser(description="Copy the ended runs of sweep directories into one, proved, and nothing overwritten.")
     parser.add_argument("sweep", type=Path, metavar="SWEEP_DIR")
     parser.add_argument("sources", type=Path, nargs="+", metavar="SOURCE_DIR")
+    more = "sources may be sweeps of other values, such as seed=range(8) and seed=range(8,16)"
+    parser.add_argument("--union", action="store_true", help=more)
     parser.add_argument("--trust", action="store_true", help=TRUSTED)
     arguments = parser.parse_args()
     if arguments.trust:
         trust()
     check_directory(str(arguments.sweep), arguments.sweep)
-    for name in (SWEEP, RESULTS):
+    for name in (SWEEP, RESULTS, PARQUET):
         check_file(str(arguments.sweep), arguments.sweep / name)
-    copied, kept = collect(arguments.sources, arguments.sweep)
+    copied, kept = collect(arguments.sources, arguments.sweep, arguments.union)
     results = Results(arguments.sweep)
     results.write()
     print(f"{copied} runs copied, {kept} were there; {copied + kept} of {results.jobs} runs in {arguments.sweep}")

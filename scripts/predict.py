@@ -1,4 +1,4 @@
-"""Predictions of a finished run, or of the best configuration of a sweep, as CSV.
+"""Print the predictions of a finished run, or of the best configuration of a sweep, as CSV.
 
 python scripts/predict.py RUN_DIR --x 2.5 10
 python scripts/predict.py RUN_DIR --csv points.csv
@@ -25,6 +25,7 @@ from neuronsweep.data.preparation import Number, Preparation
 from neuronsweep.errors import UserError
 from neuronsweep.runs import contents, files
 from neuronsweep.runs.run import COMPLETE, Run
+from neuronsweep.runs.trim import check_weights
 
 
 def main() -> None:
@@ -43,17 +44,18 @@ def main() -> None:
         trust()
     is_sweep = (arguments.directory / contents.SWEEP).exists()
     if arguments.ensemble != is_sweep:
-        told = (
+        what = (
             "is a sweep: --ensemble averages its best configuration"
             if is_sweep
             else "is no sweep: --ensemble needs one"
         )
-        raise UserError(f"{arguments.directory} {told}")
+        raise UserError(f"{arguments.directory} {what}")
     directories = best_runs(arguments.directory) if is_sweep else [arguments.directory]
     for directory in directories:
         state = Run(directory).verified()["state"]
         if state != COMPLETE:
             raise UserError(f"{directory} cannot predict: its run is {state}, not {COMPLETE}")
+        check_weights(directory)
     records = [Run(directory).record() for directory in directories]
 
     from neuronsweep.predictor import load_recorded  # late: the errors above need no torch

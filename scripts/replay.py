@@ -1,7 +1,9 @@
-"""Train recorded runs again and say EQUAL, or what differs.
+"""Train recorded runs again and print EQUAL, or what differs.
 
 python scripts/replay.py RUN_DIR [RUN_DIR ...] [--tolerance 1e-6]
 python scripts/replay.py SWEEP_DIR --sample 5
+
+A run that is named and that trim.py has trimmed has its weights back afterwards.
 """
 
 import neuronsweep.starting  # noqa: F401
@@ -20,12 +22,13 @@ from neuronsweep.errors import Diverged, UserError
 from neuronsweep.runs import contents
 from neuronsweep.runs.run import COMPLETE, Run
 from neuronsweep.runs.sweep import read_description
+from neuronsweep.runs.trim import is_trimmed, own, restore
 
 
 def main() -> None:
     parser = Parser(description="Train recorded runs again and say EQUAL, or what differs.")
     parser.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="run directories, sweep directories")
-    parser.add_argument("--sample", type=int, metavar="N", help="of a sweep N runs, always the same ones, not all")
+    parser.add_argument("--sample", type=int, metavar="N", help="replay only N runs of a sweep, always the same ones")
     tolerance = "how far numbers may be apart, as a share of the larger one (0: the same bits)"
     parser.add_argument("--tolerance", type=float, default=0.0, metavar="T", help=tolerance)
     parser.add_argument("--trust", action="store_true", help=TRUSTED)
@@ -41,7 +44,11 @@ def main() -> None:
         if Run(run).verified()["state"] != COMPLETE:
             raise UserError(f"{run} cannot be replayed: its run is {Run(run).status()['state']}")
         Run(run).record()
-    equal = [replay(run, arguments.tolerance) for run in runs]
+    # of a whole sweep they were removed to have room
+    back = {directory for directory in arguments.directories if directory in runs and is_trimmed(directory)}
+    for run in back:
+        own(run)
+    equal = [replay(run, arguments.tolerance, run in back) for run in runs]
     if len(runs) > 1:
         print(f"{sum(equal)} of {len(runs)} EQUAL")
     if not all(equal):
@@ -60,8 +67,12 @@ def chosen(directory: Path, sample: int | None) -> list[Path]:
     return sorted(random.Random(0).sample(runs, sample)) if sample and sample < len(runs) else runs
 
 
-def replay(run: Path, tolerance: float) -> bool:
-    """Train one run again, print what came out, and return whether it is equal."""
+def replay(run: Path, tolerance: float, back: bool) -> bool:
+    """Train one run again, print what came out, and return whether it is equal.
+
+    Args:
+        back: whether the weights, which trim.py has removed, are put back where they are.
+    """
     from neuronsweep.replay import compare, surroundings, train_again  # late: errors above need no torch
 
     with tempfile.TemporaryDirectory() as temporary:
@@ -73,8 +84,11 @@ def replay(run: Path, tolerance: float) -> bool:
             print(f"DIFFERS  {run}: trained again, it failed: {error}")
             return False
         differences = compare(run, again, tolerance)
+        if back and not differences:
+            restore(run, again)
     if not differences:
-        print(f"EQUAL  {run}" + (f"  within {tolerance:g}" if tolerance else ""))
+        within = f"  within {tolerance:g}" if tolerance else ""
+        print(f"EQUAL  {run}{within}{'  its weights are back' if back else ''}")
         return True
     print(f"DIFFERS  {run}")
     rows = [(d.what, d.was, d.now, "" if d.largest == float("inf") else f"{d.largest:.2g}") for d in differences]

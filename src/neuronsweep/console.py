@@ -1,4 +1,4 @@
-"""What a run shows on the terminal: the network, a live bar, the metrics.
+"""Everything that is printed on the terminal: lines, tables, and a live progress bar.
 
 A file or a pipe gets lines as long as they are. A terminal gets what fits into its width: nothing is cut, but columns
 and values are left out, the least important first.
@@ -9,7 +9,8 @@ import math
 import shutil
 import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from neuronsweep.errors import Unwritable
 
 
 class Terminal(Console):
-    """rich's console; when nobody reads any more what it prints, the command is asked to stop."""
+    """rich's console, which stops the command when its output is closed by the reader."""
 
     def on_broken_pipe(self) -> None:
         if not stopping.reader_is_gone():
@@ -34,7 +35,7 @@ class Terminal(Console):
     def _check_buffer(self) -> None:
         try:
             super()._check_buffer()
-        except OSError as error:  # a file on a full disk: no fault of the run that is told of
+        except OSError as error:  # a file on a full disk, which is not a failure of the run
             raise Unwritable(f"the output cannot be written: {error.strerror}") from None
 
 
@@ -45,6 +46,10 @@ GAP = "  "
 BESIDE_VALUES = 4 + 7 + 3
 # A terminal that is narrower shows no time that remains: one value needs the room.
 NARROW = 60
+SECONDS_BETWEEN_LOOKS = 0.05
+# Where the output is no terminal, how far a command is stands in a line that is not older than this.
+SECONDS_BETWEEN_LINES = 30.0
+_last_line: float | None = None
 
 
 def width() -> float:
@@ -52,10 +57,33 @@ def width() -> float:
     return shutil.get_terminal_size().columns if CONSOLE.file.isatty() else math.inf
 
 
-class Bar:
-    """A live bar from 0 to ``total`` with the latest values beside it; silent where the output is no terminal."""
+def now_and_then(line: Callable[[], str]) -> None:
+    """Say how far a command is where no live bar does, every half minute, the first time half a minute after it began.
 
-    def __init__(self, what: str, total: int):
+    Args:
+        line: makes what is said, when it is.
+    """
+    global _last_line
+    now = time.monotonic()
+    if _last_line is None or CONSOLE.is_terminal:
+        _last_line = now
+    elif now - _last_line >= SECONDS_BETWEEN_LINES:
+        _last_line = now
+        say(line())
+
+
+class Bar:
+    """A live bar from 0 to ``total`` with the latest values beside it; no terminal gets a line every half minute.
+
+    Args:
+        lines: whether it does; else the bar is a part of something that has a line of its own.
+    """
+
+    def __init__(self, what: str, total: int, lines: bool = True):
+        self.what, self.total, self.began = what, total, time.monotonic()
+        self.shown = self.began
+        self.first: int | None = None
+        self.lines = lines
         self.count = cell_len(f"{total}/{total} {what}")
         cut = Column(no_wrap=True, overflow="crop")  # a narrow terminal may have no ellipsis
         columns = (
@@ -69,9 +97,26 @@ class Bar:
         self.progress.start()
 
     def advance_to(self, done: int, values: str) -> None:
-        """Move the bar and show values, the most important first, with two blanks between them: as many as fit."""
+        """Move the bar and show values, the most important first, with two blanks between them: as many as fit.
+
+        As often as an eye can see: thousands of runs end in a second, and each look at a terminal takes its time.
+        """
+        now = time.monotonic()
+        if self.first is not None and now - self.shown < SECONDS_BETWEEN_LOOKS and done < self.total:
+            return
+        self.shown = now
         lines = _lines(values.split(GAP), width() - self.count - BESIDE_VALUES)
         self.progress.update(self.task, completed=done, values=lines[0])
+        if self.first is None:  # what an earlier try of a run has done says nothing of the speed of this one
+            self.first = done
+        if self.lines:
+            now_and_then(lambda: self._line(done, values))
+
+    def _line(self, done: int, values: str) -> str:
+        done_here = done - (self.first or 0)
+        left = (time.monotonic() - self.began) * (self.total - done) / done_here if done_here > 0 else None
+        told = [f"{done}/{self.total} {self.what}", values, f"{duration(left)} left" if left is not None else ""]
+        return GAP.join(filter(None, told))
 
     def close(self) -> None:
         self.progress.stop()
@@ -85,7 +130,7 @@ def parameters(network: Any) -> None:
 
 
 def metrics(values: Mapping[str, float], splits: Iterable[str], directory: Path, objective: str) -> None:
-    """Print a run's final metrics, one row a split, then what the fit is, and where all of it is kept."""
+    """Print a run's final metrics with a row for each split, then metrics of the fit, and the run directory."""
     rows: dict[str, dict[str, float]] = {split: {} for split in splits}
     fit: dict[str, float] = {}
     for name, value in values.items():
@@ -108,7 +153,7 @@ def say(text: str) -> None:
 
 
 def say_last(text: str) -> None:
-    """Print how a command that was asked to stop goes on; on stderr where nobody reads its output any more."""
+    """Print how to continue a command that was stopped; on stderr when its output has been closed."""
     if stopping.asked() == signal.SIGPIPE:
         print(text.strip(), file=sys.stderr, flush=True)
     else:
@@ -156,6 +201,25 @@ def _lines(values: Sequence[str], width: float) -> list[str]:
 def number(value: float | None) -> str:
     """Four significant digits, or nothing."""
     return "" if value is None else f"{value:.4g}"
+
+
+def numbers(runs: Sequence[int], shown: int = 20) -> str:
+    """The numbers of runs, such as ``0, 3``; of many the first ones."""
+    return ", ".join(map(str, runs[:shown])) + (", ..." if len(runs) > shown else "")
+
+
+def duration(seconds: float) -> str:
+    """``47 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def printable(text: str) -> str:
+    """A text as a terminal may show it: what a directory holds is not always ours."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def brief(value: Any) -> str:

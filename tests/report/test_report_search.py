@@ -78,10 +78,10 @@ def points(trace):
 def test_the_text_has_it_too_and_stays_the_same(searched, study):
     build(searched)
     text = (searched / TEXT).read_bytes()
-    picture = (searched / "report-search.png").read_bytes()
+    picture = (searched / "report-search.svg").read_bytes()
     build(searched)
     assert (searched / TEXT).read_bytes() == text
-    assert (searched / "report-search.png").read_bytes() == picture
+    assert (searched / "report-search.svg").read_bytes() == picture
     assert "| what mattered for val/loss | PED-ANOVA | fANOVA |" in text.decode()
     for entry in study["front"]:
         assert f"| \\#{entry['trial']} |" in text.decode()

@@ -1,8 +1,8 @@
-"""hydra/launcher=submitit_slurm, submitit_local, ray, joblib: a sweep in chunks, on whatever runs commands."""
+"""hydra/launcher=submitit_slurm, submitit_local, ray: a sweep in chunks, on whatever runs commands."""
 
 import os
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ class ChunkLauncher(Launcher):
     """Trains the jobs of a sweep in chunks; what is not said here is in conf/hydra/launcher.
 
     Args:
-        chunks: how many; null: one a core of this machine.
+        chunks: how many; null: one for each core of this machine.
         cpus: threads of a chunk.
         keys: of the pool that trains them.
     """
@@ -29,9 +29,12 @@ class ChunkLauncher(Launcher):
         self.given = hydra_context, config, task_function
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        return self.launch_numbered(dict(enumerate(job_overrides, initial_job_idx)))
+
+    def launch_numbered(self, jobs: Mapping[int, Sequence[str]]) -> list[JobReturn]:
         from neuronsweep.launch.chunks import Chunks
 
-        return Chunks(*self.given, self.pool(), self.chunks, self.cpus).launch(job_overrides, initial_job_idx)
+        return Chunks(*self.given, self.pool(), self.chunks, self.cpus).launch(jobs)
 
     @abstractmethod
     def pool(self) -> Any:
@@ -52,10 +55,3 @@ class RayLauncher(ChunkLauncher):
         from neuronsweep.launch.clusters import ray
 
         return partial(ray, cpus=self.cpus, **self.keys)
-
-
-class JoblibLauncher(ChunkLauncher):
-    def pool(self) -> Any:
-        from neuronsweep.launch.clusters import joblib
-
-        return partial(joblib, processes=self.chunks)

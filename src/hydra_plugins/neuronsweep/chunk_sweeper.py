@@ -1,4 +1,4 @@
-"""hydra/sweeper=chunk: what a chunk of a sweep on another machine runs; nobody has to type it."""
+"""hydra/sweeper=chunk, which trains one chunk of a sweep; chunk launchers start it, and no user types it."""
 
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,10 @@ class ChunkSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         from neuronsweep.launch.chunks import jobs_of, keep_errors
-        from neuronsweep.launch.jobs import stretches
+        from neuronsweep.launch.jobs import launch
 
         assert self.launcher is not None
-        returns: dict[int, Any] = {}
-        for first, stretch in stretches(jobs_of(self.file)):  # what has ended before lies between the others
-            returns |= dict(enumerate(self.launcher.launch(stretch, first), first))
+        jobs = jobs_of(self.file)
+        returns = dict(zip(jobs, launch(self.launcher, jobs), strict=True))
         keep_errors(self.file, self.sweep_directory, returns)
         return [list(returns.values())]

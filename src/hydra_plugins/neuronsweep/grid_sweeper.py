@@ -1,4 +1,4 @@
-"""hydra/sweeper=grid: every combination of the swept values, all checked before the first is trained."""
+"""hydra/sweeper=grid: trains every combination of the swept values, after all of them have been checked."""
 
 from pathlib import Path
 from typing import Any
@@ -13,23 +13,25 @@ ConfigStore.instance().store(
         "_target_": f"{__name__}.GridSweeper",
         "max_batch_size": None,
         "params": None,
-        # of a sweep that goes on in its directory: train FAILED runs again; those of another config, source or data
+        # of a sweep that continues in its directory: train FAILED runs again; those of another config, source or data
         "retry_failed": False,
         "accept_changes": False,
+        # I/N: train every Nth run, from the Ith on; the other shards are other commands'
+        "shard": None,
     },
 )
 
 
 class GridSweeper(BasicSweeper):
-    def __init__(self, max_batch_size: int | None, params: Any, retry_failed: bool, accept_changes: bool):
-        # begin_sweep reads the last two from the config
+    def __init__(self, max_batch_size: int | None, params: Any, **options: Any):
+        # begin_sweep reads the others from the config
         super().__init__(max_batch_size, params)
 
     def sweep(self, arguments: list[str]) -> list:
         from neuronsweep import console
         from neuronsweep.errors import Unwritable
         from neuronsweep.launch.begin import begin_sweep, no_room, stopped
-        from neuronsweep.launch.jobs import expand
+        from neuronsweep.launch.jobs import expand, launch
         from neuronsweep.runs.words import resume_command
         from neuronsweep.stopping import heeded
 
@@ -37,13 +39,13 @@ class GridSweeper(BasicSweeper):
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader
         jobs, swept = expand(loader, [*self._parse_config(), *arguments])
-        jobs = [list(job) for job in begin_sweep(loader, self.config, jobs, swept)]
+        begun = begin_sweep(loader, self.config, jobs, swept)
         assert self.launcher is not None
         directory = Path(self.config.hydra.sweep.dir)
         try:
             with heeded():
                 console.say(f"if this stops: {resume_command(directory)}")
-                return [self.launcher.launch(jobs, initial_job_idx=0)]
+                return [launch(self.launcher, begun)]
         except KeyboardInterrupt:
             stopped(directory)
             raise KeyboardInterrupt("told") from None

@@ -1,6 +1,6 @@
-"""hydra/launcher=native: the runs of a sweep trained in native code; what that does not know is run one by one."""
+"""hydra/launcher=native: trains the runs of a sweep with the native engine, or else one by one with Lightning."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.config_store import ConfigStore
@@ -11,17 +11,15 @@ ConfigStore.instance().store(group="hydra/launcher", name="native", node={"_targ
 
 class NativeLauncher(BasicLauncher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        from neuronsweep.launch import native
-        from neuronsweep.launch.processes import Processes
+        return self.launch_numbered(dict(enumerate(job_overrides, initial_job_idx)))
 
-        def one_by_one(overrides: Sequence[str], number: int) -> JobReturn:
-            return BasicLauncher.launch(self, [overrides], number)[0]
+    def launch_numbered(self, jobs: Mapping[int, Sequence[str]]) -> list[JobReturn]:
+        from neuronsweep.launch import native
+        from neuronsweep.launch.jobs import stretches
 
         if not getattr(self.task_function, "trains_runs", False):
-            return list(super().launch(job_overrides, initial_job_idx))
+            return [found for first, stretch in stretches(jobs) for found in BasicLauncher.launch(self, stretch, first)]
         assert self.hydra_context is not None
         assert self.config is not None
         assert self.task_function is not None
-        given = self.hydra_context, self.config, self.task_function
-        sweep = native.NativeLauncher(*given, one_by_one, Processes(*given).launch)
-        return sweep.launch({initial_job_idx + i: overrides for i, overrides in enumerate(job_overrides)})
+        return native.NativeLauncher(self.hydra_context, self.config, self.task_function).launch(jobs)

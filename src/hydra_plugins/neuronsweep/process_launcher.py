@@ -1,6 +1,6 @@
-"""hydra/launcher=process: each job of a sweep a fresh ``python train.py``, several at a time."""
+"""hydra/launcher=process: starts a new ``python train.py`` for each run of a sweep, several at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
@@ -30,8 +30,14 @@ class ProcessLauncher(Launcher):
         self.given = hydra_context, config, task_function
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        return self.launch_numbered(dict(enumerate(job_overrides, initial_job_idx)))
+
+    def launch_numbered(self, jobs: Mapping[int, Sequence[str]]) -> list[JobReturn]:
         from neuronsweep.launch.processes import Processes
 
-        jobs = {initial_job_idx + i: list(overrides) for i, overrides in enumerate(job_overrides)}
         Path(self.given[1].hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
-        return list(Processes(*self.given, slots=self.slots, retries=self.retries).launch(jobs).values())
+        return list(
+            Processes(*self.given, slots=self.slots, retries=self.retries)
+            .launch({number: list(overrides) for number, overrides in jobs.items()})
+            .values()
+        )

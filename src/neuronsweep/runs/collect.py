@@ -1,4 +1,4 @@
-"""Run directories of several file systems as one sweep: proved, compared, copied whole or not at all."""
+"""Copies the runs of one sweep from several file systems into one sweep directory, after checking them."""
 
 import os
 import shutil
@@ -10,9 +10,11 @@ from typing import Any
 
 from neuronsweep.config.secret_values import without_secrets
 from neuronsweep.errors import Unwritable, UserError
-from neuronsweep.runs import contents, files, lock
+from neuronsweep.runs import contents, files, lock, union
 from neuronsweep.runs.run import COMPLETE, FAILED, RUNNING, Run
 from neuronsweep.runs.sweep import check_sweep_place, read_description, run_directory
+
+Jobs = Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -23,67 +25,79 @@ class Found:
     state: str
     fingerprint: str
     metrics: Mapping[str, float]
+    config: Mapping[str, Any]
+    overrides: Sequence[str]
 
 
-def collect(sources: Sequence[Path], sweep: Path) -> tuple[int, int]:
+def collect(sources: Sequence[Path], sweep: Path, as_union: bool = False) -> tuple[int, int]:
     """Copy the ended runs of the sweeps in ``sources`` into ``sweep``; returns how many were copied, and were there.
 
-    Sources hold the same jobs (a sweep begun on each machine, of which each trained a part), and a run keeps its
-    number. Every file is proved by its digest before and after it is copied, and nothing is overwritten: a run that is
-    there already, or in two sources, must have the same fingerprint and metrics.
+    Sources hold the same jobs (a sweep begun on each machine, of which each trained a part, or shards of it), and a run
+    keeps its number. With ``as_union`` they may hold different jobs: the runs that are in ``sweep``, or else in the
+    first source, keep their numbers, and those of the others follow. Every file is proved by its digest before and
+    after it is copied, and nothing is overwritten: a run that is there already, or in two sources, must have the same
+    fingerprint and metrics.
 
     Raises UserError, before anything is copied, for sources of other jobs, for runs that are not what was written and
     for two runs of one number that differ.
     """
     if sweep.exists():
         check_sweep_place(sweep)
-    description = _same_description([*sources, *([sweep] if (sweep / contents.SWEEP).exists() else [])])
-    if "jobs" not in description:
-        raise UserError(f"{sources[0]} holds a search, whose runs are those of one study: it is not collected")
+    there = [sweep] if (sweep / contents.SWEEP).exists() else []
+    descriptions = {one: _description(one) for one in [*there, *sources]}
+    description = union.description(descriptions) if as_union else _same(descriptions)
     jobs = description["jobs"]
-    kept = _runs(sweep, jobs) if sweep.exists() else {}
+    kept = _runs(sweep, jobs, jobs) if sweep.exists() else {}
     chosen = dict(kept)
     for source in sources:
-        for number, found in _runs(source, jobs).items():
-            if number in chosen:
-                chosen[number] = _one_of(number, chosen[number], found)
-            else:
-                chosen[number] = found
+        for number, found in _runs(source, descriptions[source]["jobs"], jobs).items():
+            chosen[number] = _one_of(number, chosen[number], found) if number in chosen else found
+    if as_union:
+        union.check([(found.directory, found.config, found.overrides) for found in chosen.values()])
     new = {number: found for number, found in chosen.items() if found is not kept.get(number)}
     for number in new:
-        if (there := run_directory(sweep, number)).exists():
+        if (place := run_directory(sweep, number)).exists():
             state = kept[number].state if number in kept else "not ended"
-            raise UserError(f"{there} is not overwritten: its run is {state}, and {new[number].directory} has another")
+            raise UserError(f"{place} is not overwritten: its run is {state}, and {new[number].directory} has another")
     sweep.mkdir(parents=True, exist_ok=True)
     lock.take(sweep)
     contents.remove_temporary(sweep)
+    # first, so that the numbers of what is copied are known whatever happens
+    files.write_json(sweep / contents.SWEEP, {**description, "state": RUNNING})
     for number in sorted(new):
+        lock.beat()
         _copy(new[number].directory, run_directory(sweep, number))
     ended = chosen.keys() == set(range(len(jobs)))
     complete = ended and all(found.state == COMPLETE for found in chosen.values())
     state = COMPLETE if complete else FAILED if ended else RUNNING
-    files.write_json(sweep / contents.SWEEP, {**description, "state": state})
+    files.write_json(sweep / contents.SWEEP, {**description, "state": state}, durable=True)
     return len(new), len(kept)
 
 
-def _same_description(sweeps: Sequence[Path]) -> dict[str, Any]:
-    descriptions = []
-    for sweep in sweeps:
-        if not (sweep / contents.SWEEP).is_file():
-            raise UserError(f"{sweep} is not a sweep directory: it has no {contents.SWEEP}")
-        descriptions.append(read_description(sweep))
-    first = descriptions[0]
-    for sweep, description in zip(sweeps, descriptions, strict=True):
+def _description(sweep: Path) -> dict[str, Any]:
+    if not (sweep / contents.SWEEP).is_file():
+        raise UserError(f"{sweep} is not a sweep directory: it has no {contents.SWEEP}")
+    found = read_description(sweep)
+    if "jobs" not in found:
+        raise UserError(f"{sweep} holds a search, whose runs are those of one study: it is not collected")
+    return found
+
+
+def _same(descriptions: Mapping[Path, dict[str, Any]]) -> dict[str, Any]:
+    """The description of the sweep that all directories hold a part of."""
+    first = next(iter(descriptions))
+    for sweep, description in descriptions.items():
         for key in ("jobs", "swept", "objective", "source_digest"):
-            if description.get(key) != first.get(key):
-                raise UserError(f"{sweep} and {sweeps[0]} are not of one sweep: their {key} differ")
-    return first
+            if description.get(key) != descriptions[first].get(key):
+                more = "; sweeps of other values become one with --union" if key in ("jobs", "swept") else ""
+                raise UserError(f"{sweep} and {first} are not of one sweep: their {key} differ{more}")
+    return union.without_shard(descriptions[first])
 
 
-def _runs(sweep: Path, jobs: Sequence[Sequence[str]]) -> dict[int, Found]:
-    """The runs of a sweep that have ended, proved."""
+def _runs(sweep: Path, jobs: Jobs, numbered: Jobs) -> dict[int, Found]:
+    """The runs of a sweep that have ended, proved, by the numbers that their jobs have in ``numbered``."""
     runs = {}
-    for number, overrides in enumerate(jobs):
+    for number, (overrides, as_number) in enumerate(zip(jobs, union.places(jobs, numbered), strict=True)):
         directory = run_directory(sweep, number)
         if not Run(directory).has_begun:
             continue
@@ -95,7 +109,8 @@ def _runs(sweep: Path, jobs: Sequence[Sequence[str]]) -> dict[int, Found]:
             raise UserError(f"{directory} is not run #{number} of its sweep: it was {' '.join(begun['overrides'])}")
         complete = status["state"] == COMPLETE
         metrics = Run(directory).metrics() if complete else {}
-        runs[number] = Found(directory, status["state"], status["fingerprint"], metrics)
+        told = begun["config"], begun["overrides"]
+        runs[as_number] = Found(directory, status["state"], status["fingerprint"], metrics, *told)
     return runs
 
 
@@ -113,7 +128,7 @@ def _one_of(number: int, one: Found, other: Found) -> Found:
 
 
 def _copy(run: Path, to: Path) -> None:
-    """Copy what a run wrote, whole or not at all; what else lies in its directory stays there."""
+    """Copy what a run wrote, completely or not at all; what else lies in its directory stays there."""
     try:
         # killed in the middle it is not taken for a run
         copy = Path(tempfile.mkdtemp(prefix=f"{contents.COPYING}.", suffix=contents.TEMPORARY, dir=to.parent))

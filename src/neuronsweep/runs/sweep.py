@@ -1,6 +1,7 @@
-"""What is kept of a sweep as a whole: its description, where its runs lie, and whether a directory may become one."""
+"""sweep.json and the places of the runs in a sweep directory."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,22 @@ def run_directory(sweep: Path, number: int) -> Path:
     return sweep / f"{number:04d}"
 
 
+def run_numbers(sweep: Path) -> list[tuple[int, Path]]:
+    """Number and directory of every run that a sweep directory holds, in order."""
+    names = [path.name for path in sweep.iterdir() if re.fullmatch(r"\d{4,}", path.name)]
+    found = {int(name): sweep / name for name in names if run_directory(sweep, int(name)).name == name}
+    return sorted((number, run) for number, run in found.items() if Run(run).has_begun)
+
+
+def numbers(description: Mapping[str, Any]) -> range:
+    """The numbers of the runs that a sweep.json is of: of a shard I/N every Nth, from the Ith on."""
+    jobs = description.get("jobs")
+    if jobs is None:
+        return range(description["trials"])
+    first, _, step = (description.get("shard") or "1/1").partition("/")
+    return range(int(first) - 1, len(jobs), int(step))
+
+
 def read_description(sweep: Path) -> dict[str, Any]:
     """The content of sweep.json.
 
@@ -31,6 +48,8 @@ def read_description(sweep: Path) -> dict[str, Any]:
         words = found.get(key, [])
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise Damaged(sweep / SWEEP, f"damaged: its {key} are no words")
+    if not re.fullmatch(r"[1-9]\d*/[1-9]\d*", found.get("shard") or "1/1"):
+        raise Damaged(sweep / SWEEP, "damaged: its shard is none")
     targets.check_words([*found["overrides"], *found.get("hydra_overrides", [])], sweep)
     targets.check_flags(found.get("config_words", []), sweep)
     return found
@@ -45,7 +64,7 @@ def check_sweep_place(directory: Path) -> None:
     """Raise UserError for a directory in which a sweep would begin among files that no sweep of neuronsweep wrote."""
     sweep = directory / SWEEP
     if sweep.is_symlink() or (sweep.exists() and not contents.is_file(sweep)):
-        raise UserError(f"{sweep} is no regular file, which no sweep wrote and none replaces: move it away")
+        raise UserError(f"{sweep} is not a regular file, so no sweep wrote it and none replaces it: move it away")
     try:
         read_description(directory)
         return
@@ -58,6 +77,6 @@ def check_sweep_place(directory: Path) -> None:
         return
     if found and found != [JOURNAL]:  # a search killed at its beginning has no more; whose it is its study says
         raise UserError(
-            f"{directory} is not allowed as output directory: it holds {found[0]}, which no sweep of neuronsweep "
-            "wrote; give it a directory of its own, which is new or empty"
+            f"cannot use {directory} as output directory: it contains {found[0]}, which no sweep of neuronsweep "
+            "wrote; choose a directory that is new or empty"
         )

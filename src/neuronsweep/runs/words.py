@@ -1,4 +1,4 @@
-"""The words of a sweep's command: as they were typed, and as another process in another directory needs them."""
+"""The words of a sweep's command, as they were typed and as another process in another directory needs them."""
 
 import os
 import re
@@ -70,8 +70,13 @@ def train_command(words: Sequence[str], description: Mapping[str, Any]) -> str:
 
 def resume_command(directory: Path) -> str:
     """The command line that goes on with a run or sweep."""
+    return script_command("resume.py", directory)
+
+
+def script_command(script: str, directory: Path) -> str:
+    """The command line of a script about a run or sweep, with ``--trust`` where it asks for that."""
     trust = ["--trust"] if needs_trust(directory) else []
-    return shlex.join(["python", "scripts/resume.py", console.directory_name(directory), *trust])
+    return shlex.join(["python", f"scripts/{script}", console.directory_name(directory), *trust])
 
 
 def needs_trust(directory: Path) -> bool:

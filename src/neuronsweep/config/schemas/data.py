@@ -1,4 +1,4 @@
-"""conf/data: the data sets."""
+"""conf/data: the data sets and their arguments."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple

@@ -1,4 +1,4 @@
-"""The interactive charts of a report, as what plotly.js draws: plain values, so that plotly is not imported."""
+"""Collects the interactive charts of a report as plain values for plotly.js, so that plotly is not imported."""
 
 from neuronsweep.report.charts.axes import COLOURS, DASHES, POINTS, Chart, line_mode, value_axis
 from neuronsweep.report.charts.metric import metric_chart, optimum_chart
@@ -66,8 +66,9 @@ def _curves(sweep: Sweep) -> Chart | None:
     best = [configuration.best for configuration in sweep.configurations]
     data: list[Chart] = []
     shown = spread_out(best, NAMED)
-    for i, row in enumerate(shown):
-        history = Run(sweep.path(row)).history()
+    logged = [(row, Run(sweep.path(row)).history()) for row in shown]
+    training = sweep.in_training[:NAMED]
+    for i, (row, history) in enumerate([*logged, *training]):
         name = sweep.metric if history and sweep.metric in history[0][1] else "val/loss"
         points = [(epoch, values[name]) for epoch, values in history if name in values]
         points = list(thinned(points, POINTS_OF_A_CURVE))
@@ -76,7 +77,8 @@ def _curves(sweep: Sweep) -> Chart | None:
                 "x": [epoch for epoch, _ in points],
                 "y": [value for _, value in points],
                 "mode": line_mode(points),
-                "name": " ".join(short(str(row[key])) for key in sweep.keys) or f"#{row['run']}",
+                "name": (" ".join(short(str(row[key])) for key in sweep.keys) or f"#{row['run']}")
+                + (f" (#{row['run']}, not ended)" if i >= len(shown) else ""),
                 "line": {"color": COLOURS[i % len(COLOURS)], "dash": DASHES[i // len(COLOURS) % 4], "width": 1.5},
                 "hovertemplate": "epoch %{x}: %{y:.4g}",
             }
@@ -85,10 +87,11 @@ def _curves(sweep: Sweep) -> Chart | None:
         return None
     values = [value for curve in data for value in curve["y"]]
     which = "each configuration" if len(shown) == len(best) else f"{len(shown)} of {len(best)} configurations"
+    and_those = f"; then what {'runs' if len(training) > 1 else 'a run'} that did not end logged so far"
     order = "best first" if len(sweep.by_data) == 1 else "one data set after the other"
     return {
         "title": "Learning curves",
-        "text": f"{name} at log points, of the best run of {which}, {order}",
+        "text": f"{name} at log points, of the best run of {which}, {order}{and_those if training else ''}",
         "data": data,
         "layout": {"xaxis": {"title": {"text": "epoch"}}, "yaxis": value_axis(name, values)},
     }

@@ -1,4 +1,4 @@
-"""The runs of a sweep grouped into configurations: replicates of one set of values, ranked by what they came to."""
+"""Groups the runs of a sweep into configurations (replicates of the same values) and ranks them."""
 
 import math
 import statistics
@@ -18,7 +18,7 @@ NOT_NEGATIVE, SHARES = ("loss", "mae", "mse", "acc", "auroc", "params", "dead", 
 
 @dataclass(frozen=True)
 class Configuration:
-    """The complete replicates of one set of values: one a seed, best first.
+    """The complete replicates of one set of values: one for each seed, best first.
 
     Attributes:
         failed: how many seeds FAILED; their results would be worse than any.
@@ -40,7 +40,7 @@ class Configuration:
     @cached_property
     def summary(self) -> Summary:
         name = self.metric.rpartition("/")[2]
-        # a loss of somebody's own may be negative
+        # a user's own loss may be negative
         least = 0.0 if name in NOT_NEGATIVE and min(self.results) >= 0 else -math.inf
         return summary(self.results, least, 1.0 if name in SHARES else math.inf)
 

@@ -1,4 +1,4 @@
-"""A sweep directory as one plain object, which all tables, charts and pages are made of."""
+"""Reads a sweep directory into one plain object, from which all tables, charts and pages are made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from neuronsweep.report.data.datasets import by_data, different, target
 from neuronsweep.report.data.formatting import short
 from neuronsweep.runs import contents
 from neuronsweep.runs.results import Results
-from neuronsweep.runs.run import COMPLETE, DAMAGED, FAILED, Run
+from neuronsweep.runs.run import COMPLETE, DAMAGED, FAILED, RUNNING, History, Run
 from neuronsweep.runs.words import needs_trust, train_command
 from neuronsweep.search.objectives import recorded
 
@@ -78,6 +78,17 @@ class Sweep:
             if self.keys and set(those) == {FAILED}
         ]
 
+    @cached_property
+    def in_training(self) -> list[tuple[Row, History]]:
+        """The runs that have not ended, with what they have logged so far."""
+        return [(row, history) for row in self.rows if (history := self._logged(row))]
+
+    def _logged(self, row: Row) -> History:
+        try:
+            return Run(self.path(row)).history() if row["state"] == RUNNING else []
+        except (OSError, ValueError):  # nothing yet
+            return []
+
     @property
     def metrics(self) -> list[str]:
         names = dict.fromkeys(name for row in self.rows for name in row)
@@ -120,8 +131,12 @@ def read(directory: Path) -> Sweep:
     """Read a sweep directory. Raises UserError where it is none, Damaged where its description cannot be read."""
     if not (directory / contents.SWEEP).exists():
         raise UserError(f"{directory} is not a sweep directory: it has no {contents.SWEEP}")
-    results = Results(directory)
-    description = results.description
+    return sweep_of(Results(directory))
+
+
+def sweep_of(results: Results) -> Sweep:
+    """The sweep with these results; runs that have not been read are read now."""
+    directory, description = results.sweep, results.description
     rows = results.rows()
     metric = description["objective"]["metric"]
     mode = mode_of(metric) or description["objective"]["mode"]

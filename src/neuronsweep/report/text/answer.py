@@ -1,4 +1,4 @@
-"""The answer of a sweep in a sentence or two, and what stands behind it."""
+"""Writes the answer of a sweep in sentences: the best configuration, and the numbers behind it."""
 
 import statistics
 from collections.abc import Sequence
@@ -16,14 +16,33 @@ from neuronsweep.runs.run import DAMAGED, FAILED, RUNNING, Run
 SETS = 4
 # Places of a grid whose results a sentence lists.
 GRID = 12
+# Runs that have not ended and are told of one by one.
+SO_FAR = 6
 # The metric that tells where a fit stops being true.
 OUTSIDE = "truth/outside_over_inside"
 
 
 def sentences(sweep: Sweep, search: Search | None = None) -> list[str]:
-    """What was asked and which configuration answers it; whether the seeds can tell it from the others."""
-    if search:
-        return _of_search(sweep, search)
+    """What was asked and which configuration answers it; whether the seeds can tell it from the others.
+
+    Then what runs that have not ended have come to.
+    """
+    return [*(_of_search(sweep, search) if search else _of_grid(sweep)), *_so_far(sweep)]
+
+
+def _so_far(sweep: Sweep) -> list[str]:
+    """Where the runs are that somebody trains, or that were interrupted."""
+    told = []
+    for row, history in sweep.in_training[:SO_FAR]:
+        epoch, values = history[-1]
+        value = f", {sweep.metric} {number(values[sweep.metric])}" if sweep.metric in values else ""
+        told.append(f"{sweep.told(row)} after epoch {epoch}{value}")
+    more = len(sweep.in_training) - SO_FAR
+    told += [f"{more} more"] if more > 0 else []
+    return [f"Not ended yet: {'; '.join(told)}."] if told else []
+
+
+def _of_grid(sweep: Sweep) -> list[str]:
     if not sweep.configurations:
         return [f"No run is complete{_yet(sweep)}: {states(sweep)}."]
     found = []
@@ -110,7 +129,7 @@ def _values(search: Search, row: Row) -> str:
 
 
 def _asked(sweep: Sweep, those: Sequence[Configuration]) -> str:
-    """The values that were asked of configurations of one data set; keys of the data have those that they have."""
+    """The swept values of configurations of one data set; keys of the data have only the values that occur in them."""
     asked = {key: sweep.asked[key] for key in sweep.keys if key not in fixed_by_data(sweep, those)}
     asked |= {key: [c.values[key] for c in those] for key in asked if key in sweep.data_keys}
     return "; ".join(f"{key} {listed(values)}" for key, values in asked.items())
@@ -163,7 +182,7 @@ def _yet(sweep: Sweep, search: Search | None = None) -> str:
 
 
 def _missing(sweep: Sweep, search: Search | None) -> int:
-    """How many runs have no directory; a trial that was told again needs none."""
+    """How many runs have no directory; a trial that repeated an earlier one needs none."""
     return sweep.jobs - len(sweep.rows) - (search.duplicates if search else 0)
 
 
