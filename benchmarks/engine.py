@@ -1,10 +1,10 @@
-"""The native engine against a bare PyTorch loop a model, one thread each, in one process.
+"""The native engine against a plain PyTorch loop for each model, one thread each, in one process.
 
     python benchmarks/engine.py [--quick]
 
 Each row trains the same work in two ways, in turn: members from their description to their results, and a sample of
-the models by a bare loop (forward, backward, optimizer.step), whose time is scaled to all of them. Where log points are
-named, both evaluate both splits there.
+the models by a plain loop (forward, backward, optimizer.step), whose time is scaled to all of them. Where log points
+are named, both evaluate both splits there.
 """
 
 import argparse
@@ -35,8 +35,8 @@ class Work:
     """A row of the table.
 
     Attributes:
-        models: how many bare loops are timed; the others take as long on average.
-        epochs: of the bare loops; members train ``longer`` times as many, and the ratio is of a step.
+        models: how many plain loops are timed; the others take as long on average.
+        epochs: of the plain loops; members train ``longer`` times as many, and the ratio is of a step.
     """
 
     name: str

@@ -4,6 +4,7 @@ JAX is no dependency, so it has an environment of its own:
 
     python -m venv .venv-bench && .venv-bench/bin/pip install -c constraints.txt -e . jax
     .venv-bench/bin/python benchmarks/engine_jax.py [--epochs 200] [--members 6 128 512] [--own-seeds]
+    .venv-bench/bin/python benchmarks/engine_jax.py --quick    # that it works: 2 members, 2 epochs
 
 Moons (n=200), batch 32, Adam; one hidden layer of 2, 8 or 32 units, relu, tanh, sigmoid or gelu, cycling; twelve
 architectures share a seed, as in a grid with replicates, or with ``--own-seeds`` every member has its own batches. Both
@@ -194,8 +195,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--members", type=int, nargs="+", default=[6, 128, 512])
-    parser.add_argument("--own-seeds", action="store_true")
+    parser.add_argument("--own-seeds", action="store_true", help="every member has its own order of batches")
+    parser.add_argument("--quick", action="store_true", help="2 members of 2 epochs, to see that it works")
     args = parser.parse_args()
+    if args.quick:
+        args.epochs, args.members = 2, [2]
     torch.set_num_threads(1)
     check()
     print(

@@ -1,10 +1,10 @@
-"""How many workers may share one study in PostgreSQL: trials that take no time, by our own loop, from many processes.
+"""How many workers can share one study in PostgreSQL, measured with trials that take no time.
 
 python benchmarks/postgres_workers.py [--workers 1 10 50 100 200] [--trials 2000] [--batch 8] [--storage URL]
 python benchmarks/postgres_workers.py --quick    # that it works, in seconds: 1 and 2 workers, 16 trials
 
 Every worker is a process with a connection of its own, as on another machine, but all of them and the server share the
-cores of this one. So it shows that nothing is lost or doubled, and what the server is asked; not how fast a server is.
+cores of this one. So it shows that nothing is lost or doubled, and how many requests a server has; not how fast it is.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from optuna.trial import TrialState
@@ -102,7 +103,7 @@ class Found:
     Attributes:
         seconds: from the first claim to the last answer.
         trained: how often each trial was trained.
-        told: the states of the study's trials, by their numbers.
+        told: the states of the study's trials, by number.
         waits: seconds a worker spent on a trial, all of it the study's.
         processor: seconds of processor time of the workers.
     """
@@ -159,31 +160,31 @@ def _trained(url: str, name: str, trials: int, batch: int, ready: Any) -> tuple[
 
     since = 0.0
 
-    def train(jobs: Mapping[int, Sequence[str]], pruning: Any) -> None:
-        numbers.extend(jobs)
-        values.update((number, (number * 7919 % 1009) / 1009) for number in jobs)
+    class Trainer:
+        def train(self, jobs: Mapping[int, Sequence[str]]) -> None:
+            numbers.extend(jobs)
+            values.update((number, (number * 7919 % 1009) / 1009) for number in jobs)
 
-    def tell() -> None:
-        nonlocal since
-        now = time.monotonic()
-        waits.append((now - since) / batch)
-        since = now
+        def outcome(self, number: int) -> Outcome:
+            return Outcome(TrialState.COMPLETE, [values[number]])
+
+        def show_progress(self) -> None:
+            nonlocal since
+            now = time.monotonic()
+            waits.append((now - since) / batch)
+            since = now
 
     with Heart(found.optuna):
         ready.wait()
         since = time.monotonic()
-        Asker(
-            found,
-            batch,
-            samplers.sampling("random", {}, 0, SPACE, GOALS),
-            ask=SPACE.suggest,
+        search: Any = SimpleNamespace(
+            batch=batch,
+            sampling=samplers.sampling("random", {}, 0, SPACE, GOALS),
+            space=SPACE,
             overrides=SPACE.overrides,
-            check=lambda overrides: None,
-            launch=train,
-            outcome=lambda number: Outcome(TrialState.COMPLETE, [values[number]]),
-            pruning=lambda numbers: None,
-            tell=tell,
-        ).run()
+            check_overrides=lambda overrides: None,
+        )
+        Asker(found, search, Trainer()).run()
     used = resource.getrusage(resource.RUSAGE_SELF)
     return numbers, waits, used.ru_utime + used.ru_stime
 

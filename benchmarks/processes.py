@@ -1,4 +1,4 @@
-"""How busy the process launcher keeps its slots, and what a process of its own costs a job.
+"""How busy the process launcher keeps its slots, and what starting a process costs a job.
 
 python benchmarks/processes.py [--jobs 24]
 python benchmarks/processes.py --quick    # that it works, in seconds: 4 short jobs

@@ -1,4 +1,4 @@
-"""What Lightning costs: a run through fit() against a bare PyTorch loop of the same work, in turn in one process.
+"""What Lightning costs: a run through fit() against a plain PyTorch loop of the same work.
 
 python benchmarks/single_run.py
 python benchmarks/single_run.py --quick    # that it works, in seconds
@@ -20,7 +20,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from neuronsweep import console
-from neuronsweep.config.check import register
+from neuronsweep.config.check import plain, register
 from neuronsweep.data.batches import batches
 from neuronsweep.data.build import build_dataset
 from neuronsweep.data.dataset import Dataset
@@ -50,7 +50,7 @@ def lightning(cfg: DictConfig, dataset: Dataset) -> tuple[float, MLP]:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         Run(directory).begin("lightning", "benchmark", {}, "")
-        module = build_module(cfg, dataset)
+        module = build_module(plain(cfg), dataset)
         data = TensorDataModule(dataset, cfg.batch_size, cfg.epochs, cfg.log_points, cfg.seed)
         log_point = LogPoint(cfg.objective.metric, cfg.objective.mode)
         keeper = Checkpoint(directory, cfg.trainer.checkpoint_seconds, log_point)

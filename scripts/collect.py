@@ -13,7 +13,7 @@ from neuronsweep.cli import Parser, command
 from neuronsweep.config.output_paths import check_directory, check_file
 from neuronsweep.config.targets import TRUSTED, trust
 from neuronsweep.runs.collect import collect
-from neuronsweep.runs.contents import RESULTS, SWEEP
+from neuronsweep.runs.contents import PARQUET, RESULTS, SWEEP
 from neuronsweep.runs.results import Results
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     if arguments.trust:
         trust()
     check_directory(str(arguments.sweep), arguments.sweep)
-    for name in (SWEEP, RESULTS):
+    for name in (SWEEP, RESULTS, PARQUET):
         check_file(str(arguments.sweep), arguments.sweep / name)
     copied, kept = collect(arguments.sources, arguments.sweep, arguments.union)
     results = Results(arguments.sweep)

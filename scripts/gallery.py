@@ -1,4 +1,4 @@
-"""Trains the sweeps of docs/gallery.md anew and writes the page and its pictures.
+"""Train the sweeps of docs/gallery.md and write the page and its pictures.
 
 python scripts/gallery.py
 python scripts/gallery.py --only sine optimum --output outputs/gallery.md
@@ -39,7 +39,7 @@ sine unless the command says otherwise.
 def main() -> None:
     parser = Parser(description="Train the sweeps of the gallery and write its page.")
     parser.add_argument(
-        "--only", nargs="+", metavar="NAME", help="these entries only; a page of its own unless --output"
+        "--only", nargs="+", metavar="NAME", help="only these entries; without --output they get a page of their own"
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="the page; default docs/gallery.md")
     arguments = parser.parse_args()

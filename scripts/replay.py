@@ -1,4 +1,4 @@
-"""Train recorded runs again and say EQUAL, or what differs.
+"""Train recorded runs again and print EQUAL, or what differs.
 
 python scripts/replay.py RUN_DIR [RUN_DIR ...] [--tolerance 1e-6]
 python scripts/replay.py SWEEP_DIR --sample 5
@@ -28,7 +28,7 @@ from neuronsweep.runs.trim import is_trimmed, own, restore
 def main() -> None:
     parser = Parser(description="Train recorded runs again and say EQUAL, or what differs.")
     parser.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="run directories, sweep directories")
-    parser.add_argument("--sample", type=int, metavar="N", help="of a sweep N runs, always the same ones, not all")
+    parser.add_argument("--sample", type=int, metavar="N", help="replay only N runs of a sweep, always the same ones")
     tolerance = "how far numbers may be apart, as a share of the larger one (0: the same bits)"
     parser.add_argument("--tolerance", type=float, default=0.0, metavar="T", help=tolerance)
     parser.add_argument("--trust", action="store_true", help=TRUSTED)

@@ -1,4 +1,4 @@
-"""(Re)build the reports of sweeps, also of one that is still running; with two, put them side by side.
+"""Build the reports of sweeps again, also of running ones; compare two sweeps.
 
 python scripts/report.py SWEEP_DIR [SWEEP_DIR ...]
 """
@@ -13,7 +13,7 @@ from neuronsweep.cli import Parser, command
 from neuronsweep.config.output_paths import check_file
 from neuronsweep.config.targets import TRUSTED, trust
 from neuronsweep.report.build import build
-from neuronsweep.runs.contents import REPORTS, RESULTS
+from neuronsweep.runs.contents import PARQUET, REPORTS, RESULTS
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     if arguments.trust:
         trust()
     for directory in arguments.directories:
-        for name in (RESULTS, *REPORTS):
+        for name in (RESULTS, PARQUET, *REPORTS):
             check_file(str(directory), directory / name)
     for directory in arguments.directories:
         print(build(directory))

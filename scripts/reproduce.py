@@ -1,4 +1,4 @@
-"""Trains every experiment of the articles on many seeds and says which of their claims hold, and how often.
+"""Train every experiment of the articles on many seeds and write which of their claims hold, and how often.
 
 python scripts/reproduce.py
 python scripts/reproduce.py --seeds 100:200
@@ -201,7 +201,8 @@ def write_page(
         f"Written by `python scripts/reproduce.py {words}`: {made}.",
         "",
         "A claim is judged seed by seed. Measured are the median and, in brackets, the range of 90% of the seeds.",
-        "Claims in italics are ours: what we asked beside the article. The settings are those of `conf/experiment`.",
+        "Claims in italics are not in the articles; they are our own questions.",
+        "The settings are those of `conf/experiment`.",
     ]
     for topic, of_topic in topics.items():
         lines += ["", f"## {topic}", "", "| claim | setting | measured | verdict |", "|---|---|---|---|"]

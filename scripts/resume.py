@@ -1,4 +1,4 @@
-"""Go on with an interrupted run or sweep, to the same bits as if it had not been interrupted.
+"""Continue an interrupted run or sweep, to the same bits as without the interruption.
 
 python scripts/resume.py DIR [--retry-failed] [--accept-changes]
 """
@@ -26,7 +26,7 @@ from neuronsweep.runs.words import resume_command
 def main() -> None:
     parser = Parser(description="Go on with an interrupted run or sweep.")
     parser.add_argument("directory", type=Path, metavar="DIR")
-    parser.add_argument("--retry-failed", action="store_true", help="train what FAILED again")
+    parser.add_argument("--retry-failed", action="store_true", help="train FAILED runs again")
     again = "train what was begun with another config, package source or data again"
     parser.add_argument("--accept-changes", action="store_true", help=again)
     parser.add_argument("--trust", action="store_true", help=TRUSTED)
@@ -38,11 +38,11 @@ def main() -> None:
 
 
 def resume_single(directory: Path, retry_failed: bool, accept_changes: bool) -> None:
-    """Go on with one run in this process."""
+    """Continue with one run in this process."""
     sweep = directory.resolve().parent
     if (sweep / contents.SWEEP).exists():
         whole = resume_command(sweep)
-        raise UserError(f"{directory} is a run of a sweep, which goes on as a whole: {whole}")
+        raise UserError(f"{directory} is a run of a sweep, which is continued by {whole}")
     if not (directory / contents.RECORD).exists():
         raise UserError(
             f"{directory} is not a run directory: it has no {contents.RECORD}, and no {contents.SWEEP} either"
@@ -67,7 +67,7 @@ def resume_single(directory: Path, retry_failed: bool, accept_changes: bool) -> 
 
     changes = differences(record, record["config"], build_dataset(config.data).digest)
     if changes and not accept_changes:
-        raise UserError(f"{directory} cannot go on: {'; '.join(changes)}; to train it again: --accept-changes")
+        raise UserError(f"{directory} cannot continue: {'; '.join(changes)}; to train it again: --accept-changes")
     if changes:
         print(f"{'; '.join(changes)}: the run is trained again")
         Run(directory).begin_anew()
@@ -99,7 +99,7 @@ def resume_sweep(directory: Path, retry_failed: bool, accept_changes: bool) -> N
         )
     words = [*sweep["overrides"], *sweep["hydra_overrides"]]
     if any(HIDDEN in word for word in words):
-        raise UserError(f"{directory} keeps no secrets: {by_hand}")
+        raise UserError(f"{directory} was started with a secret, which is not stored: {by_hand}")
     asked = {"retry_failed": retry_failed, "accept_changes": accept_changes}
     words += [f"hydra.sweeper.{name}=true" for name, wanted in asked.items() if wanted]
     train = Path(__file__).resolve().parents[1] / "train.py"

@@ -1,7 +1,7 @@
-"""Scripts run as a user runs them, without the seconds in which Python imports torch, Lightning and the rest.
+"""Runs scripts as a user does, without the seconds in which Python imports torch, Lightning and other libraries.
 
 Every command is a new process with its own words, directory, environment and output; it is forked from a server that
-has imported the libraries, and nothing of neuronsweep. Tests that kill commands start Python itself instead.
+has imported the libraries, and nothing of neuronsweep. Only tests whose subject is the start of Python start it.
 """
 
 import atexit
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,6 +37,72 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(list(LIBRARIES))
 
 
+# What a test that fails leaves running is ended by conftest.py.
+RUNNING: list["Script"] = []
+
+
+class Script:
+    """``python SCRIPT WORDS...`` of the repository while it runs, in a process group of its own.
+
+    Args:
+        script: its path in the repository, or an absolute one.
+        environment: variables beside this process's.
+        before: called in the new process first; a function of a module, or a partial of one.
+    """
+
+    def __init__(
+        self,
+        script: str,
+        *words: str,
+        cwd: Path,
+        environment: Mapping[str, str] | None = None,
+        before: Callable[[], object] | None = None,
+    ):
+        self.words = [script, *words]
+        self.kept = tempfile.TemporaryDirectory()
+        self.out, self.err = Path(self.kept.name, "out"), Path(self.kept.name, "err")
+        whole = {**os.environ, "COLUMNS": "200", **(environment or {})}
+        arguments = str(ROOT / script), words, str(cwd), whole, str(self.out), str(self.err), before
+        self.process = FORKS.Process(target=_become, args=arguments)
+        self.process.start()
+        RUNNING.append(self)
+        assert self.process.pid
+        self.pid: int = self.process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, negative for a signal; None while it runs."""
+        return self.process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the process, not to its group; none where it has ended."""
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill the process and leave what it has started."""
+        self.send_signal(signal.SIGKILL)
+
+    def end(self) -> None:
+        """Kill what still runs of it and its group, and wait for it."""
+        if self.returncode is None:
+            os.killpg(self.pid, signal.SIGKILL)
+            self.process.join()
+
+    def printed(self) -> tuple[str, str]:
+        """What it has written to stdout and to stderr."""
+        out, err = (path.read_text() if path.exists() else "" for path in (self.out, self.err))
+        return out, err
+
+    def communicate(self, timeout: float = 120) -> tuple[str, str]:
+        """Wait for its end and return what it has written; one that takes longer is killed."""
+        self.process.join(timeout)
+        if self.returncode is None:
+            self.end()
+            raise subprocess.TimeoutExpired(self.words, timeout, *self.printed())
+        return self.printed()
+
+
 def run(
     script: str,
     *words: str,
@@ -46,21 +113,20 @@ def run(
 ) -> subprocess.CompletedProcess:
     """Run ``python SCRIPT WORDS...`` of the repository in a directory and return the finished process.
 
-    ``before`` is called in the new process first; a function of a module, or a partial of one.
+    Arguments are those of Script.
     """
-    whole = {**os.environ, "COLUMNS": "200", **(environment or {})}
-    with tempfile.TemporaryDirectory() as kept:
-        out, err = Path(kept, "out"), Path(kept, "err")
-        arguments = str(ROOT / script), words, str(cwd), whole, str(out), str(err), before
-        process = FORKS.Process(target=_become, args=arguments)
-        process.start()
-        process.join(timeout)
-        told = [path.read_text() if path.exists() else "" for path in (out, err)]
-        if process.is_alive():
-            process.kill()
-            process.join()
-            raise subprocess.TimeoutExpired([script, *words], timeout, *told)
-        return subprocess.CompletedProcess([script, *words], process.exitcode, *told)
+    process = Script(script, *words, cwd=cwd, environment=environment, before=before)
+    printed = process.communicate(timeout)
+    return subprocess.CompletedProcess([script, *words], process.process.exitcode or 0, *printed)
+
+
+def wait_until(true: Callable[[], object], process: Script | None = None, seconds: float = 90) -> None:
+    """Wait until something is true, while a process runs."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert process is None or process.returncode is None, process.printed()
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def run_fresh(script: str, *words: str, cwd: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess:
@@ -79,6 +145,7 @@ def _become(
     before: Callable[[], object] | None,
 ) -> None:
     """What Python does between its start and a script's first line, and after its last."""
+    os.setsid()  # whoever kills a group does not mean the tests
     for descriptor, path in ((1, out), (2, err)):
         file = os.open(path, os.O_WRONLY | os.O_CREAT)
         os.dup2(file, descriptor)

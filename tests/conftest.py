@@ -1,5 +1,6 @@
-"""What several tests need: composed configs, commands run as a user runs them."""
+"""Fixtures of several tests: composed configs, and commands run as a user runs them."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,13 @@ from hypothesis import settings
 from omegaconf import DictConfig
 
 from neuronsweep.config.check import check, register
-from tests.commands import NO_REPORT, ROOT, run
+from tests.commands import NO_REPORT, ROOT, RUNNING, run
 
 # One commit gives one verdict.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+# What runs in the background of a shell ignores Ctrl-C, and so would every command of these tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +25,14 @@ def one_thread():
     """The number of threads changes the bits; tests that do without torch do not pay for its import."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def no_command_left():
+    """End what a test that fails leaves running."""
+    yield
+    while RUNNING:
+        RUNNING.pop().end()
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
-"""Kills sweeps again and again, resumes them, and counts what was lost, repeated or came out differently.
+"""Kills sweeps again and again, resumes them, and counts what was lost, repeated or different.
 
 python -m tests.kill_loop --kills 200     # make soak
+
+Every command is forked from a process that has imported the libraries, so that a kill costs the seconds of a short
+sweep and not those of an import.
 """
 
 import argparse
@@ -8,53 +11,42 @@ import csv
 import os
 import random
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 
-from neuronsweep.runs import contents
+from neuronsweep.runs import contents, files
 from neuronsweep.runs.run import COMPLETE, Run
+from tests.commands import Script
 
-ROOT = Path(__file__).resolve().parents[1]
-TRAIN, RESUME = ROOT / "train.py", ROOT / "scripts" / "resume.py"
+TRAIN, RESUME = "train.py", "scripts/resume.py"
+COLLECT, TRIM = "scripts/collect.py", "scripts/trim.py"
 
 NATIVE = (
     "data=moons",
     "batch_size=50",
-    "model.hidden=2,8,32",
+    "model.hidden=2,8",
     "model.act=relu,tanh",
-    "seed=range(8)",
-    "epochs=150000",
+    "seed=range(6)",
+    "epochs=20000",
     "log_points=20",
     "engine.snapshot_seconds=0.1",
 )
 BASIC = (
     "hydra/launcher=basic",
-    "model.hidden=2,8",
+    "model.hidden=2",
     "model.act=relu,tanh",
     "seed=range(6)",
-    "epochs=800",
-    "trainer.checkpoint_seconds=0.2",
+    "epochs=200",
+    "trainer.checkpoint_seconds=0.05",
 )
-
-# Runs a script that dies with its whole process group when one of its processes is about to put its Nth file in place.
-DYING = """
-import os, runpy, signal, sys
-from neuronsweep.runs import files
-left = int(sys.argv[1])
-def before_rename(path):
-    global left
-    left -= 1
-    if left == 0:
-        os.killpg(0, signal.SIGKILL)
-files.before_rename = before_rename
-sys.argv = sys.argv[2:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
+# A sweep that is trained in shards, each of which is extended, merged, and trimmed.
+GROWN = ("data=moons", "batch_size=50", "epochs=20000", "log_points=20", "engine.snapshot_seconds=0.1")
+SMALL, LARGE = ("model.hidden=2,8", "seed=range(4)"), ("model.hidden=2,8,32", "seed=range(6)")
+KEPT = 5
 
 
 @dataclass
@@ -85,67 +77,128 @@ def complete(sweep: Path) -> dict[str, str]:
     return {status["run"]: status["ended"] for status in statuses if status["state"] == COMPLETE}
 
 
-def kill_loop(words: Sequence[str], kills: int, directory: Path, rng: random.Random, counts: Counts) -> None:
-    """Kill and resume the sweep of these words so many times, and compare it with one that was left in peace.
+def kill_loop(name: str, words: Sequence[str], kills: int, directory: Path, rng: random.Random, counts: Counts) -> None:
+    """Kill and resume the sweep of these words so many times, and compare it with one that was never killed.
 
-    A third of the kills come in the middle of a write, the others at a random moment; of these a half reach the parent
-    process alone. A sweep that ends is compared and begun anew.
+    A third of the kills come in the middle of a write, the others at a random moment; half of these reach the parent
+    process alone. A sweep that ends is compared and begun anew. Prints a line for every kill.
     """
     begun = time.monotonic()
-    whole = directory / "whole"
-    _run([TRAIN, "-m", *words, f"hydra.sweep.dir={whole}"])
-    seconds = time.monotonic() - begun
+    undisturbed = directory / "undisturbed"
+    _end(Script(TRAIN, "-m", *words, f"hydra.sweep.dir={undisturbed}", cwd=directory))
+    seconds, jobs = time.monotonic() - begun, len(complete(undisturbed))
+    print(f"{name}: {jobs} runs take {seconds:.1f} s when nobody kills them", flush=True)
     last, rounds = counts.kills + kills, 0
     sweep = directory / "sweep0"
     ended: dict[str, str] = {}
     while True:
         started = (sweep / contents.SWEEP).exists()
-        script = [RESUME, sweep] if started else [TRAIN, "-m", *words, f"hydra.sweep.dir={sweep}"]
+        script = (RESUME, str(sweep)) if started else (TRAIN, "-m", *words, f"hydra.sweep.dir={sweep}")
         counts.resumes += started
-        killed = counts.kills < last and _killed(script, seconds, rng)
-        if counts.kills >= last:
-            _run(script)
+        how = None
+        if counts.kills < last:
+            how = _killed(script, directory, seconds, rng)
+        else:
+            _end(Script(*script, cwd=directory))
         now = complete(sweep) if sweep.exists() else {}
         counts.runs_repeated += sum(now.get(run) != when for run, when in ended.items())
         ended = now
-        if killed:
+        if how:
             counts.kills += 1
+            print(f"{name}: kill {counts.kills - last + kills} of {kills} {how}: {len(now)}/{jobs} runs", flush=True)
             continue
-        _compare(sweep, whole, counts)
+        _compare(sweep, undisturbed, counts)
         if counts.kills >= last:
             return
         rounds += 1
         sweep, ended = directory / f"sweep{rounds}", {}
 
 
-def _run(script: Sequence[str | Path]) -> None:
-    done = subprocess.run([sys.executable, *map(str, script)], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(map(str, script))} ended with {done.returncode}: {done.stderr}")
+def die_in_write(number: int) -> None:
+    """Have this process and its group die when the number-th file from now is about to be put in its place."""
+    left = number
+
+    def before_rename(path: Path) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.killpg(0, signal.SIGKILL)
+
+    files.before_rename = before_rename
 
 
-def _killed(script: Sequence[str | Path], seconds: float, rng: random.Random) -> bool:
-    """Run a command and kill it; False when it had ended before."""
-    middle_of_write = rng.random() < 1 / 3
-    dying = ["-c", DYING, str(rng.randrange(1, 60))] if middle_of_write else []
-    command = [sys.executable, *dying, *map(str, script)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+def grown_kill_loop(words: Sequence[str], kills: int, directory: Path, rng: random.Random, counts: Counts) -> None:
+    """Kill the commands that train shards of a sweep, extend, merge and trim them; compare with a sweep of one command.
+
+    Every command is killed as often as the others, and then left in peace until it has ended.
+    """
+    begun = time.monotonic()
+    whole, merged = directory / "whole", directory / "merged"
+    _end(Script(TRAIN, "-m", *words, *LARGE, f"hydra.sweep.dir={whole}", cwd=directory))
+    seconds = (time.monotonic() - begun) / 2
+    shards = [directory / f"shard{i}" for i in (1, 2)]
+    steps: list[tuple[Path, list[str]]] = [
+        (shard, [TRAIN, "-m", *words, *values, f"hydra.sweep.dir={shard}", f"hydra.sweeper.shard={shard.name[-1]}/2"])
+        for shard in shards
+        for values in (SMALL, LARGE)
+    ]
+    steps += [
+        (merged, [COLLECT, *map(str, (merged, *shards)), "--union"]),
+        (merged, [TRIM, str(merged), "--keep", f"best:{KEPT}", "--yes"]),
+    ]
+    for i, (sweep, script) in enumerate(steps):
+        last, ended = counts.kills + kills * (i + 1) // len(steps) - kills * i // len(steps), dict[str, str]()
+        while True:
+            killed = counts.kills < last and _killed(script, directory, seconds, rng)
+            if not killed:
+                _end(Script(*script, cwd=directory))
+            now = complete(sweep) if sweep.exists() else {}
+            counts.runs_repeated += sum(now.get(run) != when for run, when in ended.items())
+            ended = now
+            if killed:
+                counts.kills += 1
+                print(f"grown: {script[0]} killed {killed}", flush=True)
+            if counts.kills >= last and not killed:
+                break
+    counts.runs_trained += len(complete(merged))
+    counts.runs_lost += len(complete(whole)) - len(complete(merged))
+    counts.differences += _without_numbers(merged) != _without_numbers(whole)
+    counts.differences += len(list(merged.glob(f"*/{contents.MODEL}"))) != KEPT
+    counts.leftovers += len([path for path in merged.rglob(".*") if path.name != ".hydra"])
+
+
+def _without_numbers(sweep: Path) -> list[tuple[str, ...]]:
+    """The rows of results.csv without times and numbers: an extended sweep has other ones."""
+    return sorted(
+        tuple(row[name] for name in sorted(row) if name not in ("run", "directory")) for row in results(sweep)
     )
-    try:
-        _, error = process.communicate(timeout=None if middle_of_write else rng.uniform(0, 1.2 * seconds))
-    except subprocess.TimeoutExpired:
-        if rng.random() < 0.5:
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-        # not communicate: what still lives of it holds the pipe, and the next command has to cope with it
-        process.wait()
-        process.stderr.close()
-        return True
-    if process.returncode not in (0, -signal.SIGKILL):
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {error}")
-    return process.returncode != 0
+
+
+def _end(process: Script) -> None:
+    _, error = process.communicate(timeout=600)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(process.words)} ended with {process.returncode}: {error}")
+
+
+def _killed(script: Sequence[str], cwd: Path, seconds: float, rng: random.Random) -> str | None:
+    """Run a command and kill it; returns how, or None when it had ended before."""
+    if rng.random() < 1 / 3:
+        number = rng.randrange(1, 60)
+        process = Script(*script, cwd=cwd, before=partial(die_in_write, number))
+        how = f"in write {number}"
+        process.process.join(600)
+    else:
+        process = Script(*script, cwd=cwd)
+        after, alone = rng.uniform(0, 1.2 * seconds), rng.random() < 0.5
+        how = f"after {after:.1f} s, {'the parent alone' if alone else 'the group'}"
+        process.process.join(after)
+        if process.returncode is None:
+            process.kill() if alone else os.killpg(process.pid, signal.SIGKILL)
+            process.process.join()
+    if process.returncode == -signal.SIGKILL:
+        return how
+    _end(process)
+    return None
 
 
 def _compare(sweep: Path, whole: Path, counts: Counts) -> None:
@@ -164,12 +217,13 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    rng, counts = random.Random(arguments.seed), Counts()
-    shares = (("48 runs, native", NATIVE, 3 / 5), ("24 runs, basic launcher", BASIC, 2 / 5))
-    for name, words, share in shares:
+    rng, counts, begun = random.Random(arguments.seed), Counts(), time.monotonic()
+    for name, words, share in (("native", NATIVE, 1 / 2), ("basic launcher", BASIC, 3 / 10)):
         with tempfile.TemporaryDirectory() as directory:
-            kill_loop(words, round(share * arguments.kills), Path(directory), rng, counts)
-        print(f"{name}: {counts}", flush=True)
+            kill_loop(name, words, round(share * arguments.kills), Path(directory), rng, counts)
+    with tempfile.TemporaryDirectory() as directory:
+        grown_kill_loop(GROWN, round(0.2 * arguments.kills), Path(directory), rng, counts)
+    print(f"{counts}; {(time.monotonic() - begun) / 60:.1f} minutes", flush=True)
     if counts.runs_lost or counts.runs_repeated or counts.differences or counts.leftovers:
         raise SystemExit(1)
 

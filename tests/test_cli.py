@@ -157,7 +157,7 @@ def test_a_run_directory_is_not_written_twice(command):
     assert command("train.py", *words).returncode == 0
     done = command("train.py", *words)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "it holds a run that is COMPLETE" in done.stderr
+    assert "it contains a run that is COMPLETE" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -259,6 +259,6 @@ def test_a_directory_whose_name_libraries_cannot_write_is_one_line(command, tmp_
     from neuronsweep.errors import UserError
     from neuronsweep.launch.begin import make_directory
 
-    with pytest.raises(UserError, match=r"\\udce4 is not allowed as output directory: its name is not UTF-8"):
+    with pytest.raises(UserError, match=r"\\udce4 cannot be used as output directory: its name is not UTF-8"):
         make_directory(tmp_path / "\udce4")
     assert not list(tmp_path.iterdir())

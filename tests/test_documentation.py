@@ -23,7 +23,7 @@ from omegaconf import OmegaConf
 
 from neuronsweep.config.check import check, known_keys, register
 from neuronsweep.config.schemas import SCHEMAS
-from neuronsweep.config.schemas.search import Search
+from neuronsweep.config.schemas.search import SearchOptions
 from tests.commands import NO_REPORT, ROOT, run, run_fresh
 
 PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != "log.md")]
@@ -188,7 +188,7 @@ def test_a_training_command_composes(name, command):
         if "sweep=optuna" in words:
             Definition(SimpleNamespace(config_loader=loader), config, None, words[1:]).check()
             return
-        jobs, _ = expand(loader, words[1:])
+        jobs, _ = expand(loader, [word for word in words[1:] if not word.startswith("hydra")])  # as Hydra gives them
         composer = Composer(loader, config)
         for job in (jobs[0], jobs[-1]):
             cfg = composer.job(0, job, Path("nowhere/0000"))
@@ -294,10 +294,16 @@ NO_KEYS = ("data.KEY", "model.ckpt", "hydra.main")
 
 @pytest.mark.parametrize("name", [path.relative_to(ROOT).as_posix() for path in PAGES])
 def test_keys_exist(name):
-    known = {key for key, _, _ in known_keys()} | {f"hydra.sweeper.{key}" for key in Search.__dataclass_fields__}
+    known = {key for key, _, _ in known_keys()} | {f"hydra.sweeper.{key}" for key in SearchOptions.__dataclass_fields__}
     for path in (ROOT / "conf" / "hydra" / "launcher").glob("*.yaml"):
         known |= {f"hydra.launcher.{key}" for key in OmegaConf.load(path)}
-    known |= {"hydra.launcher.slots", "hydra.launcher.retries", "hydra.sweep.dir", "hydra.run.dir"}
+    known |= {
+        "hydra.launcher.slots",
+        "hydra.launcher.retries",
+        "hydra.sweep.dir",
+        "hydra.run.dir",
+        "hydra.sweeper.shard",
+    }
     groups = [*SCHEMAS, "hydra", "engine", "objective"]
     for key in re.findall(rf"`((?:{'|'.join(groups)})\.[\w.]+)(?:=[^`]*)?`", TEXTS[name]):
         assert key in known or key.endswith("_target_") or key in NO_KEYS, key
@@ -314,7 +320,7 @@ def test_readme_lists_the_groups_and_their_files():
 QUESTIONS = {
     "where batches are drawn": ("data/batches.py", "def batches("),
     "where a killed sweep is resumed": ("launch/resume.py", "def prepare"),
-    "where the ranking is printed": ("report/text/ranking.py", "class PrintRanking"),
+    "where the ranking is printed": ("report/text/ranking.py", "def print_ranking"),
     "what a key may be": ("config/schemas/model.py", "ACTIVATIONS"),
     "a new optimiser": ("config/schemas/optimizer.py", "class SGD"),
 }

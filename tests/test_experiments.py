@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from neuronsweep.config.check import plain
 from neuronsweep.data.build import build_dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.errors import Diverged
@@ -20,7 +21,7 @@ def trained(composed, tmp_path):
         cfg = composed(f"experiment={experiment}", f"seed={seed}", "logger=none", *overrides)
         dataset, log_point = build_dataset(cfg.data), LogPoint(cfg.objective.metric, cfg.objective.mode)
         data = TensorDataModule(dataset, cfg.batch_size, cfg.epochs, cfg.log_points, cfg.seed)
-        module = build_module(cfg, dataset)
+        module = build_module(plain(cfg), dataset)
         Run(tmp_path).begin("lightning", "test", {}, "")
         trainer = build_trainer(cfg, data, None, [log_point, Checkpoint(tmp_path, 1e9, log_point)])
         fit(module, data, trainer)

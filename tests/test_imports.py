@@ -1,4 +1,4 @@
-"""Who imports whom: arrows point one way, and what must start fast does not import what is slow."""
+"""Which room imports which, and that commands which must start fast do not import what is slow."""
 
 import ast
 import re
@@ -18,6 +18,7 @@ LIGHTNING = ("data/module.py", "models/modules.py", "training/build.py", "traini
 
 # The rooms of the package from top to bottom, and what each may import: only what stands below it.
 ROOMS = {
+    "hydra_callbacks": "report launch runs cli config console stopping errors",
     "report": "search figures predictor models analysis data runs config console stopping errors",
     "studies": "launch figures predictor analysis models data runs errors",
     "replay": "training launch engine data runs config errors",

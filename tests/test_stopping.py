@@ -1,4 +1,4 @@
-"""A stop that was asked for is a stop, wherever it arrives and whatever a library makes of it."""
+"""A request to stop ends the command, wherever it arrives and whatever a library makes of it."""
 
 import csv
 import os
@@ -27,7 +27,7 @@ PLACES = {
     "logger": ("neuronsweep.training.run", "build_logger", 1),
     "trainer": ("neuronsweep.training.run", "build_trainer", 1),
     "callback of the Trainer": ("neuronsweep.training.callbacks", "Checkpoint.on_train_epoch_end", 1),
-    "callback of Hydra": ("neuronsweep.launch.hydra_callbacks", "Results.write_now_and_then", 1),
+    "callback of Hydra": ("neuronsweep.hydra_callbacks", "Results.write_now_and_then", 1),
 }
 
 
@@ -61,7 +61,7 @@ def test_a_sweep_stops_wherever_the_signal_arrives(tmp_path, place, number, lost
     before = partial(interrupt, *PLACES[place], number, lost)
     done = run("train.py", *SWEEP, "hydra.sweep.dir=sweep", cwd=tmp_path, before=before)
     assert done.returncode == 128 + number, done.stderr
-    assert "runs complete; go on with: python scripts/resume.py sweep" in done.stdout, done.stderr
+    assert "runs complete; continue with: python scripts/resume.py sweep" in done.stdout, done.stderr
     assert "FAILED" not in done.stdout + done.stderr
     rows = list(csv.DictReader((tmp_path / "sweep" / contents.RESULTS).open()))
     assert [row["state"] for row in rows] in (["RUNNING"], ["COMPLETE"], [])
@@ -76,11 +76,11 @@ def test_a_run_stops_and_a_search_too(tmp_path, place):
     assert done.returncode == 143, done.stderr
     assert "Traceback" not in done.stderr
     begun = Run(tmp_path / "run").has_begun
-    assert ("go on with: python scripts/resume.py run" in done.stdout) == begun == (place != "module")
+    assert ("continue with: python scripts/resume.py run" in done.stdout) == begun == (place != "module")
     search = ("-m", "sweep=optuna", "hydra.sweeper.n_trials=3", *SWEEP[1:2], *SWEEP[3:], "hydra.sweep.dir=search")
     done = run("train.py", *search, "model.hidden=choice(2,3)", cwd=tmp_path, before=before)
     assert done.returncode == 143, done.stderr
-    assert "go on with: python scripts/resume.py search" in done.stdout
+    assert "continue with: python scripts/resume.py search" in done.stdout
     assert "FAILED" not in done.stdout + done.stderr
 
 
@@ -162,7 +162,7 @@ def test_a_closed_pipe_ends_quietly_and_a_sweep_says_how_it_goes_on(tmp_path):
     words = (*SWEEP[3:], "hydra.sweep.dir=sweep")
     done = piped(tmp_path, "train.py", "-m", "seed=0,1", *words)
     assert done.returncode == 141, done.stderr
-    assert done.stderr == "stopped with 0 of 2 runs complete; go on with: python scripts/resume.py sweep\n"
+    assert done.stderr == "stopped with 0 of 2 runs complete; continue with: python scripts/resume.py sweep\n"
     run("scripts/resume.py", "sweep", cwd=tmp_path).check_returncode()
     for script in (
         ("report.py", "sweep"),
@@ -191,5 +191,5 @@ def test_a_sweep_of_the_native_engine_stops_too(tmp_path, place, lost):
     )
     done = run("train.py", *words, cwd=tmp_path, before=before)
     assert done.returncode == 143, done.stderr
-    assert "runs complete; go on with: python scripts/resume.py sweep" in done.stdout, done.stderr
+    assert "runs complete; continue with: python scripts/resume.py sweep" in done.stdout, done.stderr
     assert "FAILED" not in done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""TensorBoard shows a sweep: asked as a browser asks it, over HTTP."""
+"""TensorBoard shows a sweep, asked over HTTP as a browser does."""
 
 import json
 import urllib.request

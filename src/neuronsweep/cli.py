@@ -1,4 +1,4 @@
-"""How a command ends: one line on stderr for what the user can mend, a traceback only for what nobody expected."""
+"""What every command shares: how it parses options and how it ends, with one line on stderr for a user's mistake."""
 
 import argparse
 import atexit
@@ -29,7 +29,7 @@ from neuronsweep import stopping
 from neuronsweep.config import command_line
 from neuronsweep.config.check import known_keys
 from neuronsweep.config.schemas import SCHEMAS
-from neuronsweep.config.schemas.search import Search
+from neuronsweep.config.schemas.search import SearchOptions
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, stop, unwritable
 
 # A storage's password, where its URL has none. One that is typed goes there before anything is written.
@@ -53,7 +53,7 @@ def trains_runs(task: Task) -> Task:
 def command() -> Iterator[None]:
     """Run a command and end the process: exit status 2 with one line for an error of the user's, 1 for a failed run.
 
-    One that was stopped ends with 130 (Ctrl-C), 143 (SIGTERM) or 141 (nobody reads its output any more). With
+    One that was stopped ends with 130 (Ctrl-C), 143 (SIGTERM) or 141 (its output was closed). With
     HYDRA_FULL_ERROR=1 in the environment every error shows its traceback.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, where it would print six lines and exit
@@ -71,7 +71,7 @@ def command() -> Iterator[None]:
             _flush(sys.stdout)
     except KeyboardInterrupt as stopped:
         stopping.listen_no_more()
-        if not stopped.args and stopping.asked() != signal.SIGPIPE:  # nobody has said yet how to go on
+        if not stopped.args and stopping.asked() != signal.SIGPIPE:  # it was not printed yet how to continue
             print("\nstopped", file=sys.stderr)
         status = stopping.status()
     except SystemExit as end:
@@ -96,7 +96,7 @@ def _leave(status: int) -> NoReturn:
     try:
         threading._shutdown()  # type: ignore[attr-defined]  # waits for the threads that are no daemons
         atexit._run_exitfuncs()
-        for file in gc.get_objects():  # files that somebody's logger has left open
+        for file in gc.get_objects():  # files that a user's logger has left open
             if type(file) in (io.TextIOWrapper, io.BufferedWriter):
                 with suppress(OSError, ValueError):
                     _flush(file)
@@ -118,7 +118,7 @@ def _flush(file: TextIO | io.TextIOWrapper | io.BufferedWriter | None) -> None:
 
 @contextmanager
 def _one_line() -> Iterator[None]:
-    """Make one line on stderr and an exit status of what the user can mend."""
+    """Make one line on stderr and an exit status of an error that the user can correct."""
     try:
         yield
     except Unwritable as error:
@@ -152,7 +152,7 @@ def _one_line() -> Iterator[None]:
 
 
 def become(words: Sequence[str]) -> NoReturn:
-    """Go on as another Python command, in the environment that this one was started in."""
+    """Continue as another Python command, in the environment that this one was started in."""
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, *words])
 
@@ -223,7 +223,7 @@ def unknown_key(key: str) -> str:
         return f"{key} is not a key of the config: the native engine has engine.threads, engine.snapshot_seconds"
     parent, _, name = key.rpartition(".")
     known = {known for known, _, _ in known_keys()} | set(SCHEMAS)
-    known |= {f"hydra.sweeper.{item.name}" for item in fields(Search)}
+    known |= {f"hydra.sweeper.{item.name}" for item in fields(SearchOptions)} | {"hydra.sweeper.shard"}
     siblings = sorted(other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == parent)
     near = [f"{parent}.{match}" if parent else match for match in difflib.get_close_matches(name, siblings, n=1)]
     near += sorted(other for other in known if other.rpartition(".")[2] == name and other != key)

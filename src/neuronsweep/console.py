@@ -1,4 +1,4 @@
-"""What a run shows on the terminal: the network, a live bar, the metrics.
+"""Everything that is printed on the terminal: lines, tables, and a live progress bar.
 
 A file or a pipe gets lines as long as they are. A terminal gets what fits into its width: nothing is cut, but columns
 and values are left out, the least important first.
@@ -25,7 +25,7 @@ from neuronsweep.errors import Unwritable
 
 
 class Terminal(Console):
-    """rich's console; when nobody reads any more what it prints, the command is asked to stop."""
+    """rich's console, which stops the command when its output is closed by the reader."""
 
     def on_broken_pipe(self) -> None:
         if not stopping.reader_is_gone():
@@ -35,7 +35,7 @@ class Terminal(Console):
     def _check_buffer(self) -> None:
         try:
             super()._check_buffer()
-        except OSError as error:  # a file on a full disk: no fault of the run that is told of
+        except OSError as error:  # a file on a full disk, which is not a failure of the run
             raise Unwritable(f"the output cannot be written: {error.strerror}") from None
 
 
@@ -46,6 +46,7 @@ GAP = "  "
 BESIDE_VALUES = 4 + 7 + 3
 # A terminal that is narrower shows no time that remains: one value needs the room.
 NARROW = 60
+SECONDS_BETWEEN_LOOKS = 0.05
 # Where the output is no terminal, how far a command is stands in a line that is not older than this.
 SECONDS_BETWEEN_LINES = 30.0
 _last_line: float | None = None
@@ -80,6 +81,7 @@ class Bar:
 
     def __init__(self, what: str, total: int, lines: bool = True):
         self.what, self.total, self.began = what, total, time.monotonic()
+        self.shown = self.began
         self.first: int | None = None
         self.lines = lines
         self.count = cell_len(f"{total}/{total} {what}")
@@ -95,7 +97,14 @@ class Bar:
         self.progress.start()
 
     def advance_to(self, done: int, values: str) -> None:
-        """Move the bar and show values, the most important first, with two blanks between them: as many as fit."""
+        """Move the bar and show values, the most important first, with two blanks between them: as many as fit.
+
+        As often as an eye can see: thousands of runs end in a second, and each look at a terminal takes its time.
+        """
+        now = time.monotonic()
+        if self.first is not None and now - self.shown < SECONDS_BETWEEN_LOOKS and done < self.total:
+            return
+        self.shown = now
         lines = _lines(values.split(GAP), width() - self.count - BESIDE_VALUES)
         self.progress.update(self.task, completed=done, values=lines[0])
         if self.first is None:  # what an earlier try of a run has done says nothing of the speed of this one
@@ -121,7 +130,7 @@ def parameters(network: Any) -> None:
 
 
 def metrics(values: Mapping[str, float], splits: Iterable[str], directory: Path, objective: str) -> None:
-    """Print a run's final metrics, one row a split, then what the fit is, and where all of it is kept."""
+    """Print a run's final metrics with a row for each split, then metrics of the fit, and the run directory."""
     rows: dict[str, dict[str, float]] = {split: {} for split in splits}
     fit: dict[str, float] = {}
     for name, value in values.items():
@@ -144,7 +153,7 @@ def say(text: str) -> None:
 
 
 def say_last(text: str) -> None:
-    """Print how a command that was asked to stop goes on; on stderr where nobody reads its output any more."""
+    """Print how to continue a command that was stopped; on stderr when its output has been closed."""
     if stopping.asked() == signal.SIGPIPE:
         print(text.strip(), file=sys.stderr, flush=True)
     else:
@@ -192,6 +201,11 @@ def _lines(values: Sequence[str], width: float) -> list[str]:
 def number(value: float | None) -> str:
     """Four significant digits, or nothing."""
     return "" if value is None else f"{value:.4g}"
+
+
+def numbers(runs: Sequence[int], shown: int = 20) -> str:
+    """The numbers of runs, such as ``0, 3``; of many the first ones."""
+    return ", ".join(map(str, runs[:shown])) + (", ..." if len(runs) > shown else "")
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The two ways a command ends badly: what the user can mend (exit status 2), and a run that failed (1)."""
+"""The errors that end a command: mistakes of the user (exit status 2), and runs that fail (exit status 1)."""
 
 import errno
 import re
@@ -7,11 +7,11 @@ from typing import NoReturn
 
 
 class UserError(Exception):
-    """What the user asked for cannot be done; the message is one line that says why and what is allowed."""
+    """A mistake that the user can correct; the message is one line with the reason and what is allowed."""
 
 
 class Unwritable(Exception):
-    """A file of a run or sweep cannot be written, as on a full disk; what is written already is whole."""
+    """A file of a run or sweep cannot be written, as on a full disk; what was written before is complete."""
 
 
 def unwritable(error: OSError) -> Unwritable:

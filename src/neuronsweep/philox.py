@@ -1,4 +1,4 @@
-"""Random numbers as a function of (seed, purpose, epoch) and a counter: the order of batches, and dropout masks.
+"""Random numbers that depend on (seed, purpose, epoch) and a counter: the order of batches, and dropout masks.
 
 Philox 4x32-10 of Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3". engine/native/philox.h gives the
 same words.
@@ -33,7 +33,7 @@ def philox(counter: ArrayLike, key: tuple[int, int]) -> np.ndarray:
     return np.stack([even[0], odd[0], even[1], odd[1]])
 
 
-def words(seed: int, purpose: int, epoch: ArrayLike, c0: ArrayLike, c1: ArrayLike = 0) -> np.ndarray:
+def words(seed: int, purpose: ArrayLike, epoch: ArrayLike, c0: ArrayLike, c1: ArrayLike = 0) -> np.ndarray:
     """The four words (..., 4), below 2**32 as uint64, of counters (c0, c1, epoch, purpose); they are broadcast."""
     parts = np.broadcast_arrays(c0, c1, epoch, purpose)
     drawn = philox([part.ravel() for part in parts], (seed % WORD, seed // WORD % WORD))
@@ -66,6 +66,8 @@ def kept(p: float, seed: int, epoch: int, positions: ArrayLike, layer: int, unit
         p: the share of units that it drops.
         positions: of the samples (N,) in the order of the epoch, counted from 0 over all its batches.
     """
-    blocks = np.arange(-(-units // 4)) | layer << 16
-    drawn = words(seed, DROPOUT, epoch, np.asarray(positions)[:, None], blocks)
+    blocks = np.arange(-(-units // 4))
+    # the upper half of a block's number, which is 0 in layers of ordinary width, is beside the purpose
+    purposes = DROPOUT | blocks >> 16 << 1
+    drawn = words(seed, purposes, epoch, np.asarray(positions)[:, None], blocks & 0xFFFF | layer << 16)
     return drawn.reshape(len(drawn), 4 * len(blocks))[:, :units] >= int(p * WORD)

@@ -1,4 +1,4 @@
-"""What a finished run predicts with, as its record says: the MLP of its config, or the module of somebody's own."""
+"""Loads the network with which a finished run predicts, or the user's own module that it names."""
 
 import warnings
 from dataclasses import dataclass
@@ -45,14 +45,16 @@ def load_recorded(directory: Path) -> Recorded:
 
     kind = named_class("module", target)
     if not issubclass(kind, NetworkModule):
-        raise UserError(f"{directory} cannot predict: module._target_={target} is no module of neuronsweep's")
+        raise UserError(
+            f"{directory} cannot predict: module._target_={target} is not a subclass of a neuronsweep module"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             module = kind.load_from_checkpoint(path, map_location="cpu", weights_only=True)
             weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
         module.to(next(iter(weights.values())).dtype).load_state_dict(weights)  # in float64 where they are
-    except Exception as error:  # whatever somebody's module raises that is no longer what it was
+    except Exception as error:  # whatever a user's module raises that is no longer what it was
         why = f"{type(error).__name__} {' '.join(str(error).split())[:200]}"
         raise UserError(f"{directory} cannot predict: module._target_={target} does not load {path}: {why}") from None
     return Recorded(module.eval().predictor, int(module.hparams.get("inputs", 1)))

@@ -1,4 +1,4 @@
-"""Trains a recorded run again and compares every number with what its directory holds."""
+"""Trains a recorded run again and compares every number with those in its directory."""
 
 import json
 import math
@@ -36,7 +36,7 @@ class Difference:
 
 
 def train_again(directory: Path, into: Path) -> None:
-    """Train the run of a directory anew in an empty one, from its record alone and by the engine that trained it.
+    """Train the run of a directory again in an empty one, from its record alone and with the engine that trained it.
 
     A member is trained by itself, as it always is. Raises Diverged as the run itself would.
     """
@@ -45,7 +45,7 @@ def train_again(directory: Path, into: Path) -> None:
     dataset = build_dataset(config["data"])
     torch.set_num_threads(config["threads"])
     if status["engine"] == "native":
-        run = MemberRun(0, into, asked["overrides"], config, config, {}, member(config, dataset))
+        run = MemberRun(0, into, asked["overrides"], config, config, member(config, dataset))
         run.begin()
         training = Training(run.member)
         training.advance()
@@ -66,7 +66,7 @@ def compare(directory: Path, again: Path, tolerance: float) -> list[Difference]:
     """What differs between two run directories: data, every row of the history, final metrics, weights.
 
     Args:
-        tolerance: numbers are equal when they differ by at most so much of the larger one; 0 asks for the same bits.
+        tolerance: numbers are equal when they differ by at most so much of the larger one; 0 means the same bits.
     """
     found = [*_digest(directory, again), *_config(directory)]
     histories = [Run(run).history() for run in (directory, again)]
@@ -104,7 +104,7 @@ def surroundings(asked: Mapping[str, Any]) -> list[Difference]:
 
 
 def _config(directory: Path) -> Iterator[Difference]:
-    """Whether what is recorded is what the run was begun with."""
+    """Whether the record is the one with which the run was started."""
     asked, begun = Run(directory).record(), Run(directory).status()["fingerprint"]
     own = asked.get("sources")
     if own is None or HIDDEN in json.dumps(asked["config"]):  # older, or not all of it: nobody can tell

@@ -1,4 +1,4 @@
-"""Imported before all else by a command: until it has begun, a Ctrl-C ends it as SIGTERM does, at once.
+"""Imported first by every command: until the command begins, Ctrl-C ends it at once, as SIGTERM does.
 
 While libraries are imported a KeyboardInterrupt may be raised where Python has to ignore it (as the weak references
 of the import system do), and nothing is there yet that would have to be closed.

@@ -1,8 +1,8 @@
-"""A stop that somebody asked for, with Ctrl-C, SIGTERM or a closed pipe: it is remembered until the command has ended.
+"""Remembers a request to stop (Ctrl-C, SIGTERM, a closed pipe) until the command has ended.
 
 KeyboardInterrupt alone does not stop a command for certain: it is raised wherever the program happens to be, and the
 library that is at work there may turn it into an error of its own, or ignore it. So whoever ends a job, a callback or
-a call of a library looks here, and an error that comes when a stop was asked for is that stop.
+a call of a library looks here, and an error after a request to stop is taken for that stop.
 """
 
 import contextlib
@@ -45,24 +45,24 @@ def ask(number: int) -> NoReturn:
 
 
 def asked() -> int | None:
-    """The number of the signal that asked for a stop, or None."""
+    """The number of the signal that requested a stop, or None."""
     return _asked
 
 
 def status() -> int:
-    """Exit status of a command that was asked to stop: 130 after Ctrl-C, 143 after SIGTERM, 141 after a closed pipe."""
+    """Exit status of a command that was stopped: 130 after Ctrl-C, 143 after SIGTERM, 141 after a closed pipe."""
     return 128 + (_asked or signal.SIGINT)
 
 
 def look() -> None:
-    """Raise KeyboardInterrupt where a stop was asked for; only in the main thread, which can end what it does."""
+    """Raise KeyboardInterrupt where a stop was requested; only in the main thread, which can end what it does."""
     if _asked is not None and threading.current_thread() is threading.main_thread():
         raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
 def heeded() -> Iterator[None]:
-    """Raise KeyboardInterrupt at the end of a block in which a stop was asked for, whatever came of it there."""
+    """Raise KeyboardInterrupt at the end of a block in which a stop was requested, whatever the block made of it."""
     try:
         yield
     except BrokenPipeError:
@@ -77,7 +77,7 @@ def heeded() -> Iterator[None]:
 
 
 def reader_is_gone() -> bool:
-    """Whether stdout or stderr is a pipe that nobody reads any more; what is still written there goes nowhere then."""
+    """Whether stdout or stderr is a pipe whose reader has gone, so that what is written there is lost."""
     gone = [stream.fileno() for stream in (sys.stdout, sys.stderr) if _reader_is_gone(stream)]
     if gone:
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,14 +1,14 @@
-"""TensorBoard events of a run beside its scalars, for both engines: hyperparameters, graph, pictures, and a layout."""
+"""TensorBoard events besides scalars, for both engines: hyperparameters, graph, pictures, layout."""
 
-import io
+import struct
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import google_crc32c
 import torch
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.summary.writer.record_writer import RecordWriter
 
 from neuronsweep.config.check import known_keys, shown
 from neuronsweep.models.mlp import MLP
@@ -69,23 +69,34 @@ def file(
     Args:
         state: COMPLETE, FAILED or PRUNED.
         config, names: see begin.
-        graph: see graph.
+        graph: see graph; empty where there is none.
         history, metrics: empty where the run did not come to them.
         pictures: PNG files by their epochs.
         seconds: the time that every event gets, since 1970.
     """
-    content = io.BytesIO()
-    writer = RecordWriter(content)
     last = history[-1][0] if history else 0
     points = [Event(step=epoch, summary=_scalars(row)) for epoch, row in history]
     end = [Event(step=last, summary=summary) for summary in (_scalars(metrics), _session_end(state))]
-    begin = [Event(file_version="brain.Event:2"), Event(summary=_session_start(config)), Event(graph_def=graph)]
+    begin = [Event(file_version="brain.Event:2"), Event(summary=_session_start(config))]
+    begin += [Event(graph_def=graph)] if graph else []
     begin.append(Event(summary=_layout(names)))
     drawn = [Event(step=epoch, summary=_picture(png)) for epoch, png in pictures.items()]
+    records = []
     for event in (*begin, *points, *drawn, *end):
         event.wall_time = seconds
-        writer.write(event.SerializeToString())
-    return content.getvalue()
+        records.append(_record(event.SerializeToString()))
+    return b"".join(records)
+
+
+def _record(data: bytes) -> bytes:
+    """A record of TensorBoard's files: its length and its bytes, with the checksum of each (TFRecord)."""
+    length = struct.pack("<Q", len(data))
+    return b"".join((length, _checksum(length), data, _checksum(data)))
+
+
+def _checksum(data: bytes) -> bytes:
+    found = google_crc32c.value(data)
+    return struct.pack("<I", ((found >> 15 | found << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
 def graph(network: MLP) -> bytes:
@@ -150,7 +161,7 @@ def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | float | str]:
     """The config for TensorBoard's HParams: for every run the same keys with the same types.
 
     A key that this run's groups do not have, or null, is -1, an empty string or false. Where a number may also be a
-    list of them, one a layer, a list has a column of its own, as text: TensorBoard cannot sort a column of both.
+    list with one for each layer, a list has a column of its own, as text: TensorBoard cannot sort a column of both.
     """
     values: dict[str, bool | float | str] = {}
     for key, kind, allowed in known_keys():

@@ -1,4 +1,4 @@
-"""Where a script may not write it says before its work begins."""
+"""A script that cannot write its results says so before its work begins."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def test_what_cannot_be_written_is_told(tmp_path):
         with pytest.raises(UserError, match="--output is not allowed: "):
             check_file("--output", tmp_path / path)
     for path in ("file", "file/deep", "nowhere/deep"):
-        with pytest.raises(UserError, match="is no directory"):
+        with pytest.raises(UserError, match="is not a directory"):
             check_directory("--output", tmp_path / path)
     for path in ("page", "file.md", "directory.md"):  # the pictures of file.md would be in file
         with pytest.raises(UserError, match="--output is not allowed: "):
@@ -29,8 +29,8 @@ def test_what_cannot_be_written_is_told(tmp_path):
     [
         ("page", "the page is a file such as page.md, with its ending"),
         ("made.md", "is a directory, and a file is to be written"),
-        ("file/page.md", "is no directory"),
-        ("taken.md", "is no directory"),
+        ("file/page.md", "is not a directory"),
+        ("taken.md", "is not a directory"),
     ],
 )
 def test_a_page_is_refused_before_anything_is_trained(command, tmp_path, script, name, said):

@@ -1,4 +1,4 @@
-"""What a directory of somebody else's may make a command do unasked: nothing but what the schemas name."""
+"""A foreign directory makes a command build nothing but what the schemas name."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def nothing_granted(monkeypatch):
     ],
 )
 def test_strangers_are_refused_wherever_they_stand(value):
-    with pytest.raises(Untrusted, match=r"theirs .*--trust runs it all the same"):
+    with pytest.raises(Untrusted, match=r"theirs .*--trust allows it"):
         check_config({**RUN, **value}, HERE)
     targets.trust()
     check_config({**RUN, **value}, HERE)
@@ -113,7 +113,7 @@ def test_what_a_command_has_composed_it_reads_back(composed):
     ],
 )
 def test_words_that_do_more_than_a_sweep_needs_are_refused(word):
-    with pytest.raises(Untrusted, match="--trust runs it all the same"):
+    with pytest.raises(Untrusted, match="--trust allows it"):
         check_words(["seed=0,1", word], HERE)
     targets.grant_words([word])  # the same word in what this process has written itself
     check_words(["seed=0,1", word], HERE)

@@ -66,7 +66,7 @@ class Run:
 
 def lightning(cfg: DictConfig, dataset: Dataset) -> Run:
     """The run as ``training.train_run`` trains it, without its files."""
-    module = build_module(cfg, dataset)
+    module = build_module(plain(cfg), dataset)
     if cfg.trainer.precision == "64-true":
         module.double()
     data = TensorDataModule(dataset, cfg.batch_size, cfg.epochs, cfg.log_points, cfg.seed)

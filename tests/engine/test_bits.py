@@ -3,6 +3,7 @@
 import ctypes
 import random
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import torch
@@ -115,7 +116,7 @@ def test_moments_are_the_weights_of_shorter_runs():
     whole = trained(member)
     assert list(whole.moments) == [1, 6]
     for epoch, weights in whole.moments.items():
-        shorter = trained(Member(**{**vars(member), "epochs": epoch}))
+        shorter = trained(replace(member, epochs=epoch))
         assert all(torch.equal(weights[name], value) for name, value in shorter.state_dict.items())
 
 

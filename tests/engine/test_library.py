@@ -77,7 +77,7 @@ def runs(monkeypatch) -> list:
 
 @pytest.mark.parametrize("bits", [32, 64])
 def test_each_precision_is_compiled_once_and_found_by_the_next_process(source, tmp_path, monkeypatch, bits):
-    assert library.available() is None
+    assert library.missing(bits) is None
     assert library.library(bits).bits() == bits
     assert library.library(bits) is library.library(bits)
     (path,) = kept(tmp_path / "environment")
@@ -191,12 +191,12 @@ def test_a_build_is_used_where_its_compiler_is_gone(source, monkeypatch, only):
         library.library(bits)
     forget(monkeypatch)
     only()
-    assert library.available() is None
+    assert library.missing(32) is None
     assert library.library(32).bits() == 32
 
 
-def test_without_any_compiler_the_reason_is_known_before_a_library_is_asked_for(source, no_compiler):
-    assert library.available() == library.NO_COMPILER
+def test_without_any_compiler_there_is_a_reason(source, no_compiler):
+    assert library.missing(32) == library.NO_COMPILER
     with pytest.raises(library.NoLibrary, match="there is no C compiler"):
         library.library(32)
 
@@ -216,7 +216,7 @@ def test_a_compiler_that_fails_is_skipped(source, monkeypatch, only, text, reaso
     with pytest.raises(library.NoLibrary, match=reason) as error:
         library.library(32)
     assert "\n" not in str(error.value)
-    assert library.available() == str(error.value)
+    assert library.missing(32) == str(error.value)
     forget(monkeypatch)
     only(text, 'exec cc "$@"')
     assert library.library(32).bits() == 32

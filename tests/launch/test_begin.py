@@ -74,7 +74,7 @@ def test_the_same_sweep_again_trains_nothing_and_another_is_refused(command, tmp
     assert command("train.py", "-m", *QUICK, "seed=0,1").returncode == 0
     done = command("train.py", "-m", *QUICK, "seed=0,2")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "it holds another sweep: seed was 0,1 and is 0,2" in done.stderr
+    assert "it contains another sweep: seed was 0,1 and is 0,2" in done.stderr
     assert (tmp_path / "sweep" / "results.csv").read_bytes() == before
 
 

@@ -1,29 +1,46 @@
-"""A compiler that is there and compiles nothing: no run of a sweep FAILs for it."""
+"""Where no compiler works Lightning trains, a line says why, and no run of a sweep FAILs for it."""
 
-import os
-import subprocess
-import sys
+from pathlib import Path
 
-from tests.commands import NO_REPORT, ROOT
+import pytest
 
-NO_BUILDS = """
-from neuronsweep.engine import build, library
-library.directories = lambda: []
-build.compilers = lambda: [["false"]]
-"""
+from tests.commands import NO_REPORT, run
+
+WORDS = ("-m", NO_REPORT, "data=line", "epochs=5", "log_points=2", "logger=none")
 
 
-def test_where_compiling_fails_lightning_trains_and_says_why(tmp_path):
-    (tmp_path / "sitecustomize.py").write_text(NO_BUILDS)
-    words = ("-m", NO_REPORT, "data=line", "epochs=5", "seed=0,1")
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *words],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+def no_compiler() -> None:
+    from neuronsweep.engine import build, library
+
+    library.directories = list
+    build.compilers = list
+
+
+def broken_compiler() -> None:
+    from neuronsweep.engine import build, library
+
+    library.directories = list
+    build.compilers = lambda: [["false"]]
+
+
+def lines_with(text: str, out: str) -> list[str]:
+    return [line for line in out.splitlines() if text in line]
+
+
+@pytest.mark.parametrize(
+    ("before", "why"), [(no_compiler, "there is no C compiler: neither gcc"), (broken_compiler, "false: made nothing")]
+)
+def test_lightning_trains_and_one_line_says_why(tmp_path: Path, before, why):
+    done = run("train.py", *WORDS, "seed=0,1", cwd=tmp_path, before=before)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("is trained by Lightning: false: made nothing") == 2
+    (line,) = lines_with(why, done.stdout)
+    assert line.startswith("2 runs (0, 1) are trained by Lightning: ")
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_search_says_it_once_however_many_batches_it_has(tmp_path: Path, workers):
+    search = ("sweep=optuna", "hydra.sweeper.n_trials=4", "hydra.sweeper.batch=1", f"hydra.sweeper.workers={workers}")
+    done = run("train.py", *WORDS, *search, "seed=choice(0,1,2,3)", cwd=tmp_path, before=broken_compiler)
+    assert done.returncode == 0, done.stderr
+    assert len(lines_with("false: made nothing", done.stdout)) == 1, done.stdout

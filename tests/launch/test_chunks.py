@@ -1,4 +1,4 @@
-"""Sweeps in chunks: on submitit, joblib and Ray, with machines that are wanted back and machines that die."""
+"""Sweeps in chunks: on submitit and Ray, with machines that are wanted back and machines that die."""
 
 import inspect
 import os
@@ -14,8 +14,8 @@ from neuronsweep.errors import UserError
 from neuronsweep.launch import clusters
 from neuronsweep.launch.chunks import CHUNK, split
 from neuronsweep.runs import contents
-from tests.commands import ROOT
-from tests.launch.test_processes import numbers, processes_of, start, wait_for
+from tests.commands import ROOT, Script, wait_until
+from tests.launch.test_processes import numbers, processes_of
 
 HEADLINE = ("model.hidden=2,8,32", "model.act=relu,tanh", "log_points=20", "logger=none")
 
@@ -28,11 +28,11 @@ def test_chunks_hold_every_number_once_and_are_of_one_size(count, chunks):
     assert max(map(len, found), default=0) - min(map(len, found), default=0) <= 1
 
 
-def test_joblibs_chunks_have_the_bits_of_the_default_launcher_and_tell_what_failed(command, tmp_path):
+def test_chunks_have_the_bits_of_the_default_launcher_and_tell_what_failed(command, tmp_path):
     # of 40 samples a batch of 39 leaves one, which batch norm cannot take
     words = ("data=moons", "data.n=40,80", "model.norm=none,batch", "batch_size=39", "epochs=5", "log_points=2")
     words += ("optimizer=sgd", "optimizer.lr=0.1,1e30", "logger=none")
-    launcher = ("hydra/launcher=joblib", "hydra.launcher.chunks=2")
+    launcher = ("hydra/launcher=submitit_local", "hydra.launcher.chunks=2")
     done = command("train.py", "-m", *words, *launcher, "hydra.sweep.dir=chunks")
     assert done.returncode == 1
     assert "5 of 8 runs did not complete: 1, 2, 3, 5, 7" in done.stderr, done.stderr
@@ -45,8 +45,8 @@ def test_a_chunk_whose_machine_is_wanted_back_goes_on_from_its_snapshots(command
     words = (*HEADLINE, "epochs=60000", "batch_size=50", "engine.snapshot_seconds=0.05")
     directory = tmp_path / "sweep"
     launcher = ("hydra/launcher=submitit_local", "hydra.launcher.chunks=2", f"hydra.sweep.dir={directory}")
-    process = start(tmp_path, "train.py", "-m", *words, *launcher)
-    wait_for(lambda: list(directory.glob(f"*/{contents.CHECKPOINT}")), process)
+    process = Script("train.py", "-m", *words, *launcher, cwd=tmp_path)
+    wait_until(lambda: list(directory.glob(f"*/{contents.CHECKPOINT}")), process)
     # the processes that submitit runs on the machines, where Slurm's signal arrives
     for pid in {*processes_of("submitit.core._submit")} & {*processes_of(str(directory))}:
         if leaf(pid):
@@ -94,8 +94,8 @@ def test_a_machine_of_a_ray_cluster_dies_and_the_sweep_completes(command, tmp_pa
     try:
         other = cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
         launcher = ("hydra/launcher=ray", f"hydra.launcher.address={cluster.address}", "hydra.launcher.chunks=4")
-        process = start(tmp_path, "train.py", "-m", *words, *launcher, "hydra.sweep.dir=sweep")
-        wait_for(lambda: len(list(tmp_path.glob(f"sweep/*/{contents.CHECKPOINT}"))) >= 2, process)
+        process = Script("train.py", "-m", *words, *launcher, "hydra.sweep.dir=sweep", cwd=tmp_path)
+        wait_until(lambda: len(list(tmp_path.glob(f"sweep/*/{contents.CHECKPOINT}"))) >= 2, process)
         cluster.remove_node(other, allow_graceful=False)
         _, err = process.communicate(timeout=240)
     finally:

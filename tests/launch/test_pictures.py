@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from neuronsweep import figures
 from neuronsweep.data.planes import moons
-from neuronsweep.launch.pictures import illustrate, unillustrated
+from neuronsweep.launch.pictures import EVERY, has_pictures, illustrate, unillustrated
 from neuronsweep.models.checkpoint import load_network
 from neuronsweep.runs import contents, files
 from neuronsweep.runs.run import FAILED, PRUNED, Run
@@ -82,6 +82,42 @@ def test_what_is_missing_is_written_and_nothing_else(sweep):
     assert unillustrated(runs) == []
 
 
+def test_runs_of_a_large_sweep_have_scalars_and_get_their_pictures_later(sweep):
+    directory = sweep("native")
+    runs = [run_directory(directory, number) for number in range(4)]
+    whole = [events(run) for run in runs]
+    for run in runs:
+        for path in (run / contents.FIGURE, *run.glob("events.*")):
+            path.unlink()
+    assert unillustrated(runs, pictures=False) == runs
+    assert list(illustrate(runs, workers=2, pictures=False))[-1] == 4
+    assert unillustrated(runs, pictures=False) == []
+    for run, (scalars, *_, hparams) in zip(runs, whole, strict=True):
+        (path,) = run.glob("events.*")
+        content = EventAccumulator(str(path), size_guidance={"scalars": 0}).Reload()
+        assert {tag: len(content.Scalars(tag)) for tag in content.Tags()["scalars"]} == {
+            tag: len(points) for tag, points in scalars.items()
+        }
+        assert (content.Tags()["images"], content.Tags()["graph"]) == ([], False)
+        assert set(content.PluginTagToContent("hparams")) == hparams
+    assert unillustrated(runs) == runs
+    assert list(illustrate(runs, workers=2))[-1] == 4
+    assert [events(run)[0] for run in runs] == [scalars for scalars, *_ in whole]
+    assert all(len(events(run)[1]) == 1 and (run / contents.FIGURE).exists() for run in runs)
+
+
+def test_how_many_runs_have_pictures():
+    assert has_pictures(EVERY, {})
+    assert not has_pictures(EVERY + 1, {})
+    assert has_pictures(EVERY + 1, {"pictures": "all"})
+    assert not has_pictures(1, {"pictures": 0})
+
+
+def test_what_has_no_runs_is_not_drawn(command):
+    done = command("scripts/draw.py", "nowhere")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
 def without_tensorboard(run):
     """Make a run one that was PRUNED without TensorBoard."""
     for path in (run / contents.FIGURE, *run.glob("events.*")):
@@ -102,7 +138,7 @@ def test_a_process_that_dies_while_it_draws_is_told(tmp_path):
     words = ("-m", "data=line", "seed=0,1", "epochs=2", "log_points=1", "hydra.sweep.dir=sweep", commands.NO_REPORT)
     done = commands.run("train.py", *words, cwd=tmp_path, before=before)
     assert done.returncode == 0, done.stderr
-    assert "2 pictures were not drawn: a process died; for the pictures: python scripts/resume.py sweep" in done.stdout
+    assert "2 pictures were not drawn: a process died; to draw them: python scripts/resume.py sweep" in done.stdout
 
 
 def die() -> None:

@@ -4,15 +4,12 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 import textwrap
-import time
 
 from neuronsweep.runs import contents
 from neuronsweep.runs.run import Run
 from neuronsweep.runs.sweep import run_directory
-from tests.commands import NO_REPORT, ROOT
+from tests.commands import NO_REPORT, Script, wait_until
 
 QUICK = ("data=line", "epochs=20", "log_points=4", "logger=none")
 # Modules whose runs end as jobs may end. One that was killed after a checkpoint is left alone when it goes on.
@@ -49,16 +46,6 @@ def numbers(sweep) -> list[dict[str, str]]:
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows(sweep)]
 
 
-def wait_for(find, process):
-    """What ``find`` finds at last, while the process runs."""
-    end = time.monotonic() + 90
-    while not (found := find()):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return found
-
-
 def processes_of(word: str) -> list[int]:
     """Processes with this word in their command lines."""
     found = []
@@ -72,15 +59,7 @@ def processes_of(word: str) -> list[int]:
 
 
 def wait_until_gone(word: str) -> None:
-    end = time.monotonic() + 10
-    while processes_of(word):
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def start(tmp_path, script: str, *words: str) -> subprocess.Popen:
-    command = [sys.executable, str(ROOT / script), *words]
-    return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: not processes_of(word), seconds=10)
 
 
 def test_jobs_have_the_bits_of_a_single_run_and_each_fails_alone_and_is_tried_again(command, alone, tmp_path):
@@ -119,17 +98,17 @@ def test_a_sweep_that_is_ended_leaves_no_process_and_goes_on_to_the_same_bits(al
     words += ("trainer.checkpoint_seconds=0",)
     run = tmp_path / "sweep" / "0000"
     launcher = ("hydra/launcher=process", f"hydra.sweep.dir={tmp_path}/sweep", NO_REPORT)
-    process = start(tmp_path, "train.py", "-m", *words, *launcher)
+    process = Script("train.py", "-m", *words, *launcher, cwd=tmp_path)
     seen = None
     for how in (signal.SIGTERM, signal.SIGKILL):
-        wait_for(lambda seen=seen: (run / contents.CHECKPOINT).exists() and times(run) != seen, process)
+        wait_until(lambda seen=seen: (run / contents.CHECKPOINT).exists() and times(run) != seen, process)
         process.send_signal(how)
         out, _ = process.communicate(timeout=30)
-        assert how is signal.SIGKILL or (process.returncode == 143 and "go on with: python scripts/resume.py" in out)
+        assert how is signal.SIGKILL or (process.returncode == 143 and "continue with: python scripts/resume.py" in out)
         wait_until_gone(f"{tmp_path}/sweep/")
         assert Run(run).status()["state"] == "RUNNING"
         seen = times(run)
-        process = start(tmp_path, "scripts/resume.py", "sweep")
+        process = Script("scripts/resume.py", "sweep", cwd=tmp_path)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert len(Run(run).status()["continued"]) == 2

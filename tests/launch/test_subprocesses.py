@@ -47,6 +47,24 @@ def test_exit_statuses_and_output_are_kept(tmp_path):
     assert (tmp_path / "a" / "log").read_text() == "said\nso\n"
 
 
+def test_a_command_that_wants_two_devices_never_gets_one_twice(tmp_path):
+    """Two slots a device: what is free last are both slots of one device."""
+    held: list[list[int]] = []
+
+    def environment(slots):
+        held.append([slot % 2 for slot in slots])
+        return {}
+
+    # device 0 is held twice for longer than device 1
+    seconds = (0.6, 0, 0.6, 0, 0)
+    wanted = (1, 1, 1, 1, 2)
+    commands = [shell(tmp_path, f"sleep {s}", slots=n) for s, n in zip(seconds, wanted, strict=True)]
+    ends = dict(supervise(commands, 4, environment, devices=2))
+    assert len(ends) == 5
+    assert sorted(held[-1]) == [0, 1]
+    assert held[:2] == [[0], [1]]
+
+
 def test_as_many_as_there_are_slots_run_at_once_and_each_knows_its_own(tmp_path):
     text = f"echo start $SLOT >> {tmp_path}/events; sleep .2; echo end $SLOT >> {tmp_path}/events"
     commands = [shell(tmp_path, text) for _ in range(5)]

@@ -1,19 +1,19 @@
-"""What happens to a sweep's directory, and what its command then says and does."""
+"""Interrupted, damaged and foreign sweep directories: what the command does and prints."""
 
 import contextlib
 import json
+import random
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from neuronsweep.launch.resume import prepare
 from neuronsweep.runs import contents, files
 from neuronsweep.runs.run import COMPLETE, FAILED, RUNNING, Run
-from tests.commands import NO_REPORT, ROOT, run
+from tests.commands import NO_REPORT, Script, run, wait_until
 from tests.kill_loop import results
 
 WORDS = ("model.hidden=2,4", "model.act=relu,tanh", "epochs=20", "log_points=4", "logger=none")
@@ -34,16 +34,8 @@ def sweep(finished, tmp_path):
     return shutil.copytree(finished, tmp_path / "sweep")
 
 
-def start(cwd: Path, *words: str) -> subprocess.Popen:
-    command = [sys.executable, str(ROOT / "train.py"), *words]
-    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_until(true) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+def start(cwd: Path, *words: str) -> Script:
+    return Script("train.py", *words, cwd=cwd)
 
 
 def tree(directory: Path) -> dict[str, bytes]:
@@ -93,11 +85,39 @@ def test_a_harmed_status_sweep_json_and_picture_are_made_again(command, sweep, f
     (sweep / contents.SWEEP).write_text("{}")
     done = again(command)
     assert done.returncode == 0, done.stderr
-    assert "sweep.json is damaged: it is written anew" in done.stdout
+    assert "sweep.json is damaged and is written again" in done.stdout
     assert "#0 is trained again: sweep/0000/status.json is damaged" in done.stdout
     assert "training 2 runs" in done.stdout
     assert results(sweep) == results(finished)
     assert (sweep / "0002" / contents.FIGURE).exists()
+
+
+def lose_power(sweep: Path, rng: random.Random) -> None:
+    """Cut, empty or lose files of every run, as a power failure may those that nobody waited for."""
+    for number in range(4):
+        found = [path for path in (sweep / f"{number:04d}").rglob("*") if path.is_file()]
+        for path in rng.sample(found, rng.randint(1, len(found))):
+            how = rng.choice(["cut", "empty", "gone"])
+            if how == "gone":
+                path.unlink()
+            else:
+                path.write_bytes(path.read_bytes()[: len(path.read_bytes()) // 2] if how == "cut" else b"")
+
+
+def test_what_a_power_failure_leaves_of_runs_is_trained_again(command, sweep, finished, tmp_path):
+    configs = [(number, Run(finished / f"{number:04d}").record()["config"]) for number in range(4)]
+    for seed in range(20):
+        harmed = shutil.copytree(finished, tmp_path / str(seed))
+        lose_power(harmed, random.Random(seed))
+        prepare(harmed, configs, retry_failed=False, accept=False)
+        for number in range(4):
+            run, whole = (Run(one / f"{number:04d}") for one in (harmed, finished))
+            run.check_place(of_sweep=True)
+            assert not run.has_begun or run.verified() == whole.verified()
+    lose_power(sweep, random.Random(7))
+    done = command("scripts/resume.py", "sweep")
+    assert done.returncode == 0, done.stderr
+    assert results(sweep) == results(finished)
 
 
 def test_a_harmed_run_is_no_result_of_a_running_sweep(sweep):
@@ -113,7 +133,7 @@ def test_other_values_are_refused_with_their_key(command, sweep):
     before = tree(sweep)
     done = again(command, "model.hidden=2,4", "model.act=relu,gelu", *WORDS[2:])
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "it holds another sweep: model.act was relu,tanh and is relu,gelu" in done.stderr
+    assert "it contains another sweep: model.act was relu,tanh and is relu,gelu" in done.stderr
     assert tree(sweep) == before
 
 
@@ -128,7 +148,9 @@ def test_changed_source_is_refused_unless_accepted(command, sweep, finished):
         Run(run).update(fingerprint="other")
     done = command("scripts/resume.py", "sweep")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    told = "2 of its runs are no longer what is asked for, #0: optimizer.lr was 0.5 and is 0.01; the package's source"
+    told = (
+        "2 of its runs are no longer those of this command, #0: optimizer.lr was 0.5 and is 0.01; the package's source"
+    )
     assert told in done.stderr
     assert "--accept-changes" in done.stderr
     done = command("scripts/resume.py", "sweep", "--accept-changes")
@@ -182,7 +204,7 @@ def test_two_processes_do_not_share_a_directory(command, tmp_path):
     third.send_signal(signal.SIGTERM)
     out, _ = third.communicate(timeout=30)
     assert third.returncode == 143
-    assert "go on with: python scripts/resume.py sweep" in out
+    assert "continue with: python scripts/resume.py sweep" in out
 
 
 @pytest.mark.parametrize("launcher", ["native", "basic"])
@@ -195,7 +217,7 @@ def test_an_interrupted_sweep_ends_soon_and_says_how_it_goes_on(tmp_path, launch
     process.send_signal(how)
     out, error = process.communicate(timeout=20)  # 5 seconds are promised on a machine with nothing else to do
     assert process.returncode == 128 + how, error
-    assert "stopped with 0 of 2 runs complete; go on with: python scripts/resume.py sweep" in out
+    assert "stopped with 0 of 2 runs complete; continue with: python scripts/resume.py sweep" in out
     assert [row["state"] for row in results(tmp_path / "sweep")][:1] == ["RUNNING"]
 
 
@@ -211,13 +233,16 @@ def test_the_first_failure_ends_a_sweep_that_fails_fast(command, tmp_path):
     done = command("train.py", *words, "fail_fast=true", "hydra.sweep.dir=sweep")
     assert done.returncode == 1
     assert "stopped at the first failure" in done.stderr
-    assert "go on with: python scripts/resume.py sweep --retry-failed" in done.stderr
+    assert "continue with: python scripts/resume.py sweep --retry-failed" in done.stderr
     assert [row["state"] for row in results(tmp_path / "sweep")] == ["FAILED"]
     native = [*words, "fail_fast=true", "hydra.sweep.dir=other", "hydra/launcher=native", "epochs=2000000000"]
     done = command("train.py", *native, "engine.threads=3")
     assert done.returncode == 1
     assert "stopped at the first failure" in done.stderr
-    assert [row["state"] for row in results(tmp_path / "other")] == ["FAILED", "RUNNING", "RUNNING"]
+    # the others, which had just begun, say so when they save what they go on from
+    assert results(tmp_path / "other")[0]["state"] == "FAILED"
+    states = [Run(tmp_path / "other" / f"{number:04d}").status()["state"] for number in range(3)]
+    assert states == [FAILED, RUNNING, RUNNING]
 
 
 def test_a_run_that_hangs_fails_at_its_time_limit(command, tmp_path):
@@ -252,7 +277,9 @@ def test_a_full_disk_fails_nobody_and_the_sweep_goes_on_when_there_is_room(comma
         done = command("train.py", "-m", *words)
         assert done.returncode == 1
         last = done.stderr.splitlines()[-1]
-        assert "No space left on device; when there is room, go on with: python scripts/resume.py small/sweep" in last
+        assert (
+            "No space left on device; when there is room, continue with: python scripts/resume.py small/sweep" in last
+        )
         assert "Traceback" not in done.stderr
         for path in (tmp_path / "small/sweep").glob(f"*/{contents.STATUS}"):
             assert Run(path.parent).verified()["state"] in (RUNNING, COMPLETE)
@@ -268,7 +295,7 @@ def test_a_full_disk_fails_nobody_and_the_sweep_goes_on_when_there_is_room(comma
 def test_a_directory_that_cannot_be_written_is_one_line(command, tmp_path):
     done = command("train.py", "-m", "seed=0,1", "hydra.sweep.dir=/proc/sweep")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "/proc/sweep is not allowed as output directory" in done.stderr
+    assert "cannot use /proc/sweep as output directory" in done.stderr
 
 
 def test_a_single_run_goes_on_by_its_own_command_and_no_other(command, tmp_path):
@@ -280,10 +307,10 @@ def test_a_single_run_goes_on_by_its_own_command_and_no_other(command, tmp_path)
     assert f"run is being trained by process {process.pid}" in second.stderr
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=30)
-    assert "go on with: python scripts/resume.py run" in out
+    assert "continue with: python scripts/resume.py run" in out
     other = command("train.py", *words, "model.act=tanh")
     assert (other.returncode, other.stderr.count("\n")) == (2, 1)
-    assert "it holds another run: model.act was relu and is tanh" in other.stderr
+    assert "it contains another run: model.act was relu and is tanh" in other.stderr
     third = start(tmp_path, *words)
     wait_until(lambda: len(json.loads((tmp_path / "run" / contents.STATUS).read_text())["continued"]) == 1)
     third.kill()
@@ -311,7 +338,7 @@ def test_a_single_run_that_is_harmed_failed_or_changed(command, tmp_path):
     files.write_json(run / contents.RECORD, {**asked, "source_digest": "other"})
     Run(run).end(COMPLETE, 1)
     refused = command("scripts/resume.py", "run")
-    assert "run cannot go on: the package's source changed; to train it again: --accept-changes" in refused.stderr
+    assert "run cannot continue: the package's source changed; to train it again: --accept-changes" in refused.stderr
     assert command("scripts/resume.py", "run", "--accept-changes").returncode == 0
     assert (run / contents.METRICS).read_bytes() == metrics
     assert Run(run).status()["state"] == COMPLETE
@@ -320,12 +347,12 @@ def test_a_single_run_that_is_harmed_failed_or_changed(command, tmp_path):
 def test_runs_and_sweeps_do_not_share_a_directory(command, sweep):
     inside = command("scripts/resume.py", "sweep/0000")
     assert (inside.returncode, inside.stderr.count("\n")) == (2, 1)
-    assert "is a run of a sweep, which goes on as a whole: python scripts/resume.py sweep" in inside.stderr
+    assert "is a run of a sweep, which is continued by python scripts/resume.py sweep" in inside.stderr
     over = command("train.py", "hydra.run.dir=sweep")
-    assert "it holds a sweep" in over.stderr
+    assert "it contains a sweep" in over.stderr
     within = command("train.py", "-m", "seed=0,1", "hydra.sweep.dir=sweep/0000")
     assert (within.returncode, within.stderr.count("\n")) == (2, 1)
-    assert "it holds a single run" in within.stderr
+    assert "it contains a single run" in within.stderr
 
 
 def test_a_sweep_killed_twice_keeps_what_was_complete_and_how_far_the_others_were(tmp_path):
@@ -363,4 +390,4 @@ def test_what_is_no_directory_of_ours_is_one_line(command, tmp_path, sweep):
     (tmp_path / "single" / ".lock").mkdir()
     locked = command("train.py", "hydra.run.dir=single")
     assert (locked.returncode, locked.stderr.count("\n")) == (2, 1)
-    assert "single/.lock is a directory, which no run wrote and none replaces: move it away" in locked.stderr
+    assert "single/.lock is a directory, so no run wrote it and none replaces it: move it away" in locked.stderr

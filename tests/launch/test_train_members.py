@@ -9,7 +9,8 @@ from neuronsweep.data.planes import moons
 from neuronsweep.engine.member import member
 from neuronsweep.engine.train import Training
 from neuronsweep.launch.member_run import MemberRun
-from neuronsweep.launch.train_members import Advanced, Crew, Ended, Trainee
+from neuronsweep.launch.train_members import Crew
+from neuronsweep.launch.trainee import Advanced, Ended, Trainee
 from neuronsweep.runs import contents
 from neuronsweep.runs.run import COMPLETE, PRUNED, RUNNING, Run
 from neuronsweep.runs.sweep import run_directory
@@ -52,7 +53,7 @@ def runs(composed, tmp_path):
         made = []
         for number in range(len(EACH)) if numbers is None else numbers:
             config, directory = configs[number], run_directory(tmp_path / name, number)
-            made.append(MemberRun(number, directory, [], config, config, {}, member(config, dataset)))
+            made.append(MemberRun(number, directory, [], config, config, member(config, dataset)))
         return made
 
     return runs
@@ -177,7 +178,7 @@ def test_a_member_that_diverges_fails_alone_and_its_reports_are_those_before(com
     for number, rate in enumerate(("0.001", "1", "0.002")):
         config = plain(composed(*words, f"optimizer.lr={rate}"))
         directory = run_directory(tmp_path, number)
-        made.append(MemberRun(number, directory, [], config, config, {}, member(config, line())))
+        made.append(MemberRun(number, directory, [], config, config, member(config, line())))
     recorder, ended = train(made)
     assert [end.error is None for _, end in sorted(ended.items())] == [True, False, True]
     assert ended[1].diverged
@@ -236,7 +237,9 @@ def test_a_foreign_snapshot_begins_the_run_anew(runs, capsys, content):
         torch.save(content, path)
     crew = Crew(1, 1e9)
     ended = [one for one in crew.train([run]) if isinstance(one, Ended)]
-    assert "resume.ckpt is damaged or of another run: the run begins anew" in capsys.readouterr().out
+    assert (
+        "resume.ckpt is damaged or of another run: the run starts again from the beginning" in capsys.readouterr().out
+    )
     assert ended[0].error is None
     assert not path.exists()
     (clean,) = runs("clean", [1])

@@ -1,4 +1,4 @@
-"""Sweeps to report of, trained once."""
+"""Sweeps for the tests of reports, trained once."""
 
 from pathlib import Path
 

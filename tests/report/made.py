@@ -1,4 +1,4 @@
-"""Sweeps made of results instead of runs."""
+"""Makes sweep directories from given results, without training."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def row(loss, state="COMPLETE", **values):
 
 def made(rows, *keys, mode="min", jobs=None, data=None):
     """A sweep over some keys and seeds; ``data`` tells the name of a configuration's data set."""
-    rows = [{**row, "run": i, "directory": f"{i:04d}"} for i, row in enumerate(rows)]
+    rows = [{"directory": f"{i:04d}", **row, "run": i} for i, row in enumerate(rows)]
     by_data = {}
     for configuration in configurations(rows, keys, "val/loss", mode):
         by_data.setdefault(data(configuration.values) if data else "sine", []).append(configuration)

@@ -1,13 +1,14 @@
 """The answer in words: what it names best, what it counts, and what it does not claim."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from neuronsweep.report.charts.all import _curves
 from neuronsweep.report.charts.metric import axes_of, lines, metric_chart, optimum_chart
 from neuronsweep.report.charts.pairs import heat_maps
-from neuronsweep.report.pngs.fits import metric_png
+from neuronsweep.report.svgs.metric import metric_svg
 from neuronsweep.report.text.answer import sentences
 from neuronsweep.report.text.verdicts import against, compared
 from neuronsweep.runs.run import Run
@@ -107,7 +108,7 @@ def test_results_that_are_not_finite_are_drawn_and_told():
     ]
     sweep = made(rows, HIDDEN)
     assert sentences(sweep)[0].startswith("On the sine, model.hidden=2 is best of 3")
-    assert metric_png(sweep)
+    assert metric_svg(sweep)
     assert metric_chart(sweep)
 
 
@@ -145,7 +146,7 @@ def test_no_best_is_taken_over_data(keys, expected):
     assert axes_of(sweep) == expected
     assert all(set(sweep.data_keys) <= set(name.split(" x ")) for name in heat_maps(sweep))
     metric_chart(sweep)
-    metric_png(sweep)
+    metric_svg(sweep)
 
 
 def test_the_least_possible_is_said_to_be_that_of_those_that_have_one():
@@ -199,3 +200,16 @@ def test_a_curve_of_one_point_is_a_point(monkeypatch):
     assert {curve["mode"] for curve in curves_of(sweep, monkeypatch, 2)["data"]} == {"lines"}
     bound = made([{**row(1.0, h=2, seed=0), "train/loss": 0.5, "optimum/linear": 0.9}], HIDDEN)
     assert optimum_chart(bound)["data"][-1]["mode"] == "lines+markers"
+
+
+def test_runs_that_have_not_ended_are_told_of_with_what_they_logged(tmp_path):
+    rows = [row(0.5, h=2, seed=0), row(0.25, "RUNNING", h=8, seed=0), row(0.25, "RUNNING", h=8, seed=1)]
+    rows = [{**one, "directory": f"000{number}"} for number, one in enumerate(rows)]
+    sweep = replace(made(rows, "model.hidden"), directory=tmp_path)
+    for number in range(3):
+        (tmp_path / f"000{number}").mkdir()
+    Run(tmp_path / "0001").write_history([(5, {"val/loss": 0.75}), (10, {"val/loss": 0.625})])  # the other has none yet
+    assert sentences(sweep)[-1] == "Not ended yet: #1 model.hidden=8 seed=0 after epoch 10, val/loss 0.625."
+    Run(tmp_path / "0000").write_history([(10, {"val/loss": 0.5})])
+    (line,) = [line for line in _curves(sweep)["data"] if "not ended" in line["name"]]
+    assert (line["name"], line["x"], line["y"]) == ("8 (#1, not ended)", [5, 10], [0.75, 0.625])

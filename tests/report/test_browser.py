@@ -71,6 +71,8 @@ def test_the_page_works_alone(sine, tmp_path):
     assert f"{int(log['clicked']):04d}" in log["shown"]
     assert 500 < log["paper"] < 680
     assert log["images"]
+    assert len(log["panels"]) == 4
+    assert all("val/loss" in label for label in log["panels"])
     assert log["width"] <= log["window"]
 
 

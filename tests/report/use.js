@@ -1,5 +1,6 @@
 // After the page's own scripts: use the page, and leave a log in the document.
 window.addEventListener("load", () => setTimeout(async () => {
+  await window.drawn;
   const log = { title: document.title, width: document.documentElement.scrollWidth, window: window.innerWidth };
   const column = (k) => [...document.querySelectorAll("#runs tbody tr")].map((row) => row.cells[k].textContent);
   const names = [...document.querySelectorAll("#runs th")].map((head) => head.textContent);
@@ -32,6 +33,7 @@ window.addEventListener("load", () => setTimeout(async () => {
   window.dispatchEvent(new Event("beforeprint")); log.paper = Math.max(0, ...widths());
   window.dispatchEvent(new Event("afterprint"));
   log.images = [...document.images].every((image) => image.alt.length > 20 && image.naturalWidth > 0);
+  log.panels = [...document.querySelectorAll(".fits svg.small[role=img]")].map((panel) => panel.getAttribute("aria-label"));
   log.requests = performance.getEntriesByType("resource").map((entry) => entry.name).filter((name) => !name.startsWith("data:") && !name.startsWith("blob:"));
   log.wrong = window.wrong;
   const pre = document.createElement("pre"); pre.id = "log"; pre.textContent = JSON.stringify(log); document.body.append(pre);

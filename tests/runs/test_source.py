@@ -17,12 +17,21 @@ DECIDES = {
 }
 # Of the native engine: how it is compiled and found decides none, every build has the same bits.
 ENGINE, NOT_OF_ENGINE = (
-    {"layout.py", "member.py", "train.py", "native"},
+    {"description.py", "layout.py", "member.py", "train.py", "native"},
     {"__init__.py", "build.py", "library.py"},
 )
 DOES_NOT = {
     *("config", "figures", "launch", "report", "runs", "search", "studies"),
-    *("__init__.py", "cli.py", "console.py", "errors.py", "predictor.py", "py.typed", "replay.py"),
+    *(
+        "__init__.py",
+        "cli.py",
+        "console.py",
+        "errors.py",
+        "hydra_callbacks.py",
+        "predictor.py",
+        "py.typed",
+        "replay.py",
+    ),
     *("starting.py", "stopping.py", "tensorboard.py"),
 }
 # What counted files import of the others, and why no number depends on it.

@@ -1,4 +1,4 @@
-"""What a job is trained with is what was composed: by every launcher, in every directory, when a sweep goes on."""
+"""Every launcher trains a job with the config that was composed, in every directory, also after a resume."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def recorded(run: Path) -> dict:
     return json.loads((run / contents.RECORD).read_text())["config"]
 
 
-@pytest.mark.parametrize("launcher", ["native", "process", "joblib"])
+@pytest.mark.parametrize("launcher", ["native", "process", "submitit_local"])
 def test_every_launcher_trains_what_was_composed(command, tmp_path, mine, launcher):
     words = ("--config-dir", "own é", "--config-name=mine", "-m", "data=near", "model.hidden=2,3", *SHORT)
     done = command("train.py", *words, f"hydra/launcher={launcher}", "hydra.sweep.dir=s")
@@ -118,7 +118,7 @@ def test_an_experiment_chooses_the_launcher_of_a_sweep_but_not_of_one_run(comman
     assert json.loads((tmp_path / "s" / contents.SWEEP).read_text())["launcher"] == "basic"
     done = command("train.py", *words, "experiment=alone,null", "hydra.sweep.dir=t")
     assert done.returncode == 2
-    assert "hydra/launcher=basic is not allowed in what a sweep varies" in done.stderr
+    assert "hydra/launcher=basic is not allowed for some runs of a sweep" in done.stderr
     assert not (tmp_path / "t").exists()
 
 
@@ -128,7 +128,7 @@ def test_an_experiment_chooses_the_launcher_of_a_sweep_but_not_of_one_run(comman
         ("hydra/sweeper=basic", "hydra/sweeper is grid or optuna"),
         ("hydra.sweep.subdir=h${model.hidden}", "hydra.sweep.subdir=h${model.hidden} is not allowed"),
         ("hydra.sweep.subdir=${hydra.job.num}", "hydra.sweep.subdir=${hydra.job.num} is not allowed"),
-        ("hydra.sweep.dir=a/${model.hidden}", "hydra.sweep.dir=a/2 is not allowed for one run of a sweep"),
+        ("hydra.sweep.dir=a/${model.hidden}", "hydra.sweep.dir=a/2 is not allowed: all runs of a sweep are in"),
         ("hydra.job.chdir=true", "hydra.job.chdir=true is not allowed"),
     ],
 )

@@ -1,4 +1,4 @@
-"""No script builds, runs or reaches what only a directory of somebody else's names."""
+"""No script builds, runs or contacts what only a foreign directory names."""
 
 import shutil
 
@@ -64,7 +64,7 @@ def test_a_record_that_names_anything_else_is_refused(command, theirs, script, t
     done = command(f"scripts/{script.split()[0]}.py", *SCRIPTS[script], PYTHONPATH=str(theirs))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stdout + done.stderr
     assert f"names data._target_={target}" in done.stderr
-    assert "--trust runs it all the same" in done.stderr
+    assert "--trust allows it" in done.stderr
     assert not (theirs / "ran").exists()
     assert not (theirs / "all").exists()
     assert not (theirs / "run" / ".lock").exists()
@@ -90,7 +90,7 @@ def test_words_of_a_sweep_that_do_more_are_refused(command, theirs, script, key,
     done = command(f"scripts/{script.split()[0]}.py", *words, **environment)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stdout + done.stderr
     assert word in done.stderr
-    assert "--trust runs it all the same" in done.stderr
+    assert "--trust allows it" in done.stderr
     assert not (theirs / "ran").exists()
 
 
@@ -120,4 +120,4 @@ def test_no_record_and_no_description_is_one_line(command, theirs):
     for words in (["report", "sweep"], ["collect", "all", "sweep"], ["replay", "sweep"], ["resume", "sweep"]):
         done = command(f"scripts/{words[0]}.py", *words[1:])
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-        assert "its overrides are no words" in done.stderr
+        assert "its overrides are not a list of words" in done.stderr

@@ -75,7 +75,7 @@ def test_a_comment_in_the_users_own_file_makes_no_difference_and_other_numbers_n
     done = command("scripts/replay.py", "run", "--trust", **path)
     assert done.stdout == "EQUAL  run\n", done.stdout + done.stderr
     refused = command("scripts/resume.py", "run", "--trust", **path)
-    assert "run cannot go on: the source of mine.line changed" in refused.stderr
+    assert "run cannot continue: the source of mine.line changed" in refused.stderr
     mine.write_text(drawn.replace("import line", "import quadratic"))
     done = command("scripts/replay.py", "run", "--trust", **path)
     assert done.returncode == 1
@@ -99,7 +99,7 @@ def test_what_cannot_be_replayed_is_one_line(command, run, tmp_path):
     files.write_json(run / contents.RECORD, asked)
     refused("record.json is damaged", "run")
     Run(run).end(COMPLETE, 0)
-    refused("--trust runs it all the same", "run")
+    refused("--trust allows it", "run")
     Run(run).update(state=FAILED)
     refused("cannot be replayed: its run is FAILED", "run")
 

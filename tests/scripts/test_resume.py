@@ -3,28 +3,13 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 
 from neuronsweep.runs import contents
-from tests.commands import ROOT, run
+from tests.commands import Script, run, wait_until
 
 LONG = ("epochs=300", "batch_size=100", "logger=tensorboard", "trainer.checkpoint_seconds=0.05")
-
-
-def start(cwd, *words: str) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, str(ROOT / "train.py"), *LONG, *words], cwd=cwd, stdout=subprocess.PIPE)
-
-
-def wait_for(path, process) -> None:
-    end = time.monotonic() + 60
-    while not path.exists():
-        assert process.poll() is None, "the run ended before it could be interrupted"
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +22,9 @@ def whole(tmp_path_factory):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_goes_on(command, tmp_path, whole, how):
-    process = start(tmp_path, "hydra.run.dir=run")
+    process = Script("train.py", *LONG, "hydra.run.dir=run", cwd=tmp_path)
     directory = tmp_path / "run"
-    wait_for(directory / contents.CHECKPOINT, process)
+    wait_until((directory / contents.CHECKPOINT).exists, process)
     os.kill(process.pid, signal.SIGSTOP)  # so that it has not ended before the others have looked
     refused = command("scripts/resume.py", "run")
     assert refused.returncode == 2
@@ -49,7 +34,7 @@ def test_an_interrupted_run_goes_on(command, tmp_path, whole, how):
     out, _ = process.communicate(timeout=30)
     if how is not signal.SIGKILL:
         assert process.returncode == 128 + how
-        assert b"go on with: python scripts/resume.py run" in out
+        assert "go on with: python scripts/resume.py run" in out
     assert json.loads((directory / contents.STATUS).read_text())["state"] == "RUNNING"
     done = command("scripts/resume.py", "run")
     assert done.returncode == 0, done.stderr

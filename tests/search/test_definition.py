@@ -4,10 +4,6 @@ import csv
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import optuna
 import pytest
@@ -27,7 +23,7 @@ from neuronsweep.search import begin as begin_search
 from neuronsweep.search import objectives as goals
 from neuronsweep.search.definition import Search
 from neuronsweep.search.storage import open_storage
-from tests.commands import NO_REPORT, ROOT, run, run_fresh
+from tests.commands import NO_REPORT, ROOT, Script, run, run_fresh, wait_until
 
 QUICK = ("-m", "sweep=optuna", "data=moons", "epochs=27", "log_points=9", "logger=none", NO_REPORT)
 HYPERBAND = (*QUICK, "hydra.sweeper.n_trials=20", "hydra.sweeper.batch=10", "hydra.sweeper.pruner=hyperband")
@@ -112,16 +108,11 @@ def test_equal_commands_find_the_same_however_they_are_trained(whole, command, t
 
 def test_a_killed_search_goes_on_to_the_same_result(whole, command, tmp_path):
     """Killed in its second batch, and once more when that is told in part."""
-    words = [sys.executable, str(ROOT / "train.py"), *HYPERBAND, "hydra.sweep.dir=sweep"]
     sweep = tmp_path / "sweep"
     for number in (3, 12):
-        process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        end = time.monotonic() + 60
-        while not (run_directory(sweep, number) / contents.HISTORY).exists():
-            assert process.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
+        process = Script("train.py", *HYPERBAND, "hydra.sweep.dir=sweep", cwd=tmp_path)
+        wait_until((run_directory(sweep, number) / contents.HISTORY).exists, process)
+        process.kill()
         process.communicate(timeout=20)
         assert not (sweep / contents.SEARCH).exists()
     done = command("scripts/resume.py", "sweep")
@@ -144,12 +135,12 @@ def test_a_search_is_completed_to_a_larger_total_and_never_changed_in_kind(whole
     assert [row["run"] for row in rows(sweep)] == [str(number) for number in range(24)]
     assert {path: path.stat().st_mtime_ns for path in files} == files
     for words, message in [
-        ((*longer, "model.depth=range(1,9)"), "it holds another search, whose space was"),
+        ((*longer, "model.depth=range(1,9)"), "it contains another search, whose space was"),
         ((*longer, "objective.metric=train/loss"), "whose objectives was"),
         ((*longer, "batch_size=32"), 'whose batch_size was "full"'),
         ((*longer, 'hydra.sweeper.constraints=["params <= 100"]'), "whose constraints was"),
         ((*longer, "hydra.sweeper.study_name=other"), "whose study is sweep in optuna.journal"),
-        (("-m", "seed=0,1"), "it holds a search"),
+        (("-m", "seed=0,1"), "it contains a search"),
     ]:
         refused = command("train.py", *words, "hydra.sweep.dir=sweep")
         assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
@@ -232,7 +223,7 @@ def test_equal_parameters_are_trained_once(command, tmp_path):
         assert trial.value == original.value
         assert trial.user_attrs.get("duplicate_of", trial.number) == original.number
     assert [int(row["run"]) for row in rows(tmp_path / "sweep")] == sorted(first.values())
-    assert "5 told again" in done.stdout
+    assert "5 repeated an earlier trial" in done.stdout
 
 
 def test_workers_train_every_trial_once(command, tmp_path):
@@ -332,12 +323,12 @@ REFUSED = {
     ("module._target_=mine.Huber,null",): "module._target_ is not allowed in the space of a search for val/loss",
     ("loss=mse,huber",): "loss is not allowed in the space of a search for val/loss",
     ("hydra.sweeper.objectives=[{metric: dead}]",): "mode must be named with dead",
-    ("hydra.sweeper.pruner=median", "objective.metric=optimum/loss"): "computed there are loss and acc",
+    ("hydra.sweeper.pruner=median", "objective.metric=optimum/loss"): "where only loss and acc are",
     ("hydra.sweeper.objectives=[{metric: params}, {metric: params}]",): "twice",
     ('hydra.sweeper.constraints=["parms <= 3"]',): "did you mean params",
     ('hydra.sweeper.constraints=["params < 3"]',): "METRIC <= NUMBER",
     ("hydra.sweeper.pruner=median", SEVERAL): "prune_on must name",
-    ("hydra.sweeper.pruner=median", "objective.metric=val/auroc"): "computed there are loss and acc",
+    ("hydra.sweeper.pruner=median", "objective.metric=val/auroc"): "where only loss and acc are",
     ("hydra.sweeper.pruner=median", "hydra.sweeper.prune_on=vl/loss"): "did you mean val/loss",
     ("hydra.sweeper.sampler=cmaes", SEVERAL): "cmaes is not allowed with several objectives",
     ("hydra.sweeper.sampler=grid",): "choices and ranges only",
@@ -348,7 +339,7 @@ REFUSED = {
     ("hydra.sweeper.space=nowhere.at_all",): "No module",
     ("hydra.sweeper.storage=nosuchdb://me@host/db",): "cannot be reached",
     ("trainer.devices=2",): "trainer=ddp",
-    ("hydra/launcher=joblib", "hydra.sweeper.pruner=median"): "pruner=median is not allowed with hydra/launcher=joblib",
+    ("hydra/launcher=ray", "hydra.sweeper.pruner=median"): "pruner=median is not allowed with hydra/launcher=ray",
     ("hydra.sweeper.prune_on=val/loss",): "prune_on is not allowed with hydra.sweeper.pruner=none",
     ("hydra.sweeper.objectives=[{metric: kinks}]",): "with the metric kinks",
     ("hydra.sweeper.sampler_options={n_startup_trials: x}",): "sampler_options is not allowed for sampler=tpe",

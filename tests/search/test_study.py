@@ -314,14 +314,18 @@ def test_a_process_forked_while_the_journal_is_written_does_not_lock_it(begun):
 
 
 def test_who_is_stopped_gives_its_trials_back_and_blames_none(begun):
-    def stopped(jobs, pruning):
-        raise KeyboardInterrupt
+    class Stopped:
+        def train(self, jobs):
+            raise KeyboardInterrupt
 
     sampling = samplers.sampling("tpe", {}, 0, SPACE, GOALS)
+    search = SimpleNamespace(
+        batch=2, sampling=sampling, space=SPACE, overrides=SPACE.overrides, check_overrides=lambda overrides: None
+    )
     for _ in range(MOST_TRIES + 1):
         found = begun(4)
         with pytest.raises(KeyboardInterrupt):
-            Asker(found, 2, sampling, SPACE.suggest, SPACE.overrides, print, stopped, print, lambda numbers: None).run()
+            Asker(found, search, Stopped()).run()
     waiting = found.trials(TrialState.WAITING)
     assert [(trial.number, bool(trial.params)) for trial in waiting] == [(0, True), (1, True), (2, False), (3, False)]
 

@@ -139,7 +139,7 @@ def test_a_damaged_checkpoint_is_told_and_the_run_begins_anew(run, tmp_path, cap
     Run(begun).update(state=RUNNING, files={})  # as one that was killed
     (begun / contents.CHECKPOINT).write_bytes(b"PK no checkpoint")
     assert same_bits(run("damaged"), whole)
-    assert "is damaged: the run begins anew" in " ".join(capsys.readouterr().out.split())
+    assert "is damaged: the run starts again from the beginning" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_run_has_the_bits_of_a_loop_anybody_would_write(run):

@@ -1,1 +1,1 @@
-"""Hydra's side of neuronsweep. Hydra imports every module here at every start: keep them thin."""
+"""Hydra plugins: launchers and sweepers. Hydra imports all of them at every start, so keep them small."""

@@ -1,4 +1,4 @@
-"""hydra/launcher=submitit_slurm, submitit_local, ray, joblib: a sweep in chunks, on whatever runs commands."""
+"""hydra/launcher=submitit_slurm, submitit_local, ray: a sweep in chunks, on whatever runs commands."""
 
 import os
 from abc import abstractmethod
@@ -17,7 +17,7 @@ class ChunkLauncher(Launcher):
     """Trains the jobs of a sweep in chunks; what is not said here is in conf/hydra/launcher.
 
     Args:
-        chunks: how many; null: one a core of this machine.
+        chunks: how many; null: one for each core of this machine.
         cpus: threads of a chunk.
         keys: of the pool that trains them.
     """
@@ -55,10 +55,3 @@ class RayLauncher(ChunkLauncher):
         from neuronsweep.launch.clusters import ray
 
         return partial(ray, cpus=self.cpus, **self.keys)
-
-
-class JoblibLauncher(ChunkLauncher):
-    def pool(self) -> Any:
-        from neuronsweep.launch.clusters import joblib
-
-        return partial(joblib, processes=self.chunks)

@@ -1,4 +1,4 @@
-"""hydra/sweeper=chunk: what a chunk of a sweep on another machine runs; nobody has to type it."""
+"""hydra/sweeper=chunk, which trains one chunk of a sweep; chunk launchers start it, and no user types it."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""hydra/sweeper=grid: every combination of the swept values, all checked before the first is trained."""
+"""hydra/sweeper=grid: trains every combination of the swept values, after all of them have been checked."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ ConfigStore.instance().store(
         "_target_": f"{__name__}.GridSweeper",
         "max_batch_size": None,
         "params": None,
-        # of a sweep that goes on in its directory: train FAILED runs again; those of another config, source or data
+        # of a sweep that continues in its directory: train FAILED runs again; those of another config, source or data
         "retry_failed": False,
         "accept_changes": False,
         # I/N: train every Nth run, from the Ith on; the other shards are other commands'

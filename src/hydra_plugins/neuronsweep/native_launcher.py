@@ -1,4 +1,4 @@
-"""hydra/launcher=native: the runs of a sweep trained in native code; what that does not know is run one by one."""
+"""hydra/launcher=native: trains the runs of a sweep with the native engine, or else one by one with Lightning."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,16 +16,10 @@ class NativeLauncher(BasicLauncher):
     def launch_numbered(self, jobs: Mapping[int, Sequence[str]]) -> list[JobReturn]:
         from neuronsweep.launch import native
         from neuronsweep.launch.jobs import stretches
-        from neuronsweep.launch.processes import Processes
-
-        def one_by_one(overrides: Sequence[str], number: int) -> JobReturn:
-            return BasicLauncher.launch(self, [overrides], number)[0]
 
         if not getattr(self.task_function, "trains_runs", False):
-            return [found for first, stretch in stretches(jobs) for found in super().launch(stretch, first)]
+            return [found for first, stretch in stretches(jobs) for found in BasicLauncher.launch(self, stretch, first)]
         assert self.hydra_context is not None
         assert self.config is not None
         assert self.task_function is not None
-        given = self.hydra_context, self.config, self.task_function
-        sweep = native.NativeLauncher(*given, one_by_one, Processes(*given).launch)
-        return sweep.launch(jobs)
+        return native.NativeLauncher(self.hydra_context, self.config, self.task_function).launch(jobs)

@@ -1,4 +1,4 @@
-"""hydra/sweeper=optuna: asks Optuna which runs to train, and tells it what became of them."""
+"""hydra/sweeper=optuna: lets Optuna choose which runs to train."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from neuronsweep.config.schemas.search import Search
+from neuronsweep.config.schemas.search import SearchOptions
 
-node = OmegaConf.structured(Search)
+node = OmegaConf.structured(SearchOptions)
 for name in ("params", "sampler_options", "pruner_options"):
     OmegaConf.set_struct(node[name], False)  # their keys are anybody's
 ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=node, provider="neuronsweep")

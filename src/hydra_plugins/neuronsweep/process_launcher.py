@@ -1,4 +1,4 @@
-"""hydra/launcher=process: each job of a sweep a fresh ``python train.py``, several at a time."""
+"""hydra/launcher=process: starts a new ``python train.py`` for each run of a sweep, several at a time."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

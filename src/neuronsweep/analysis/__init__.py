@@ -1,1 +1,1 @@
-"""What a fit is: its kinks, how far it is from the best possible, where it stops being true."""
+"""Measurements of finished fits: kinks, errors against the truth, and the best possible fit."""

@@ -1,4 +1,4 @@
-"""What a fit is: its size, its errors against the truth and beside the best possible fit, kinks and dead units."""
+"""Metrics of a finished fit: errors against the truth, kinks, dead units, distance from the best possible fit."""
 
 import copy
 import math
@@ -28,7 +28,7 @@ def analyse(
 ) -> dict[str, float]:
     """Metrics of a trained network, by name; only those that exist for this network, data and loss and are finite.
 
-    ``own_loss`` says that it was trained on a loss of the user's, of which nobody knows the least possible.
+    ``own_loss`` says that it was trained on a loss of the user's, whose least possible value is not known.
 
     ``params``: number of trainable parameters.
     ``truth/inside``, ``truth/outside``, ``truth/outside_over_inside``: mean squared errors against the truth and their
@@ -43,24 +43,30 @@ def analyse(
     Args:
         loss: the config's ``loss`` that the network was trained with.
     """
-    found: dict[str, float] = {"params": sum(p.numel() for p in network.parameters() if p.requires_grad)}
-    if not all(torch.isfinite(tensor).all() for tensor in network.parameters()):
+    return analyse_fixed(_fixed(network), dataset, loss, own_loss)
+
+
+def analyse_fixed(
+    fixed: MLP, dataset: Dataset, loss: Mapping[str, Any] | None = None, own_loss: bool = False
+) -> dict[str, float]:
+    """As ``analyse``, of a network in float64 and evaluation mode that nobody needs any more: it is changed."""
+    found: dict[str, float] = {"params": sum(p.numel() for p in fixed.parameters() if p.requires_grad)}
+    if not all(torch.isfinite(tensor).all() for tensor in fixed.parameters()):
         return found
-    fixed = _fixed(network)
     if dataset.truth is not None and dataset.task == "regression":
         found |= _against_truth(fixed, dataset)
     if is_piecewise_linear(fixed):
         found |= _shape(fixed, *_range(dataset))
     if is_least_squares_or_logistic(loss) and not own_loss:
         found |= _beside_the_best(fixed, dataset)
-    # last, for it changes the copy
+    # last, for it changes the network
     found |= _dead(fixed, dataset.splits["train"].x.double())
     own_units = dataset.own_units(found, "")
     return {name: value for name, value in own_units.items() if math.isfinite(value)}
 
 
 def optimum(network: MLP, dataset: Dataset) -> float | None:
-    """Least train loss that any network of this shape can have, or None where nobody has solved for it.
+    """Least train loss that any network of this shape can have, or None where it is not known.
 
     Known for linear models of any depth, a ReLU after a linear model of one input, and one hidden layer of units that
     bend on one input, which cannot be better than as many kinks as its units can make (up to MOST_KINKS).
@@ -111,8 +117,14 @@ def truth_errors(
 
     Means over the points of an even grid on ``whole``, in float64; nan where no grid point lies.
     """
+    return _truth_errors(_fixed(network), truth, inside, whole)
+
+
+def _truth_errors(
+    fixed: MLP, truth: Callable[[Tensor], Tensor], inside: tuple[float, float], whole: tuple[float, float]
+) -> tuple[float, float]:
     x_N1 = torch.linspace(*whole, GRID, dtype=torch.float64)[:, None]
-    error_N1 = _squared_error(_fixed(network), truth, x_N1)
+    error_N1 = _squared_error(fixed, truth, x_N1)
     is_inside = (x_N1 >= inside[0]) & (x_N1 <= inside[1])
     return error_N1[is_inside].mean().item(), error_N1[~is_inside].mean().item()
 
@@ -138,7 +150,7 @@ def _against_truth(network: MLP, dataset: Dataset) -> dict[str, float]:
     assert dataset.truth is not None
     if dataset.inputs == 1:
         training = dataset.training_range or _range(dataset, "train")
-        inside, outside = truth_errors(network, dataset.truth, training, dataset.whole_range or _range(dataset))
+        inside, outside = _truth_errors(network, dataset.truth, training, dataset.whole_range or _range(dataset))
     else:
         errors = {
             name: _squared_error(network, dataset.truth, split.x.double()).mean().item()

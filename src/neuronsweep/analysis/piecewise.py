@@ -1,4 +1,4 @@
-"""A piecewise-linear network of one input as the pieces that it is made of, exact from its weights, in float64."""
+"""The exact linear pieces of a piecewise linear network with one input, computed from its weights in float64."""
 
 from typing import NamedTuple
 

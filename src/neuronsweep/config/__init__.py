@@ -1,1 +1,1 @@
-"""What may be said: keys, types, values, and what is instantiated."""
+"""The config: which keys and values are allowed, and which classes and functions it may name."""

@@ -1,4 +1,4 @@
-"""Which values a key of a config may have, as a test and in words."""
+"""Which values a key may have: a test for the value, and words for the error message."""
 
 import difflib
 import math
@@ -45,13 +45,13 @@ def only(word: str) -> Allowed:
 
 
 def one_or_each(each: Callable[[Any], bool], kind: type, words: str, choices: tuple[str, ...] = ()) -> Allowed:
-    """A value for all hidden layers, or a list of values, one a hidden layer."""
+    """A value for all hidden layers, or a list with one for each hidden layer."""
 
     def test(value: Any) -> bool:
         listed = isinstance(value, Sequence) and not isinstance(value, str)
         return len(value) > 0 and all(map(each, value)) if listed else each(value)
 
-    return Allowed(test, f"{words}, or a list of them, one a hidden layer", choices, kind)
+    return Allowed(test, f"{words}, or a list with one for each hidden layer", choices, kind)
 
 
 POSITIVE = Allowed(lambda value: 0 < value < math.inf, "a finite number > 0")
@@ -64,6 +64,9 @@ FINITE = Allowed(math.isfinite, "a finite number")
 SEED = Allowed(lambda value: 0 <= value < 2**32, "a whole number >= 0 and < 2**32")
 BATCH_SIZE = Allowed(
     lambda value: value == "full" or (type(value) is int and value >= 1), "full or a whole number >= 1"
+)
+PICTURES = Allowed(
+    lambda value: value == "all" or (type(value) is int and value >= 0), "all or a whole number >= 0", ("all",)
 )
 BETAS = Allowed(lambda value: len(value) == 2 and all(0 <= b < 1 for b in value), "two numbers >= 0 and < 1")
 CLASS_WEIGHTS = Allowed(

@@ -1,7 +1,8 @@
-"""Checks of a config before anything is trained or written. Imports neither torch nor lightning."""
+"""Checks a composed config before anything is trained or written. Imports neither torch nor lightning."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -45,9 +46,12 @@ def check(cfg: DictConfig) -> None:
 
 
 def check_mode(key: str, metric: str, mode: str) -> None:
-    """Raise UserError for a mode that is not that of its metric, or not named where nobody knows that of the metric."""
+    """Raise UserError for a mode that is not that of its metric, or not given where that of the metric is not known."""
     if mode == NOT_NAMED:
-        raise UserError(f"{key} must be named with {metric}, of which nobody knows the better way: it is min or max")
+        raise UserError(
+            f"{key} must be given with {metric}, for which it is not known whether less or more is "
+            "better: it is min or max"
+        )
     if mode not in ("min", "max"):
         raise UserError(f"{key}={mode} is not allowed: it is min or max{nearest(mode, ('min', 'max'))}")
     known = mode_of(metric)
@@ -93,6 +97,7 @@ def shown(value: Any) -> str:
     return f"[{','.join(map(shown, value))}]" if _is_list(value) else str(value)
 
 
+@cache
 def known_keys() -> list[tuple[str, Any, Allowed | None]]:
     """Every dotted key that some config has, with its type and what is allowed; sorted by name."""
     keys = list(_dotted(Config))
@@ -126,7 +131,7 @@ def run_config(cfg: DictConfig, resolve: bool = True) -> dict[str, Any]:
 
 
 def _added(cfg: DictConfig, prefix: str = "") -> str | None:
-    """A key that somebody added to a config with a schema, or None."""
+    """A key that was added to a config with a schema, or None."""
     schema = OmegaConf.get_type(cfg)
     if not is_dataclass(schema):
         return None
@@ -220,7 +225,7 @@ def _check_layers(model: DictConfig) -> None:
     except ValueError:
         raise UserError(
             f"model.act={shown(act)} is not allowed with {len(each)} hidden layer{'s' if len(each) != 1 else ''}: "
-            "a list has one activation a hidden layer, as many as model.depth or model.hidden says"
+            "a list has one activation for each hidden layer"
         ) from None
     if model.get("skip") and len(set(each)) > 1:
         raise UserError(
@@ -263,7 +268,7 @@ def _check_objective(cfg: DictConfig) -> None:
     plateau = scheduler.get("_target_") == Plateau._target_
     if plateau and (mode := scheduler.get("mode", "min")) != cfg.objective.mode:  # torch's default is min
         raise UserError(
-            f"scheduler.mode={mode} is not allowed with objective.metric={metric}, which it reads and of which the "
+            f"scheduler.mode={mode} is not allowed with objective.metric={metric}, whose "
             f"mode is {cfg.objective.mode}: scheduler.mode is ${{objective.mode}}"
         )
     readers = {
@@ -274,8 +279,8 @@ def _check_objective(cfg: DictConfig) -> None:
     for reader, reads in readers.items():
         if reads and not is_logged(metric):
             raise UserError(
-                f"objective.metric={metric} is not allowed with {reader}, which reads it at every log point: "
-                f"computed there are {' and '.join(LOGGED)}"
+                f"objective.metric={metric} is not allowed with {reader}, which reads it at every log point, "
+                f"where only {' and '.join(LOGGED)} are computed"
             )
 
 

@@ -1,4 +1,4 @@
-"""What was typed and Hydra cannot use: its options, and its words about overrides, each in one line that says more."""
+"""Explains command lines that Hydra cannot use, each in one line."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""Names of the metrics that a run has, known before it is trained, and which way each of them is better."""
+"""The names of all metrics, and for each whether less or more is better; known before anything is trained."""
 
 from collections.abc import Iterable
 
@@ -42,15 +42,15 @@ def unit(metric: str, loss: str) -> int:
 
 
 # Which way a metric of a split is better, by the last part of its name, and a metric of the network, by its name. Of
-# the others (dead, kinks, slope, intercept, those of a module of the user's) nobody can say but who asks for them.
+# for the others (dead, kinks, slope, intercept, those of a user's module) the user must give it.
 OF_SPLITS = {
     **dict.fromkeys(("loss", "mse", "mae", "rmse", "pinball", "ece"), "min"),
     **dict.fromkeys(("acc", "auroc", "balanced_acc", "f1", "r2"), "max"),
 }
 OF_NETWORKS = {"params": "min"}
-# errors and losses of a network as a whole
+# errors and losses of the network
 ERRORS = ("truth/", "optimum/")
-# What stands for the mode of a metric that has none by itself, until somebody names it.
+# What stands for the mode of a metric that has none by itself, until it is given.
 NOT_NAMED = "not named"
 
 

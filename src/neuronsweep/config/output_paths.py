@@ -1,4 +1,4 @@
-"""Where a script may write what it makes: looked at before its work begins, not after it."""
+"""Checks, before a script starts its work, that its results can be written to their place."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ def check_file(what: str, path: Path) -> None:
     if path.is_dir():
         raise UserError(f"{what} is not allowed: {path} is a directory, and a file is to be written")
     if path.exists() and not path.is_file():
-        raise UserError(f"{what} is not allowed: {path} is no regular file")
+        raise UserError(f"{what} is not allowed: {path} is not a regular file")
     check_directory(what, path.parent)
 
 
@@ -21,7 +21,7 @@ def check_directory(what: str, directory: Path) -> None:
     while not (there.exists() or there.is_symlink()):
         there = there.parent
     if not there.is_dir():
-        raise UserError(f"{what} is not allowed: {there} is no directory")
+        raise UserError(f"{what} is not allowed: {there} is not a directory")
     if not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f"{what} is not allowed: {there} cannot be written into")
 

@@ -1,4 +1,4 @@
-"""What is a secret and is never written down: recognised by what it is, not by a part of a name."""
+"""Recognises secrets in configs and words, so that they are never written to a file."""
 
 import os
 import re
@@ -19,7 +19,7 @@ ASSIGNED = re.compile(rf"(?is)^([+]*(?:[^=\s]*\.)?(?:{SECRET})=).*")
 WITHIN = re.compile(rf"(?i)(?<![\w.])((?:{SECRET})\s*:\s*)[^,}}\s]+")
 HIDDEN = "***"
 
-# What configs took from the environment by ${oc.env:NAME} in this process: a record tells it from what was typed.
+# What configs took from the environment by ${oc.env:NAME} in this process, to distinguish it from what was typed.
 FROM_ENVIRONMENT: set[str] = set()
 
 

@@ -1,4 +1,4 @@
-"""What ``_target_`` in a config names: found and called with errors of one line, and only where it may be."""
+"""Builds what ``_target_`` names, with errors of one line; from a foreign directory only what the schemas name."""
 
 import contextlib
 import logging
@@ -14,13 +14,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from neuronsweep.config.schemas import SCHEMAS
 from neuronsweep.config.schemas.config import Config
-from neuronsweep.config.schemas.search import Search
+from neuronsweep.config.schemas.search import SearchOptions
 from neuronsweep.errors import UserError
 
 # What a script says of its option.
-TRUSTED = "build and run what the directory names, too, that is not neuronsweep's own"
-TRUST = "--trust runs it all the same: only with a directory whose author you trust"
-# The nodes of a recorded config, and what may be built for each from a directory that somebody else wrote: what the
+TRUSTED = "also build and run what the directory names that is not part of neuronsweep"
+TRUST = "--trust allows it; use it only for directories whose author you trust"
+# The nodes of a recorded config, and what may be built for each from a foreign directory: what the
 # schemas name, and the two modules. Nothing else of any package: a package has functions that do anything.
 NODES: dict[str, frozenset[str]] = {
     group: frozenset(str(target) for schema in schemas.values() if (target := getattr(schema, "_target_", None)))
@@ -30,13 +30,13 @@ NODES["module"] = frozenset(f"neuronsweep.models.modules.{name}Module" for name 
 
 # Keys of a sweep's command that say how it is trained, and no more. Storage and space are not among them: the one may
 # be anybody's server or file, the other any function.
-OF_A_SEARCH = {item.name for item in fields(Search)} - {"_target_", "space", "storage"} | {"shard"}
+OF_A_SEARCH = {item.name for item in fields(SearchOptions)} - {"_target_", "space", "storage"} | {"shard"}
 OF_A_LAUNCHER = re.compile(r"hydra\.launcher\.(slots|retries|chunks|cpus)=(null|\d+)")
 PLAIN_KEYS = {item.name for item in fields(Config)} - NODES.keys()
 
 
 class Untrusted(UserError):
-    """A directory asks for more than what is built and run from anybody's directory."""
+    """A foreign directory names something that is built or run only with --trust."""
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Granted:
     """What this process may build from directories besides ``NODES``.
 
     Attributes:
-        everything: somebody has said --trust.
+        everything: --trust was given.
         targets, words: what this process's own command names, whose runs it reads back.
     """
 
@@ -73,12 +73,12 @@ def named_class(key: str, target: str) -> type:
     """The class of this name. Raises UserError where there is none."""
     try:
         return get_class(target)
-    except Exception as error:  # whatever the import of somebody's module raises
+    except Exception as error:  # whatever the import of a user's module raises
         raise UserError(f"{key}._target_={target} is not allowed: {error}") from error
 
 
 def trust() -> None:
-    """Let this process build whatever a directory names: somebody has said --trust."""
+    """Let this process build whatever a directory names: --trust was given."""
     GRANTED.everything = True
 
 
@@ -134,7 +134,7 @@ def check_words(words: Sequence[str], directory: Path) -> None:
     """
     for word in words:
         if not (GRANTED.everything or word in GRANTED.words or _is_harmless(word)):
-            raise Untrusted(f"{directory} asks for {word}, which is not run from a directory unasked; {TRUST}")
+            raise Untrusted(f"{directory} asks for {word}, which a directory may not make a command do; {TRUST}")
 
 
 def check_flags(words: Sequence[str], directory: Path) -> None:
@@ -143,7 +143,7 @@ def check_flags(words: Sequence[str], directory: Path) -> None:
         return
     text = " ".join(words)
     if not re.fullmatch(r"((--config-name|-cn)[ =][\w-]+(\.yaml)?( |$))*", text):
-        raise Untrusted(f"{directory} asks for {text}, which is not run from a directory unasked; {TRUST}")
+        raise Untrusted(f"{directory} asks for {text}, which a directory may not make a command do; {TRUST}")
 
 
 def _is_harmless(word: str) -> bool:

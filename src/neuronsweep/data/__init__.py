@@ -1,1 +1,1 @@
-"""What is learnt: data sets as tensors (dataset, curves, planes), their batches, and the LightningDataModule."""
+"""Data sets as tensors, the order of their batches, and the LightningDataModule."""

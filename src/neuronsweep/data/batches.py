@@ -1,4 +1,4 @@
-"""Which samples a training step sees: a function of (seed, epoch) alone.
+"""The batches of an epoch, whose order is a function of (seed, epoch) alone; and the epochs of log points.
 
 So a resumed run, a member and a DDP rank all see the batches they should.
 """
@@ -36,10 +36,13 @@ def log_epochs(epochs: int, points: int) -> list[int]:
     return sorted({round(1 + (epochs - 1) * i / (points - 1)) for i in range(points)})
 
 
-def picture_epochs(log_epochs: Sequence[int], pictures: int) -> list[int]:
-    """So many of the log epochs, close together at first, when most is learnt; the last is always one of them."""
+def picture_epochs(log_epochs: Sequence[int], pictures: int | str) -> list[int]:
+    """So many of the log epochs, close together at first, when most is learnt; the last is always one of them.
+
+    ``all`` is one: that of every run of a sweep.
+    """
     last = len(log_epochs)
-    if pictures == 1:
+    if isinstance(pictures, str) or pictures <= 1:
         return [log_epochs[-1]]
     if pictures >= last:
         return list(log_epochs)

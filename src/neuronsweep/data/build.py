@@ -1,4 +1,4 @@
-"""From the config's ``data`` to a data set."""
+"""Builds the data set that a config describes, and checks it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ def build_dataset(config: Mapping[str, Any]) -> Dataset:
     """The data set that ``_target_`` and its arguments describe. Raises UserError where they describe none."""
     dataset = built("data", config)
     if not isinstance(dataset, Dataset):
-        raise UserError(f"data._target_={config['_target_']} is not allowed: it returned no Dataset")
+        raise UserError(f"data._target_={config['_target_']} is not allowed: it did not return a Dataset")
     for name, (x, y) in dataset.splits.items():
         # native code would read targets of another shape as if they were of this one
         shape = (len(x),) if dataset.classes else (len(x), *dataset.splits["train"].y.shape[1:2])

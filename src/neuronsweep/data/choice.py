@@ -124,19 +124,19 @@ def _check_feature(column: Column) -> None:
             f"column {column.name} holds dates, which are no feature; data.drop=[{column.name}] leaves it out, and "
             f"data.time={column.name} splits by it"
         )
-    if column.numbers is None and (wrong := _text_among_numbers(column)):
+    if column.numbers is None and (wrong := text_among_numbers(column)):
         raise UserError(
             f"column {column.name} holds numbers, but {wrong}; data.categories=[{column.name}] takes all of its values "
             "as words"
         )
 
 
-def _text_among_numbers(column: Column) -> str | None:
-    """The first value that is no number in a column of which more than half are, with its row."""
+def text_among_numbers(column: Column, few: bool = False) -> str | None:
+    """The first value that is no number, with its row, in a column of which more than half are, or if ``few`` any."""
     counts = np.bincount(column.values[~column.blank], minlength=len(column.levels))
     is_text = np.array([not is_number(level) for level in column.levels])
     # where a column was made of numbers on purpose, none is text
-    if not is_text.any() or counts[~is_text].sum() <= counts[is_text].sum():
+    if not is_text.any() or (not few and counts[~is_text].sum() <= counts[is_text].sum()):
         return None
     return _first_row(column, is_text)
 
@@ -154,7 +154,7 @@ def _task(columns: Mapping[str, Column], targets: Sequence[str], task: str) -> t
             raise UserError(f"data.target={name} is not allowed: it is blank in every row")
         if column.is_date:
             raise UserError(f"data.target={name} is not allowed: it holds dates")
-        wrong = None if column.numbers is not None else _text_among_numbers(column)
+        wrong = None if column.numbers is not None else text_among_numbers(column)
         if wrong and task == "auto":
             raise UserError(f"data.target={name} holds numbers, but {wrong}; data.task=classes takes all as words")
         if column.numbers is None and (task == "regression" or (len(targets) > 1 and task == "auto")):

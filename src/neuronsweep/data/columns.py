@@ -6,10 +6,9 @@ Memory: 8 bytes a number, 4 bytes a word; a file is read in blocks of rows.
 import csv
 import gzip
 import hashlib
-import io
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -84,7 +83,7 @@ class Column:
 
 @dataclass(frozen=True)
 class File:
-    """The columns of a file by name, in their order, and the SHA-256 of its content."""
+    """The columns of a file by name, in their order; its own name, and the SHA-256 of its content."""
 
     name: str
     columns: dict[str, Column]
@@ -94,25 +93,23 @@ class File:
         return len(next(iter(self.columns.values())))
 
 
-def read(path: str) -> File:
+def read(path: str, words: Iterable[str] = (), key: str = "data.file=") -> File:
     """The columns of a file, which is read once as long as it does not change.
 
-    A column holds numbers where all of its values are numbers or blank. Raises UserError for a file that is missing,
-    unreadable, empty or no table.
+    A column holds numbers where all of its values are numbers or blank, and it is not one of ``words``. ``key`` is what
+    errors put before the path. Raises UserError for a file that is missing, unreadable, empty or no table.
     """
-    if not path:
-        raise UserError("data.file is not named: it is a CSV, TSV or Parquet file, as in data.file=houses.csv")
-    file = Path(path)
+    file, named = Path(path), f"{key}{path}"
     if not file.exists():
-        raise UserError(f"data.file={path} is not allowed: there is no such file{_near(file)}")
+        raise UserError(f"{named} is not allowed: there is no such file{_near(file)}")
     if not file.is_file():
-        raise UserError(f"data.file={path} is not allowed: it is no regular file")
+        raise UserError(f"{named} is not allowed: it is no regular file")
     try:
         state = file.stat()
-        return _read(str(file.absolute()), path, state.st_size, state.st_mtime_ns)
+        return _read(str(file.absolute()), named, frozenset(words), state.st_size, state.st_mtime_ns)
     except (OSError, UnicodeDecodeError, csv.Error, EOFError) as error:
         told = "it is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", None)
-        raise UserError(f"data.file={path} cannot be read: {told or error}") from None
+        raise UserError(f"{named} cannot be read: {told or error}") from None
 
 
 def _near(file: Path) -> str:
@@ -123,21 +120,17 @@ def _near(file: Path) -> str:
 
 
 @lru_cache(maxsize=4)
-def _read(absolute: str, path: str, size: int, changed: int) -> File:
-    file = Path(absolute)
+def _read(path: str, named: str, words: frozenset[str], size: int, changed: int) -> File:
+    file = Path(path)
     if size == 0:
-        raise UserError(f"data.file={path} is not allowed: it is empty")
+        raise UserError(f"{named} is not allowed: it is empty")
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     suffixes = [suffix.lower() for suffix in file.suffixes]
-    if suffixes[-1:] in ([".parquet"], [".pq"]):
-        columns = _parquet(absolute, path)
-    else:
-        tabs = ".tsv" in suffixes[-2:] or ".tab" in suffixes[-2:]
-        columns = _csv(file, path, suffixes[-1:] == [".gz"], "\t" if tabs else "")
+    columns = _parquet(path, named) if suffixes[-1:] in ([".parquet"], [".pq"]) else _csv(file, named, words)
     if not columns or not len(columns[0]):
-        raise UserError(f"data.file={path} is not allowed: it has no rows")
-    return File(path, {column.name: column for column in columns}, digest)
+        raise UserError(f"{named} is not allowed: it has no rows")
+    return File(file.name, {column.name: column for column in columns}, digest)
 
 
 # CSV -----------------------------------------------------------------------------------------------------------------
@@ -147,31 +140,20 @@ class _Restart(Exception):
     """A column that began with numbers has words further down: the file is read again."""
 
 
-def _csv(file: Path, path: str, gzipped: bool, delimiter: str) -> list[Column]:
-    def opened() -> TextIO:
-        if gzipped:
-            return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
-        return file.open(encoding="utf-8-sig", newline="")
-
-    return _of_text(opened, path, delimiter)
-
-
-def columns_of_text(text: str, path: str) -> list[Column]:
-    """The columns of the text of a CSV file; ``path`` names it in errors."""
-    return _of_text(lambda: io.StringIO(text, newline=""), path, "")
-
-
-def _of_text(opened: Callable[[], TextIO], path: str, delimiter: str) -> list[Column]:
-    words: set[int] = set()  # positions of the columns that hold words
+def _csv(file: Path, named: str, words: frozenset[str]) -> list[Column]:
+    suffixes = [suffix.lower() for suffix in file.suffixes]
+    delimiter = "\t" if {".tsv", ".tab"} & set(suffixes[-2:]) else ""
+    places: set[int] = set()  # of the columns that hold words
     while True:
+        opened: TextIO = (gzip.open if suffixes[-1:] == [".gz"] else open)(file, "rt", encoding="utf-8-sig", newline="")
         try:
-            with opened() as text:
-                return _columns(_rows(text, path, delimiter), path, words)
+            with opened as text:
+                return _columns(_rows(text, named, delimiter), named, words, places)
         except _Restart:
             continue
 
 
-def _rows(text: TextIO, path: str, delimiter: str) -> Iterator[list[str]]:
+def _rows(text: TextIO, named: str, delimiter: str) -> Iterator[list[str]]:
     """The header, then rows of as many fields."""
     first = text.readline()
     delimiter = delimiter or max(DELIMITERS, key=first.count)
@@ -179,24 +161,25 @@ def _rows(text: TextIO, path: str, delimiter: str) -> Iterator[list[str]]:
     reader = csv.reader(itertools.chain([first], text), delimiter=delimiter, skipinitialspace=True)
     header = next(reader, None)
     if header is None or not any(map(str.strip, header)):
-        raise UserError(f"data.file={path} is not allowed: its first line has no names of columns")
+        raise UserError(f"{named} is not allowed: its first line has no names of columns")
     names = [name.strip() or f"column {i + 1}" for i, name in enumerate(header)]
     if twice := next((name for i, name in enumerate(names) if name in names[:i]), None):
-        raise UserError(f"data.file={path} is not allowed: two of its columns are called {twice}")
+        raise UserError(f"{named} is not allowed: two of its columns are called {twice}")
     yield names
     for row in reader:
         if len(row) != len(names):
             if not row or (len(row) == 1 and not row[0].strip()):
                 continue
             raise UserError(
-                f"data.file={path} is not allowed: line {reader.line_num} has {len(row)} fields, "
+                f"{named} is not allowed: line {reader.line_num} has {len(row)} fields, "
                 f"and the first line has {len(names)}"
             )
         yield row
 
 
-def _columns(rows: Iterator[list[str]], path: str, words: set[int]) -> list[Column]:
+def _columns(rows: Iterator[list[str]], named: str, words: frozenset[str], places: set[int]) -> list[Column]:
     names = next(rows)
+    places |= {i for i, name in enumerate(names) if name in words}
     numbers: list[list[Numbers]] = [[] for _ in names]
     codes: list[list[Codes]] = [[] for _ in names]
     found: list[dict[str, int]] = [{} for _ in names]
@@ -204,19 +187,19 @@ def _columns(rows: Iterator[list[str]], path: str, words: set[int]) -> list[Colu
     while block := list(itertools.islice(rows, BLOCK)):
         restart = False
         for i, values in enumerate(zip(*block, strict=True)):
-            if i not in words:
+            if i not in places:
                 try:
                     numbers[i].append(_numbers(values))
                     continue
                 except ValueError:
-                    words.add(i)
+                    places.add(i)
                     restart = not first
             codes[i].append(_codes(values, found[i]))
         if restart:
             raise _Restart
         first = False
     if first:
-        raise UserError(f"data.file={path} is not allowed: it has no rows")
+        raise UserError(f"{named} is not allowed: it has no rows")
     return [
         _of_words(name, found[i], np.concatenate(codes[i])) if i in words else Column(name, np.concatenate(numbers[i]))
         for i, name in enumerate(names)
@@ -240,8 +223,8 @@ def _codes(values: Sequence[str], known: dict[str, int]) -> Codes:
 
 
 def _of_words(name: str, found: dict[str, int], codes: Codes) -> Column:
-    """A column with its levels in alphabetical order, whatever order the rows have."""
-    levels = sorted(found)
+    """A column with its levels in the order of numbers, or else of the alphabet, whatever order the rows have."""
+    levels = sorted(sorted(found), key=float) if all(map(is_number, found)) else sorted(found)
     place = np.empty(len(levels) + 1, np.int32)
     place[-1] = -1
     for i, level in enumerate(levels):
@@ -269,19 +252,19 @@ def _word(number: float) -> str:
 # Parquet -------------------------------------------------------------------------------------------------------------
 
 
-def _parquet(absolute: str, path: str) -> list[Column]:
+def _parquet(path: str, named: str) -> list[Column]:
     try:
         import pyarrow as pa
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
     except ImportError:
         raise UserError(
-            f"data.file={path} needs pyarrow, which reads Parquet: pip install 'neuronsweep[table]'; CSV needs nothing"
+            f"{named} needs pyarrow, which reads Parquet: pip install 'neuronsweep[table]'; CSV needs nothing"
         ) from None
     try:
-        table = pq.read_table(absolute)
+        table = pq.read_table(path)
     except pa.ArrowInvalid as error:
-        raise UserError(f"data.file={path} cannot be read: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{named} cannot be read: {str(error).splitlines()[0]}") from None
     columns = []
     for name in table.column_names:
         values = table[name].combine_chunks()
@@ -295,7 +278,7 @@ def _parquet(absolute: str, path: str) -> list[Column]:
             columns.append(Column(name, values.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)))
             continue
         if pa.types.is_nested(kind) or pa.types.is_binary(kind):
-            raise UserError(f"data.file={path} is not allowed: its column {name} holds {kind}, no numbers or words")
+            raise UserError(f"{named} is not allowed: its column {name} holds {kind}, no numbers or words")
         words = pc.dictionary_encode(values.cast(pa.string()))
         found = [str(word).strip() for word in words.dictionary.to_pylist()]
         codes = words.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)

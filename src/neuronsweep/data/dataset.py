@@ -1,4 +1,4 @@
-"""A data set: named splits of tensors, what they are called, and the truth behind them where it is known."""
+"""The Dataset class: named splits of tensors, what they are called, and the true function where it is known."""
 
 import hashlib
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The LightningDataModule around a data set."""
+"""The LightningDataModule of a data set, whose epochs are the passes between two log points."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -18,7 +18,7 @@ class Block(NamedTuple):
 
 
 class TensorDataModule(LightningDataModule):
-    """Serves a run's training data as blocks, one a Lightning epoch, so that Lightning's cost is paid once a log point.
+    """Serves training data in blocks, each a Lightning epoch, so that Lightning costs time at log points only.
 
     Args:
         dataset: the splits.

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuronsweep import console
 from neuronsweep.config.schemas.data import Description, Table
 from neuronsweep.data.choice import Choice, choose
 from neuronsweep.data.columns import File, read
@@ -40,16 +39,8 @@ class Plan:
 
 def describe(config: Mapping[str, Any]) -> Description:
     """What a table's ``data`` is. Raises UserError for a file or columns that cannot be learnt from."""
-    plan = plan_of(config)
-    for line in plan.choice.notes:
-        _say(line)
-    return Description(plan.choice.task, len(plan.choice.classes), ("train", "val"))
-
-
-@lru_cache
-def _say(line: str) -> None:
-    """Say a line once a process."""
-    console.say(line)
+    choice = plan_of(config).choice
+    return Description(choice.task, len(choice.classes), ("train", "val"), choice.notes)
 
 
 def table(**keys: Any) -> "Dataset":
@@ -134,7 +125,12 @@ def _plan(config: str, digest: str) -> Plan:
 
 def _file(config: Mapping[str, Any]) -> File:
     name = _name(config)
-    return read(str(config.get("file") or "")) if name == "table" else load(name)
+    if name != "table":
+        return load(name)
+    if not config.get("file"):
+        raise UserError("data.file is not named: it is a CSV, TSV or Parquet file, as in data.file=houses.csv")
+    words = [*config.get("categories", ()), *([str(config.get("target"))] * (config.get("task") == "classes"))]
+    return read(str(config["file"]), words)
 
 
 def _name(config: Mapping[str, Any]) -> str:

@@ -1,1 +1,1 @@
-"""How members learn in native code: each by itself, on one thread, with the same bits on every machine."""
+"""The native engine: C code that trains each run by itself on one thread, with the same bits on every machine."""

@@ -1,4 +1,4 @@
-"""How the native engine is compiled: which compilers there are, what they are given, and what a build is known by."""
+"""Compiles the native engine: which compilers are tried, with which flags, and how a build is identified."""
 
 import hashlib
 import importlib.util

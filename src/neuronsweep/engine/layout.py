@@ -1,4 +1,4 @@
-"""The structs and enums of native/spec.h, native/optimizer.h and native/schedule.h, as ctypes and tuples of names."""
+"""The structs and enums of the C headers as ctypes and as tuples of names."""
 
 import ctypes
 from ctypes import POINTER, c_double, c_int32, c_int64, c_uint64, c_void_p

@@ -1,4 +1,4 @@
-"""The native engine as a library of this process: found among the builds kept here, or compiled.
+"""Loads the native engine into this process: a stored build, or a new one.
 
 A build is kept as ``member<bits>-<key>-<compiler>-<digest of its bytes>.so``, so a build of another source or for
 another processor has another name, and one whose bytes are not those of its name is damaged. A build is made in the
@@ -27,7 +27,7 @@ NO_COMPILER = "there is no C compiler: neither gcc nor clang nor the ziglang whe
 
 _lock = threading.Lock()
 _loaded: dict[int, ctypes.CDLL] = {}
-_reasons: dict[str, str | None] = {}  # what available() answers, once it is decided
+_reasons: dict[int, str] = {}  # why a precision cannot be had, once it was tried
 
 
 class NoLibrary(Exception):
@@ -40,22 +40,23 @@ def library(bits: int) -> ctypes.CDLL:
         raise ValueError(f"bits={bits}: one of {PRECISIONS}")
     with _lock:
         if bits not in _loaded:
-            if reason := _reasons.get("available"):
-                raise NoLibrary(reason)
+            if bits in _reasons:
+                raise NoLibrary(_reasons[bits])
             try:
                 _loaded[bits] = _library(bits)
             except NoLibrary as error:
-                _reasons["available"] = str(error)
+                _reasons[bits] = str(error)
                 raise
         return _loaded[bits]
 
 
-def available() -> str | None:
-    """None where ``library`` should succeed, else why not. Runs no compiler, so it can be wrong until that has run."""
-    if "available" not in _reasons:
-        here = build.compilers() or all(_builds(bits) for bits in PRECISIONS)
-        _reasons.setdefault("available", None if here else NO_COMPILER)
-    return _reasons["available"]
+def missing(bits: int) -> str | None:
+    """Why there is no engine for real numbers of this size, or None; it is compiled where no build fits."""
+    try:
+        library(bits)
+    except NoLibrary as error:
+        return str(error)
+    return None
 
 
 def directories() -> list[Path]:

@@ -1,10 +1,10 @@
-"""One member: what its run would be, in plain values, and why a run cannot be one."""
+"""Describes a run for the native engine (a member), or gives the reason why the engine cannot train it."""
 
 import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -75,19 +75,19 @@ class Member:
     keep: str = "last"
     dtype: torch.dtype = torch.float32
     diagnostics: bool = False
-    pictures: int = 1
+    pictures: int | str = 1
     time_limit: float | None = None
 
     def option(self, name: str) -> Any:
         """An argument of the network, its default included."""
         return self.network.get(name, NETWORK[name])
 
-    @property
+    @cached_property
     def widths(self) -> list[int]:
         """Inputs, units of each hidden layer, outputs."""
         return [self.dataset.inputs, *widths(self.option("hidden"), self.option("depth")), self.dataset.outputs]
 
-    @property
+    @cached_property
     def acts(self) -> list[str]:
         """The activation of each hidden layer, then ``out_act``."""
         return [*activations(self.option("act"), len(self.widths) - 2), self.option("out_act")]
@@ -97,7 +97,7 @@ class Member:
         """Of its real numbers."""
         return 64 if self.dtype == torch.float64 else 32
 
-    @property
+    @cached_property
     def loss_name(self) -> str:
         """One of engine.layout.LOSSES: ``binary`` is cross-entropy of one logit, ``multiclass`` of k logits."""
         if self.dataset.classes:
@@ -115,12 +115,12 @@ class Member:
 
 
 def outside(config: Mapping[str, Any]) -> str | None:
-    """Why a run cannot be a member whatever its network is, as far as its resolved config tells, or None."""
+    """Why a run cannot be a member whatever its network is, as far as its resolved config shows, or None."""
     module, logger = config["module"]["_target_"], config["logger"]["_target_"]
     if module not in MODULES:
-        return f"module._target_={module} may do anything"
+        return f"the native engine does not know module._target_={module}"
     if logger not in LOGGERS:
-        return f"logger._target_={logger} wants its own Trainer"
+        return f"logger._target_={logger} needs a Lightning Trainer"
     trainer = config["trainer"]
     if trainer["accelerator"] != "cpu":
         return f"trainer.accelerator={trainer['accelerator']}"

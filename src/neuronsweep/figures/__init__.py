@@ -1,4 +1,4 @@
-"""Pictures of one fit (fit), of many beside each other (multiples); matplotlib is imported late."""
+"""Pictures by matplotlib, which is imported late: of one fit (fit) and of many fits side by side (multiples)."""
 
 from neuronsweep.figures.fit import Painter, fit_png, title, title_then
 

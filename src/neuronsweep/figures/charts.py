@@ -1,4 +1,4 @@
-"""Charts of numbers: curves over training or over a swept key, with the range of the seeds."""
+"""Charts of numbers: curves over the epochs or over a swept key, with the range of the seeds."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

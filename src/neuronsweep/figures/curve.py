@@ -1,4 +1,4 @@
-"""The picture of a fit with one input: data, truth and prediction as curves."""
+"""Draws fits with one input: data, truth and prediction as curves."""
 
 from typing import TYPE_CHECKING
 

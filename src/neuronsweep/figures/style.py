@@ -1,4 +1,4 @@
-"""What all pictures share: sizes, colours, axes, samples and predictions as arrays."""
+"""What all pictures share: sizes, colours, axes, and samples and predictions as arrays."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -140,7 +140,7 @@ def grid(x_W: Array, y_H: Array) -> Array:
 
 
 def title_text(figure: "Figure") -> "Text":
-    """A place for the title, drawn anew for every fit."""
+    """A place for the title, which is drawn again for every fit."""
     return figure.text(0.5, 0.985, "", fontsize=FONT, ha="center", va="top", parse_math=False, animated=True)
 
 

@@ -1,1 +1,1 @@
-"""Who trains the jobs of a sweep, and where."""
+"""Launchers: who trains the jobs of a sweep, and where."""

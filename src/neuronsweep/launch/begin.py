@@ -1,7 +1,8 @@
-"""What a run or sweep does before it begins and when it ends: everything checked, its directory made and owned."""
+"""What happens before a run or sweep starts: its jobs are checked, and its directory is made and locked."""
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -15,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from neuronsweep import console
 from neuronsweep.cli import explain
 from neuronsweep.config import targets
-from neuronsweep.config.check import check, known_metrics, nearest, plain, run_config
+from neuronsweep.config.check import check, described, known_metrics, nearest, plain, run_config
 from neuronsweep.config.metric_names import at_the_end, is_of_split
 from neuronsweep.config.schemas.config import MODULES
 from neuronsweep.config.secret_values import without_secrets
@@ -29,7 +30,7 @@ from neuronsweep.runs.run import COMPLETE, FAILED, PRUNED, RUNNING, Run
 from neuronsweep.runs.sweep import check_sweep_place, numbers, run_directory
 from neuronsweep.runs.words import anywhere, config_words, resume_command, typed
 
-# Words that say how this command goes on, not what the sweep is.
+# Words that say how this command continues, not what the sweep is.
 OF_THIS_COMMAND = ("hydra.sweep.dir=", "hydra.sweeper.retry_failed=", "hydra.sweeper.accept_changes=")
 # Keys of sweep.json that have words of the command line.
 RECORDED_WORDS = ("overrides", "hydra_overrides", "config_words")
@@ -37,6 +38,8 @@ Jobs = Sequence[Sequence[str]]
 
 # Where the directory of a run lies in its sweep's.
 SUBDIR = "${job_dir:${hydra.job.num}}"
+# An override that only says which replicate a job is.
+SEED = re.compile(r"seed=\d{1,9}")
 # Launchers that train a run in processes of its own where it wants several devices.
 OF_SEVERAL_DEVICES = ("native", "process")
 
@@ -46,7 +49,7 @@ def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Jobs, swept: Seq
 
     Returns the jobs to train by their numbers: all, or those of the shard that the command asks for.
 
-    Raises UserError before anything is written, and for a directory that cannot go on.
+    Raises UserError before anything is written, and for a directory that cannot continue.
     """
     compose = Composer(loader, config)
     directory = Path(config.hydra.sweep.dir)
@@ -54,7 +57,7 @@ def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Jobs, swept: Seq
     check_shard(sweeper.shard, typed(config.hydra.overrides.task))
     check_jobs(compose, jobs, directory)
     if Run(directory).has_begun:
-        raise UserError(f"{directory} is not allowed as output directory: it holds a single run")
+        raise UserError(f"cannot use {directory} as output directory: it contains a single run")
     check_sweep_place(directory)
     make_directory(directory)
     lock.take(directory)
@@ -73,9 +76,16 @@ def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Jobs, swept: Seq
 
 def check_jobs(compose: Composer, jobs: Jobs, directory: Path) -> None:
     """Raise UserError for the first job whose config is not allowed or wants another machine; it is named."""
+    allowed: set[tuple[str, ...]] = set()
     for number, job in enumerate(jobs):
+        others = tuple(word for word in job if not SEED.fullmatch(word))
+        if len(others) < len(job) and others in allowed:  # any seed is allowed where one is
+            continue
         try:
-            check_job(compose.job(number, job, run_directory(directory, number)), compose.config)
+            cfg = compose.job(number, job, run_directory(directory, number))
+            check_job(cfg, compose.config)
+            if "seed}" not in str(run_config(cfg, resolve=False)):  # unless something else reads it
+                allowed.add(others)
         except UserError as error:
             raise UserError(f"job {number} ({' '.join(job)}): {error}") from None
         except OmegaConfBaseException as error:  # an interpolation that leads nowhere
@@ -85,40 +95,51 @@ def check_jobs(compose: Composer, jobs: Jobs, directory: Path) -> None:
 def check_job(cfg: DictConfig, config: DictConfig) -> None:
     """Raise UserError for a job whose config is not allowed, or wants another machine or sweep than the command's."""
     check(cfg)
+    say_notes(cfg)
     check_metric(cfg)
     check_hydra(cfg)
     launcher = config.hydra.runtime.choices["hydra/launcher"]
     if (own := cfg.hydra.runtime.choices["hydra/launcher"]) != launcher:
         raise UserError(
-            f"hydra/launcher={own} is not allowed in what a sweep varies: all its runs have one launcher, "
-            f"here {launcher}"
+            f"hydra/launcher={own} is not allowed for some runs of a sweep: all have one launcher, here {launcher}"
         )
     if cfg.hydra.sweep.dir != config.hydra.sweep.dir:
         raise UserError(
-            f"hydra.sweep.dir={cfg.hydra.sweep.dir} is not allowed for one run of a sweep: all are in "
-            f"{config.hydra.sweep.dir}"
+            f"hydra.sweep.dir={cfg.hydra.sweep.dir} is not allowed: all runs of a sweep are in {config.hydra.sweep.dir}"
         )
     targets.grant(cfg)
     check_machine(cfg.trainer.accelerator, cfg.trainer.devices)
     if cfg.trainer.devices > 1 and launcher not in OF_SEVERAL_DEVICES:
         raise UserError(
-            f"trainer.devices={cfg.trainer.devices} is not allowed with hydra/launcher={launcher}, where each "
-            f"process of a run would sweep: hydra/launcher is {' or '.join(OF_SEVERAL_DEVICES)}"
+            f"trainer.devices={cfg.trainer.devices} is not allowed with hydra/launcher={launcher}, where every "
+            f"process of a run would start the sweep again: hydra/launcher is {' or '.join(OF_SEVERAL_DEVICES)}"
         )
+
+
+def say_notes(cfg: DictConfig) -> None:
+    """Say what is odd about a table, each line once a process."""
+    if data := described(cfg):
+        for line in data.notes:
+            _say(line)
+
+
+@cache
+def _say(line: str) -> None:
+    console.say(line)
 
 
 def check_hydra(cfg: DictConfig) -> None:
     """Raise UserError for what Hydra could do with a run's directory and this project does not."""
     if cfg.hydra.job.chdir:
         raise UserError(
-            "hydra.job.chdir=true is not allowed: the runs of a sweep share a process, and files that the config names "
-            "would be others in each run; a file of a run's own is ${hydra:runtime.output_dir}/NAME"
+            "hydra.job.chdir=true is not allowed: the runs of a sweep share a process, so a relative path must mean "
+            "the same file in all of them; a file in the directory of a run is ${hydra:runtime.output_dir}/NAME"
         )
     subdir = OmegaConf.to_container(cfg.hydra.sweep, resolve=False)["subdir"]  # type: ignore[index, call-overload]
     if subdir != SUBDIR:
         raise UserError(
             f"hydra.sweep.subdir={subdir} is not allowed: the runs of a sweep are in 0000, 0001, ..., and results.csv "
-            "says what each is"
+            "has the values of each"
         )
 
 
@@ -156,7 +177,7 @@ def _metrics_of(data: str, model: str, loss: str) -> tuple[str, ...]:
 
 
 def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
-    """Write sweep.json: what was asked for, and ``jobs``, what that means."""
+    """Write sweep.json: the command, and in ``jobs`` what the command means."""
     choices, overrides = config.hydra.runtime.choices, config.hydra.overrides
     description = {
         "config_words": config_words(config),
@@ -173,33 +194,34 @@ def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
         **record.origin(config.threads, config.trainer.accelerator),
     }
     targets.grant_words([word for key in RECORDED_WORDS for word in description[key]])
-    files.write_json(directory / contents.SWEEP, description)
+    contents.remove(directory / contents.PARQUET)  # of what was there before; the end writes it anew
+    files.write_json(directory / contents.SWEEP, description, durable=True)
 
 
 def end_sweep(sweep: Path, failed: Sequence[int]) -> None:
     """Mark a sweep whose runs have all been tried: COMPLETE where they all are, else FAILED."""
     description = files.read_json(sweep / contents.SWEEP)
-    files.write_json(sweep / contents.SWEEP, {**description, "state": FAILED if failed else COMPLETE})
+    files.write_json(sweep / contents.SWEEP, {**description, "state": FAILED if failed else COMPLETE}, durable=True)
 
 
 def stopped(sweep: Path) -> None:
-    """Say how a sweep that somebody interrupted goes on."""
+    """Say how an interrupted sweep continues."""
     results = Results(sweep)
     rows = results.rows()
     done = sum(row["state"] in (COMPLETE, PRUNED) for row in rows)
     again = resume_command(sweep)
-    console.say_last(f"\nstopped with {done} of {results.jobs} runs complete; go on with: {again}")
+    console.say_last(f"\nstopped with {done} of {results.jobs} runs complete; continue with: {again}")
     results.write(rows)
 
 
 def no_room(error: Unwritable | OSError, directory: Path) -> NoReturn:
-    """End a command whose files cannot be written: nothing failed, and all of it can go on.
+    """End a command whose files cannot be written: nothing failed, and all of it can continue.
 
     An OSError is one of Hydra's, who writes into run directories, too; of anything but a full disk it is raised again.
     """
     if isinstance(error, OSError):
         error = unwritable(error)
-    stop(f"{error}; when there is room, go on with: {resume_command(directory)}", status=1)
+    stop(f"{error}; when there is room, continue with: {resume_command(directory)}", status=1)
 
 
 @cache
@@ -230,13 +252,13 @@ def make_directory(directory: Path) -> None:
     except UnicodeEncodeError:
         name = str(directory.resolve()).encode(errors="backslashreplace").decode()
         raise UserError(
-            f"{name} is not allowed as output directory: its name is not UTF-8, or the locale is none of UTF-8 "
+            f"{name} cannot be used as output directory: its name is not UTF-8, or the locale is not one of UTF-8 "
             "(LC_ALL=C.UTF-8)"
         ) from None
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{directory} is not allowed as output directory: {error.strerror}") from None
+        raise UserError(f"cannot use {directory} as output directory: {error.strerror}") from None
 
 
 def begin_single(config: DictConfig) -> None:
@@ -246,7 +268,7 @@ def begin_single(config: DictConfig) -> None:
     """
     directory = Path(config.hydra.run.dir)
     if (directory / contents.SWEEP).exists():
-        raise UserError(f"{directory} is not allowed as output directory: it holds a sweep")
+        raise UserError(f"cannot use {directory} as output directory: it contains a sweep")
     of_sweep = (directory.absolute().parent / contents.SWEEP).exists()  # a run moved elsewhere has a link in its sweep
     Run(directory).check_place(of_sweep)
     from neuronsweep.data.build import build_dataset, check_dataset  # late: the checks before need no torch
@@ -259,10 +281,10 @@ def begin_single(config: DictConfig) -> None:
     if Run(directory).has_begun:
         state = Run(directory).verified()["state"]
         if state != RUNNING:
-            raise UserError(f"{directory} is not allowed as output directory: it holds a run that is {state}")
+            raise UserError(f"cannot use {directory} as output directory: it contains a run that is {state}")
     elif not (directory / contents.RECORD).exists() or of_sweep:  # a sweep has compared its runs itself
         return
     begun = Run(directory).record()
     differences = record.differences(begun, run_config(config), dataset.digest)
     if differences:
-        raise UserError(f"{directory} is not allowed as output directory: it holds another run: {differences[0]}")
+        raise UserError(f"cannot use {directory} as output directory: it contains another run: {differences[0]}")

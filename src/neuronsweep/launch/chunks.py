@@ -1,4 +1,4 @@
-"""Sweeps on several machines: chunks of jobs, each chunk a command of its own that trains them.
+"""Trains a sweep in chunks: groups of jobs, each trained by one command, perhaps on another machine.
 
 A chunk is a file in the sweep directory, so whatever starts commands on machines that see this directory (Slurm, Ray,
 a pool of processes) can train it; nothing of Hydra's travels, and the results are the run directories.
@@ -20,19 +20,19 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from neuronsweep import cli, console, stopping
-from neuronsweep.errors import Diverged, UserError, WorkerError
+from neuronsweep import cli, console
+from neuronsweep.errors import UserError, WorkerError
 from neuronsweep.launch import die_with_parent
-from neuronsweep.launch.jobs import Composer, quoted
+from neuronsweep.launch.jobs import Composer, job_return, quoted
 from neuronsweep.launch.processes import OF_THE_SWEEP, RANKS
 from neuronsweep.runs import contents, files
 from neuronsweep.runs.contents import CHUNK
-from neuronsweep.runs.run import COMPLETE, FAILED, RUNNING, Run
+from neuronsweep.runs.run import FAILED, RUNNING, Run
 from neuronsweep.runs.sweep import run_directory
 from neuronsweep.runs.words import config_words, typed
 
 LINES_SHOWN = 30
-# How long a chunk that was asked to stop may take to write what its runs go on from; it takes less.
+# How long a chunk may take after SIGTERM to write the snapshots of its runs; it takes less.
 SECONDS_TO_STOP = 15.0
 
 
@@ -40,7 +40,7 @@ SECONDS_TO_STOP = 15.0
 class Chunk:
     """Jobs that are trained by one command, on any machine that sees their sweep directory.
 
-    Calling it trains them, and returns when they have ended; killed and called again it goes on.
+    Calling it trains them, and returns when they have ended; killed and called again it continues.
 
     Attributes:
         words: the command, without Python.
@@ -75,7 +75,7 @@ class Chunk:
             _end(process)
 
     def checkpoint(self) -> Any:
-        """What submitit calls when the machine is wanted back: how to go on elsewhere. The command is ended."""
+        """What submitit calls when the machine is wanted back: how to continue elsewhere. The command is ended."""
         from submitit.helpers import DelayedSubmission
 
         # the SystemExit that follows unwinds __call__, which ends its command and waits for it
@@ -102,7 +102,7 @@ class Chunks:
     Args:
         context, config, task: what Hydra gives a launcher.
         pool: what trains the chunks.
-        chunks: how many there are; of a smaller sweep one a job.
+        chunks: how many there are; a smaller sweep has one for each job.
         cpus: threads of a chunk.
     """
 
@@ -121,7 +121,7 @@ class Chunks:
                 "this launcher trains runs of neuronsweep only; for another program: hydra/launcher=process"
             )
         jobs = {number: list(overrides) for number, overrides in numbered.items()}
-        pending = [number for number in jobs if self._state(number) in (None, RUNNING)]
+        pending = [number for number in jobs if self._run(number).state in (None, RUNNING)]
         returns = {number: self._return(number, jobs[number], None) for number in jobs.keys() - set(pending)}
         numbers = split(pending, self.chunks)
         chunks = [self._chunk({number: jobs[number] for number in part}) for part in numbers]
@@ -156,35 +156,24 @@ class Chunks:
         script = str(Path(sys.argv[0]).absolute())
         return Chunk((script, *config_words(self.config), "-m", *words), os.getcwd(), file)
 
-    def _state(self, number: int) -> str | None:
-        directory = run_directory(self.sweep, number)
-        return Run(directory).verified()["state"] if Run(directory).has_begun else None
+    def _run(self, number: int) -> Run:
+        return Run(run_directory(self.sweep, number))
 
     def _return(self, number: int, overrides: list[str], chunk: Chunk | None, died_of: str | None = None) -> JobReturn:
         cfg = self.compose(overrides)
-        job_return = JobReturn(overrides=overrides, working_dir=os.getcwd(), task_name=cfg.hydra.job.name)
-        try:
-            job_return.return_value = self._value(number, cfg.objective.metric, chunk, died_of)
-            job_return.status = JobStatus.COMPLETED
-        except Exception as error:
-            stopping.look()
-            job_return.return_value, job_return.status = error, JobStatus.FAILED
-        return job_return
+        return job_return(cfg, overrides, lambda: self._value(number, cfg.objective.metric, chunk, died_of))
 
-    def _value(self, number: int, metric: str, chunk: Chunk | None, died_of: str | None) -> float:
-        directory = run_directory(self.sweep, number)
-        state = self._state(number)
-        if state == COMPLETE:
-            return Run(directory).metrics()[metric]
-        if state == FAILED:
-            error = Run(directory).status()["error"]
-            raise (Diverged if len(error.splitlines()) == 1 else WorkerError)(error)
+    def _value(self, number: int, metric: str, chunk: Chunk | None, died_of: str | None) -> float | None:
+        run = self._run(number)
+        state = run.state
+        if state not in (None, RUNNING):
+            return run.result(metric)
         told = json.loads(chunk.errors.read_text()) if chunk and chunk.errors.exists() else {}
         if str(number) in told:
             raise UserError(told[str(number)])
         why = died_of or "its chunk ended without it"
         if state == RUNNING:
-            Run(directory).end(FAILED, Run(directory).status()["seconds"], why)
+            run.end(FAILED, run.status()["seconds"], why)
         raise WorkerError(why)
 
 
@@ -198,7 +187,7 @@ def split(numbers: Sequence[int], chunks: int) -> list[list[int]]:
 def jobs_of(file: Path) -> dict[int, list[str]]:
     """The jobs of a chunk by number, which are this process's alone from now on until it ends.
 
-    Waits for one that still trains the chunk: the machine of a chunk that goes on elsewhere may not be dead at once.
+    Waits for one that still trains the chunk: the machine of a chunk that continues elsewhere may not be dead at once.
     """
     handle = os.open(file, os.O_RDWR)
     fcntl.flock(handle, fcntl.LOCK_EX)
@@ -218,7 +207,7 @@ def keep_errors(file: Path, sweep: Path, returns: Mapping[int, JobReturn]) -> No
 
 
 def _end(process: subprocess.Popen) -> None:
-    """End a chunk's command: it writes what its runs go on from; then whatever is left of its group."""
+    """End a chunk's command: it writes snapshots of its runs; then whatever is left of its group."""
     if process.poll() is None:
         process.terminate()
         try:

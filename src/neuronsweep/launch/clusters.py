@@ -1,4 +1,4 @@
-"""What trains chunks of jobs: submitit (Slurm, or this machine), Ray, joblib. Each is imported when it is used."""
+"""What trains chunks of jobs: submitit (Slurm, or this machine) and Ray. Each is imported when it is used."""
 
 import os
 import secrets
@@ -23,7 +23,7 @@ def submitit(
 ) -> Iterator[tuple[int, str | None]]:
     """Train chunks as a job array of Slurm's (cluster ``slurm``) or as processes of this machine (``local``).
 
-    A chunk whose machine is wanted back writes what its runs go on from, is queued again, and goes on.
+    A chunk whose machine is wanted back writes snapshots of its runs, is queued again, and continues.
 
     Args:
         folder: for what submitit writes: scripts, pickles, output.
@@ -51,13 +51,13 @@ def ray(
 ) -> Iterator[tuple[int, str | None]]:
     """Train chunks as tasks on a Ray cluster, or on one that is started here for them (address None).
 
-    A chunk whose worker or machine died goes on on another one.
+    A chunk whose worker or machine died continues on another one.
 
     Args:
         cpus, gpus: of each chunk.
         retries: how often that may happen to a chunk.
     """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nobody is told of this
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # no usage statistics are sent
     own = None if address else tempfile.mkdtemp(prefix="ray-")  # short: sockets lie in it
     if own:  # a cluster of this command's only: on the loopback device, its password in no file of the user's
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
@@ -85,23 +85,8 @@ def ray(
             shutil.rmtree(own, ignore_errors=True)
 
 
-def joblib(chunks: Sequence[Chunk], processes: int) -> Iterator[tuple[int, str | None]]:
-    """Train chunks in a pool of joblib's processes on this machine."""
-    library = _needed("joblib", "joblib")
-    tasks = (library.delayed(_told)(index, chunk) for index, chunk in enumerate(chunks))
-    yield from library.Parallel(n_jobs=processes, return_as="generator_unordered")(tasks)
-
-
 def _train(chunk: Chunk) -> None:
     chunk()
-
-
-def _told(index: int, chunk: Chunk) -> tuple[int, str | None]:
-    try:
-        chunk()
-    except Exception as error:
-        return index, str(error)
-    return index, None
 
 
 def _needed(library: str, extra: str) -> Any:

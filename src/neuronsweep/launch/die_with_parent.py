@@ -1,4 +1,4 @@
-"""Becomes another command that is killed when its parent dies: python bound.py PARENT COMMAND WORDS..."""
+"""Starts a command that the kernel kills when its parent dies (Linux)."""
 
 import ctypes
 import os
@@ -15,5 +15,5 @@ def die_with_parent() -> None:
 
 if __name__ == "__main__":
     die_with_parent()
-    if os.getppid() == int(sys.argv[1]):  # else it has died already, before the kernel was asked
+    if os.getppid() == int(sys.argv[1]):  # otherwise it died before the kernel had the request
         os.execv(sys.argv[2], sys.argv[2:])

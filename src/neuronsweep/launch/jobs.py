@@ -1,7 +1,8 @@
-"""The jobs of a sweep: their overrides, and their configs without composing each anew."""
+"""Expands a sweep's command into jobs and composes their configs quickly."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from neuronsweep import stopping
 from neuronsweep.errors import UserError
 
 
@@ -127,3 +129,14 @@ def _set(cfg: DictConfig, override: Override) -> None:
         OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
     except OmegaConfBaseException as error:
         raise ConfigCompositionException(f"Error merging override {override.input_line}") from error
+
+
+def job_return(cfg: DictConfig, overrides: Sequence[str], value: Callable[[], Any]) -> JobReturn:
+    """What Hydra's sweepers expect of a job whose task function has returned ``value()`` or raised what that raises."""
+    made = JobReturn(overrides=overrides, working_dir=os.getcwd(), task_name=cfg.hydra.job.name)
+    try:
+        made.return_value, made.status = value(), JobStatus.COMPLETED
+    except Exception as error:
+        stopping.look()  # an error that comes of a stop is that stop
+        made.return_value, made.status = error, JobStatus.FAILED
+    return made

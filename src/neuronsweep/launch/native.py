@@ -1,13 +1,15 @@
-"""Trains the jobs of a sweep in native code, and with Lightning, one by one, what native code does not know."""
+"""Trains the jobs of a sweep with the native engine, and with Lightning those that it cannot train."""
 
 import contextlib
 import json
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import marshal
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn, JobStatus
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
@@ -15,16 +17,34 @@ from neuronsweep import console
 from neuronsweep.config.check import plain, run_config
 from neuronsweep.data.build import build_dataset, check_dataset
 from neuronsweep.data.dataset import Dataset
-from neuronsweep.engine.library import NoLibrary, available, library
-from neuronsweep.engine.member import Member, member, outside, unsupported
+from neuronsweep.engine.library import missing
+from neuronsweep.engine.member import DTYPES, member, outside, unsupported
 from neuronsweep.errors import UserError
-from neuronsweep.launch.jobs import Composer
+from neuronsweep.launch.jobs import Composer, job_return
 from neuronsweep.launch.member_run import MemberRun
+from neuronsweep.launch.processes import Processes
 from neuronsweep.launch.pruning import Prunes
-from neuronsweep.launch.train_members import Crew, Ended, Message, Reports, cores
-from neuronsweep.runs import contents, record
-from neuronsweep.runs.run import FAILED, PRUNED, Run
+from neuronsweep.launch.train_members import Crew, Reports, cores
+from neuronsweep.launch.trainee import Ended, Message
+from neuronsweep.runs import contents, files, record
+from neuronsweep.runs.run import Run
 from neuronsweep.runs.sweep import run_directory
+
+# Reasons that this process has given, or the one that forked it: a search of many batches gives each of them once.
+_said: set[str] = set()
+
+
+def say_once(reason: str, what: str) -> None:
+    """Print what is done and the reason for it, the first time that this is the reason."""
+    if reason not in _said:
+        _said.add(reason)
+        console.say(f"{what}: {reason}")
+
+
+def say_missing_engine(precision: str) -> None:
+    """Print that there is no native engine for members of this ``trainer.precision``, where there is none."""
+    if precision in DTYPES and (reason := missing(DTYPES[precision].itemsize * 8)):
+        say_once(reason, "runs are trained by Lightning")
 
 
 class Progress:
@@ -36,6 +56,7 @@ class Progress:
         objective = runs[0].config["objective"]
         self.metric, self.best_of = objective["metric"], min if objective["mode"] == "min" else max
         self.reached = dict.fromkeys(self.epochs, 0)
+        self.done = 0
         self.ended = 0
         self.best: float | None = None
 
@@ -48,15 +69,17 @@ class Progress:
 
     def show(self, message: Message) -> None:
         """Move the bar on."""
+        before = self.reached[message.number]
         if isinstance(message, Ended):
             self.ended += 1
             self.reached[message.number] = self.epochs[message.number]
         else:
             self.reached[message.number] = message.epoch
+        self.done += self.reached[message.number] - before
         seen = [value for value in (message.objective, self.best) if value is not None]
         self.best = self.best_of(seen, default=None)
         text = f"best {self.metric} {console.number(self.best)}  {self.ended}/{len(self.epochs)} runs"
-        self.bar.advance_to(sum(self.reached.values()), text)
+        self.bar.advance_to(self.done, text)
 
 
 class NativeLauncher:
@@ -64,8 +87,6 @@ class NativeLauncher:
 
     Args:
         context, config, task: what Hydra gives a launcher.
-        one_by_one: runs a single job as Hydra's basic launcher does, with its number.
-        processes: runs jobs by number as the process launcher does; those that want several devices or a GPU.
         quiet: does not say how the jobs are trained: they are a part of a search, which does.
     """
 
@@ -74,14 +95,12 @@ class NativeLauncher:
         context: HydraContext,
         config: DictConfig,
         task: TaskFunction,
-        one_by_one: Callable[[Sequence[str], int], JobReturn],
-        processes: Callable[[dict[int, list[str]]], dict[int, JobReturn]],
         quiet: bool = False,
     ):
-        self.callbacks, self.task, self.one_by_one = context.callbacks, task, one_by_one
-        self.processes = processes
+        self.context, self.config, self.task, self.callbacks = context, config, task, context.callbacks
         self.compose = Composer(context.config_loader, config)
         self.directory = Path(config.hydra.sweep.dir)
+        self.hydra = plain(config.hydra, resolve=False)
         self.options, self.quiet = config.engine, quiet
         self.returns: dict[int, JobReturn] = {}
 
@@ -90,21 +109,29 @@ class NativeLauncher:
         jobs = {number: list(overrides) for number, overrides in numbered.items()}
         runs, alone = self._sort(jobs)
         for number, run in runs.items():
-            if run.before:
-                self._return(number, jobs[number], _ended_before(run))
+            if run.before:  # in an earlier try of its sweep
+                result = partial(Run(run.directory).result, run.member.metric)
+                self.returns[number] = job_return(self.compose.cfg, jobs[number], result)
+        if runs and not (self.directory / contents.HYDRA_NODE).exists():
+            files.write(self.directory / contents.HYDRA_NODE, files.as_yaml({"hydra": self.hydra}))
         pending = [run for run in runs.values() if not run.before]
         if pending or (runs and pruning):
             self._train(pending, jobs, pruning, _past(runs.values(), pruning) if pruning else {})
         if pruning:
             pruning.publish()
         apart = {number: jobs[number] for number in sorted(alone) if self._wants_processes(jobs[number])}
-        for number, reason in sorted(alone.items()):
-            where = " in processes of its own" if number in apart else ""
-            console.say(f"#{number} {' '.join(jobs[number])} is trained by Lightning{where}: {reason}")
+        for reason in dict.fromkeys(alone[number] for number in sorted(alone)):
+            numbers = [number for number in sorted(alone) if alone[number] == reason]
+            who = f"#{numbers[0]} {' '.join(jobs[numbers[0]])} is"
+            if len(numbers) > 1:
+                who = f"{len(numbers)} runs ({console.numbers(numbers)}) are"
+            say_once(reason, f"{who} trained by Lightning{' in processes' if numbers[0] in apart else ''}")
         for number in sorted(alone.keys() - apart.keys()):
-            self.returns[number] = self.one_by_one(jobs[number], number)
+            basic = BasicLauncher()
+            basic.setup(hydra_context=self.context, task_function=self.task, config=self.config)
+            (self.returns[number],) = basic.launch([jobs[number]], number)
         if apart:
-            self.returns |= self.processes(apart)
+            self.returns |= Processes(self.context, self.config, self.task).launch(apart)
         return [self.returns[number] for number in jobs]
 
     def _wants_processes(self, overrides: Sequence[str]) -> bool:
@@ -116,14 +143,17 @@ class NativeLauncher:
         runs: dict[int, MemberRun] = {}
         alone: dict[int, str] = {}
         datasets: dict[str, Dataset] = {}
-        shape, hydra = None, {}
-        without = available()
+        groups: dict[bytes, Any] = {}
+
+        def shared(group: Any) -> Any:
+            """One object for what many configs have: of 100 000 runs every one would take gigabytes."""
+            return groups.setdefault(marshal.dumps(group), group) if isinstance(group, dict) else group
+
         for number, overrides in jobs.items():
             cfg = self._config(number, overrides)
-            if self.compose.shape is not shape:
-                shape, hydra = self.compose.shape, plain(cfg.hydra, resolve=False)
             raw = run_config(cfg, resolve=False)
-            config = _resolved(raw, cfg)
+            config = {name: shared(value) for name, value in _resolved(raw, cfg).items()}
+            raw = {name: shared(value) for name, value in raw.items()}
             if reason := outside(config):
                 alone[number] = reason
                 continue
@@ -135,15 +165,10 @@ class NativeLauncher:
             except UserError as error:
                 self._end(overrides, Ended(number, None, str(error), diverged=True))
                 continue
-            own = {
-                "overrides": {**hydra["overrides"], "task": overrides},
-                "job": {**hydra["job"], **{name: cfg.hydra.job[name] for name in ("id", "num", "override_dirname")}},
-                "runtime": {**hydra["runtime"], "output_dir": cfg.hydra.runtime.output_dir},
-            }
             directory = run_directory(self.directory, number)
             dataset = datasets[key]
             described = member(config, dataset)
-            if reason := unsupported(described) or without or _no_library(described):
+            if reason := unsupported(described) or missing(described.bits):
                 alone[number] = reason
                 continue
             resumed = Run(directory).has_begun
@@ -153,7 +178,6 @@ class NativeLauncher:
                 overrides=overrides,
                 config=config,
                 raw=raw,
-                hydra={**hydra, **own},
                 member=described,
                 before=Run(directory).ended(record.fingerprint(config, dataset.digest)) if resumed else None,
             )
@@ -187,25 +211,8 @@ class NativeLauncher:
         """Tell Hydra's callbacks of a member's run as of any job."""
         cfg = self._config(ended.number, overrides)
         self.callbacks.on_job_start(config=cfg, task_function=self.task)
-        self._return(ended.number, overrides, ended)
+        self.returns[ended.number] = job_return(cfg, overrides, ended.result)
         self.callbacks.on_job_end(config=cfg, job_return=self.returns[ended.number])
-
-    def _return(self, number: int, overrides: list[str], ended: Ended) -> None:
-        ended_well = ended.error is None
-        job_return = JobReturn(overrides=overrides, working_dir=os.getcwd(), task_name=self.compose.cfg.hydra.job.name)
-        job_return.status = JobStatus.COMPLETED if ended_well else JobStatus.FAILED
-        job_return.return_value = ended.objective if ended_well else ended.exception()
-        self.returns[number] = job_return
-
-
-def _ended_before(run: MemberRun) -> Ended:
-    """The end of a run in an earlier try of its sweep."""
-    assert run.before is not None
-    if run.before["state"] == FAILED:
-        return Ended(run.number, None, run.before["error"], diverged=True)
-    if run.before["state"] == PRUNED:
-        return Ended(run.number, None)
-    return Ended(run.number, Run(run.directory).metrics()[run.member.metric])
 
 
 def _resolved(raw: Mapping[str, Any], cfg: DictConfig, prefix: str = "") -> dict[str, Any]:
@@ -220,15 +227,6 @@ def _resolved(raw: Mapping[str, Any], cfg: DictConfig, prefix: str = "") -> dict
         else:
             values[name] = value
     return values
-
-
-def _no_library(described: Member) -> str | None:
-    """Why there is no native engine for a member, or None. Compiles it now, so that no run fails for the want of it."""
-    try:
-        library(described.bits)
-    except NoLibrary as error:
-        return str(error)
-    return None
 
 
 def _past(runs: Iterable[MemberRun], pruning: Prunes) -> dict[int, Reports]:

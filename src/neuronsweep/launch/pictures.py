@@ -1,4 +1,4 @@
-"""What can be derived from a finished run directory is written last: the picture of the fit, TensorBoard's events.
+"""Draws fit.png and writes TensorBoard events of finished runs, after all results have been written.
 
 So a sweep of hundreds of runs has all its results on disk before the first picture is drawn.
 """
@@ -28,11 +28,21 @@ if TYPE_CHECKING:
 TENSORBOARD = "lightning.pytorch.loggers.TensorBoardLogger"
 
 
-def unillustrated(directories: Sequence[Path]) -> list[Path]:
+# A sweep of up to so many runs has a picture of each.
+EVERY = 200
+
+
+def has_pictures(jobs: int, logger: Mapping[str, Any]) -> bool:
+    """Whether every run of a sweep of so many jobs has a picture, with the config of its logger."""
+    pictures = logger.get("pictures", 1)
+    return pictures == "all" or (pictures != 0 and jobs <= EVERY)
+
+
+def unillustrated(directories: Sequence[Path], pictures: bool = True) -> list[Path]:
     """Those run directories that lack something.
 
-    A COMPLETE run lacks its picture, unless it was trimmed; a member that FAILED or was PRUNED the events of how far
-    it came.
+    A COMPLETE run lacks its picture, unless it was trimmed, or where it shall have none its events; a member that
+    FAILED or was PRUNED the events of how far it came.
     """
 
     def lacks(directory: Path) -> bool:
@@ -42,7 +52,7 @@ def unillustrated(directories: Sequence[Path]) -> list[Path]:
             status = Run(directory).status()
             if status.get(TRIMMED):
                 return False
-            if status["state"] == COMPLETE:
+            if status["state"] == COMPLETE and pictures:
                 return True
             if status["state"] == RUNNING or status["engine"] != "native" or _has_events(directory):
                 return False
@@ -57,8 +67,10 @@ def _has_events(directory: Path) -> bool:
     return any(directory.glob(f"{contents.EVENTS}*"))
 
 
-def illustrate(directories: Sequence[Path], workers: int) -> Iterator[int]:
+def illustrate(directories: Sequence[Path], workers: int, pictures: bool = True) -> Iterator[int]:
     """Write picture and events of finished runs in worker processes; yields how many directories are done.
+
+    Without ``pictures`` it writes the events alone, which then have neither picture nor graph.
 
     Interrupted, it leaves whole files only, and what is missing is written when it is called again.
     """
@@ -67,7 +79,7 @@ def illustrate(directories: Sequence[Path], workers: int) -> Iterator[int]:
     processes = []
     for part in (directories[i::workers] for i in range(min(workers, len(directories)))):
         here, there = context.Pipe(duplex=False)
-        processes.append(context.Process(target=_work, args=(part, there, os.getpid()), daemon=True))
+        processes.append(context.Process(target=_work, args=(part, pictures, there, os.getpid()), daemon=True))
         processes[-1].start()
         there.close()
         connections.append(here)
@@ -91,12 +103,12 @@ def illustrate(directories: Sequence[Path], workers: int) -> Iterator[int]:
             process.join()
 
 
-def _work(directories: Sequence[Path], connection: Connection, parent: int) -> None:
+def _work(directories: Sequence[Path], pictures: bool, connection: Connection, parent: int) -> None:
     import torch
 
     stopping.leave_to_parent()
     torch.set_num_threads(1)
-    illustrator = Illustrator()
+    illustrator = Illustrator(pictures)
     for directory in directories:
         if os.getppid() != parent:
             return
@@ -112,7 +124,8 @@ def _work(directories: Sequence[Path], connection: Connection, parent: int) -> N
 class Illustrator:
     """Illustrates run directories one by one; what runs of a sweep have in common is made once."""
 
-    def __init__(self) -> None:
+    def __init__(self, pictures: bool = True) -> None:
+        self.pictures = pictures
         self.datasets: dict[str, Dataset] = {}
         self.painters: dict[str, figures.Painter] = {}
         self.graphs: dict[str, bytes] = {}
@@ -121,8 +134,11 @@ class Illustrator:
         """Write what a finished run's directory lacks."""
         config = Run(directory).record()["config"]
         state = Run(directory).status()["state"]
-        if state == COMPLETE:
+        if state == COMPLETE and self.pictures:
             self._complete(directory, config)
+        elif state == COMPLETE:
+            metrics = files.read_json(directory / contents.METRICS)
+            self._write_events(directory, config, state, Run(directory).history(), metrics, {}, None)
         else:
             # a run whose worker process died has no history
             history = Run(directory).history() if (directory / contents.HISTORY).exists() else []
@@ -140,11 +156,16 @@ class Illustrator:
             self.painters[data] = figures.Painter(self._dataset(config))
         objective = config["objective"]["metric"]
         png = self.painters[data].png(network, figures.title(config, objective, metrics[objective]))
-        # a module of somebody's own has written its events itself
-        if config["logger"]["_target_"] == TENSORBOARD and isinstance(network, MLP) and not _has_events(directory):
+        earlier = [path for path in directory.glob(f"{contents.EVENTS}*") if contents.is_ours(path)]
+        # Lightning, and a module of somebody's own, have written theirs; those of a member may lack picture and graph
+        ours = not earlier or Run(directory).status()["engine"] == "native"
+        if config["logger"]["_target_"] == TENSORBOARD and isinstance(network, MLP) and ours:
             history = Run(directory).history()
             pictures = {**self._earlier(directory, config, dict(history), network), history[-1][0]: png}
-            self._write_events(directory, config, COMPLETE, history, metrics, pictures, network)
+            written = self._write_events(directory, config, COMPLETE, history, metrics, pictures, network)
+            for path in earlier:
+                if path != written:
+                    contents.remove(path)
         contents.remove(directory / contents.MOMENTS)
         files.write(directory / contents.FIGURE, png)
 
@@ -157,13 +178,14 @@ class Illustrator:
         metrics: Mapping[str, float],
         pictures: Mapping[int, bytes],
         network: "MLP | None",
-    ) -> None:
+    ) -> Path:
         dataset, seconds = self._dataset(config), time.time()
         names = at_log_points(dataset.splits, dataset.task)
-        graph = self._graph(config, dataset, network)
+        graph = self._graph(config, dataset, network) if self.pictures else b""
         content = tensorboard.file(state, record.flatten(config), graph, names, history, metrics, pictures, seconds)
         name = f"{contents.EVENTS}{int(seconds)}.{socket.gethostname()}.{os.getpid()}.0"
         files.write(directory / name, content)
+        return directory / name
 
     def _dataset(self, config: Mapping[str, Any]) -> Dataset:
         data = json.dumps(config["data"], sort_keys=True)

@@ -12,18 +12,18 @@ from hydra.experimental.callback import Callback
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from neuronsweep import cli, stopping
-from neuronsweep.errors import Diverged, TookTooLong, UserError, WorkerError
+from neuronsweep import cli
+from neuronsweep.errors import TookTooLong, UserError, WorkerError
 from neuronsweep.launch import pruning
-from neuronsweep.launch.jobs import Composer, quoted
+from neuronsweep.launch.jobs import Composer, job_return, quoted
 from neuronsweep.launch.subprocesses import Command, Exit, supervise
 from neuronsweep.runs import contents, files, lock
 from neuronsweep.runs.contents import OUTPUT, RETURNED
-from neuronsweep.runs.run import COMPLETE, FAILED, PRUNED, RUNNING, Run
+from neuronsweep.runs.run import FAILED, RUNNING, Run
 from neuronsweep.runs.sweep import run_directory
 from neuronsweep.runs.words import config_words, typed
 
-# How many lines of it are shown of a job that died without a word.
+# How many lines of its output are shown of a job that died without a message.
 LINES_SHOWN = 30
 # A job ends itself when its time_limit is over; this is how much later it is ended, start of Python included.
 SECONDS_OF_GRACE = 30.0
@@ -65,8 +65,7 @@ class Processes:
         """Train jobs by number and return what Hydra's sweepers expect of each."""
         pending: dict[str, list[int]] = {}
         for number, overrides in jobs.items():
-            state = self._state(number)
-            if state in (None, RUNNING):
+            if self._run(number).state in (None, RUNNING):
                 accelerator = self.compose(overrides).trainer.accelerator if self.ours else "cpu"
                 pending.setdefault(accelerator, []).append(number)
             else:
@@ -89,12 +88,12 @@ class Processes:
             if found.status == 0 or tries[number] >= self.retries or self._failed_for_good(number):
                 return False
             tries[number] += 1
-            if self._state(number) == FAILED:
+            if self._run(number).state == FAILED:
                 contents.remove(self._directory(number) / contents.STATUS)
             return True
 
         commands = [self._command(number, jobs[number]) for number in numbers]
-        for index, found in supervise(commands, slots, slot_environment, lock.beat, again):
+        for index, found in supervise(commands, slots, slot_environment, lock.beat, again, len(gpus) or None):
             self._end(numbers[index], jobs[numbers[index]], found)
 
     def _command(self, number: int, overrides: list[str]) -> Command:
@@ -128,15 +127,13 @@ class Processes:
     def _directory(self, number: int) -> Path:
         return run_directory(self.sweep, number)
 
-    def _state(self, number: int) -> str | None:
-        directory = self._directory(number)
-        return Run(directory).verified()["state"] if Run(directory).has_begun else None
+    def _run(self, number: int) -> Run:
+        return Run(self._directory(number))
 
     def _failed_for_good(self, number: int) -> bool:
         """Whether a run has ended with a word of its own, which it would say again."""
-        if self._state(number) != FAILED:
-            return False
-        return len(Run(self._directory(number)).status()["error"].splitlines()) == 1
+        run = self._run(number)
+        return run.state == FAILED and len(run.status()["error"].splitlines()) == 1
 
     def _end(self, number: int, overrides: list[str], found: Exit) -> None:
         """Tell Hydra's callbacks of a job that has ended as of any other."""
@@ -146,31 +143,20 @@ class Processes:
         self.callbacks.on_job_end(config=cfg, job_return=self.returns[number])
 
     def _return(self, number: int, overrides: list[str], found: Exit) -> None:
-        job_return = JobReturn(overrides=overrides, working_dir=os.getcwd(), task_name=self.config.hydra.job.name)
-        try:
-            job_return.return_value = self._value(number, overrides, found)
-            job_return.status = JobStatus.COMPLETED
-        except Exception as error:
-            stopping.look()
-            job_return.return_value = error
-            job_return.status = JobStatus.FAILED
-        self.returns[number] = job_return
+        self.returns[number] = job_return(self.config, overrides, lambda: self._value(number, overrides, found))
 
     def _value(self, number: int, overrides: list[str], found: Exit) -> Any:
         """What a job returned. Raises what it failed with, and sees to it that its run is FAILED then."""
-        directory = self._directory(number)
-        state = self._state(number) if self.ours else None
-        if state == COMPLETE:
-            return Run(directory).metrics()[self.compose(overrides).objective.metric]
-        if state == PRUNED:
-            return None
-        if state == FAILED:
-            error = Run(directory).status()["error"]
-            if len(error.splitlines()) == 1:
-                raise Diverged(error)
-            # of several processes the first tells of the end of another: what that one said is in the output
-            several = self.ours and self.compose(overrides).trainer.devices > 1
-            raise WorkerError("\n".join([*_last_lines(directory / OUTPUT), error]) if several else error)
+        directory, run = self._directory(number), self._run(number)
+        state = run.state if self.ours else None
+        if state not in (None, RUNNING):
+            try:
+                return run.result(self.compose(overrides).objective.metric)
+            except WorkerError as error:
+                if self.compose(overrides).trainer.devices == 1:
+                    raise
+                # of several processes the first tells of the end of another: what that one said is in the output
+                raise WorkerError("\n".join([*_last_lines(directory / OUTPUT), str(error)])) from None
         if not self.ours and found.status == 0:
             return json.loads((directory / RETURNED).read_text())
         said = _last_lines(directory / OUTPUT)
@@ -178,7 +164,7 @@ class Processes:
             raise UserError(said[-1].removeprefix("error: "))
         limit = f"it took longer than time_limit={self.compose(overrides).time_limit:g} seconds" if found.late else ""
         if state == RUNNING:
-            Run(directory).end(FAILED, Run(directory).status()["seconds"], limit or str(found))
+            run.end(FAILED, run.status()["seconds"], limit or str(found))
         if limit:
             raise TookTooLong(limit)
         raise WorkerError("\n".join([*said, f"{found}; its output is in {directory / OUTPUT}"]))
@@ -194,7 +180,7 @@ class KeepReturned(Callback):
 
 
 def visible_gpus() -> list[str]:
-    """What CUDA_VISIBLE_DEVICES of a job may hold, one a GPU: those this process may use."""
+    """What CUDA_VISIBLE_DEVICES of a job may contain: an entry for each GPU that this process may use."""
     import torch  # late: jobs on CPUs need no torch here
 
     given = os.environ.get("CUDA_VISIBLE_DEVICES")

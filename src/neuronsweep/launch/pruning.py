@@ -1,4 +1,4 @@
-"""The seam between those who train and the pruner: a value at a log epoch goes in, whether to stop comes out."""
+"""What a trial needs to report a metric to its pruner, in this process or another one; imports nothing of search."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from neuronsweep.runs.sweep import study_storage
 
-# How a process is told which trial it trains.
+# The environment variable that says which trial a process trains.
 ASKED = "NEURONSWEEP_TRIAL"
 
 

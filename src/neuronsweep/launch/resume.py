@@ -1,4 +1,4 @@
-"""What a sweep directory must go through before its command may go on in it."""
+"""Prepares a sweep directory for its command to continue: removes damaged runs and compares what has changed."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ def difference(before: Sequence[Sequence[str]], now: Sequence[Sequence[str]]) ->
 
 
 def prepare(sweep: Path, configs: Iterable[tuple[int, Mapping[str, Any]]], retry_failed: bool, accept: bool) -> None:
-    """Make the runs of a sweep ready to go on: remove what is damaged, what failed or changed where that is asked for.
+    """Prepare the runs of a sweep to continue: remove damaged ones and, where requested, failed or changed ones.
 
     Args:
         configs: number and resolved config of every job; looked at only where the job has a run already.
@@ -43,7 +43,7 @@ def prepare(sweep: Path, configs: Iterable[tuple[int, Mapping[str, Any]]], retry
             raise UserError(f"{run} is being trained by {owner}")
         try:
             found, begun = Run(run).verified(), Run(run).record()
-        except targets.Untrusted:  # its record is not that of what is asked for
+        except targets.Untrusted:  # its record is not that of this command
             raise
         except UserError as error:
             console.say(f"#{number} is trained again: {error}")
@@ -63,9 +63,9 @@ def prepare(sweep: Path, configs: Iterable[tuple[int, Mapping[str, Any]]], retry
     if not changed:
         return
     number, differences = next(iter(changed.items()))
-    told = f"{len(changed)} of its runs are no longer what is asked for, #{number}: {'; '.join(differences)}"
+    told = f"{len(changed)} of its runs are no longer those of this command, #{number}: {'; '.join(differences)}"
     if not accept:
-        raise UserError(f"{sweep} cannot go on: {told}; to train them again: resume.py {sweep} --accept-changes")
+        raise UserError(f"{sweep} cannot continue: {told}; to train them again: resume.py {sweep} --accept-changes")
     console.say(f"trained again: {told}")
     for number in changed:
         Run(run_directory(sweep, number)).discard()

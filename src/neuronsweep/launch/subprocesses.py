@@ -1,4 +1,4 @@
-"""Runs commands in slots: each in a process group of its own, which ends with it, with its time or with this process.
+"""Runs commands in a limited number of slots, each in its own process group, with time limits.
 
 Knows nothing of runs and configs.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from neuronsweep.launch import die_with_parent
 
-# How long a group that was asked to stop may take before it is killed.
+# How long a process group may take after SIGTERM before it is killed.
 SECONDS_TO_STOP = 5.0
 # The longest that nothing is looked at; only what the caller does now and then waits for it.
 SECONDS_BETWEEN_LOOKS = 5.0
@@ -80,18 +80,22 @@ def supervise(
     slot_environment: Callable[[Sequence[int]], Mapping[str, str]] = lambda held: {},
     beat: Callable[[], object] = lambda: None,
     again: Callable[[int, Exit], bool] = lambda index, exit: False,
+    devices: int | None = None,
 ) -> Iterator[tuple[int, Exit]]:
     """Run commands, each as soon as there are slots for it, and yield index and Exit of each as it ends.
 
-    A command is asked to stop (SIGTERM) when its time is over, and killed when it does not; what is left of its
-    group is killed when it has ended. The same befalls all of them when the caller stops iterating, and no other
-    process. When this process dies the kernel kills the commands.
+    A command gets SIGTERM when its time is over, and is killed when it does not end; what is left of its group is
+    killed when it has ended. The same happens to all of them when the caller stops iterating. When this process dies
+    the kernel kills the commands.
 
     Args:
         slot_environment: variables for a command that holds these slots.
         beat: called every few seconds.
         again: whether a command that ended so is to be run once more.
+        devices: how many devices the slots belong to in turn, so that slots i and i + devices share one; a command
+            holds no device twice. None: each slot is a device of its own.
     """
+    devices = min(devices or slots, slots)
     waiting = list(range(len(commands)))
     free = list(range(slots))
     running: list[Group] = []
@@ -99,8 +103,8 @@ def supervise(
     try:
         while waiting or running:
             beat()
-            while waiting and len(free) >= (wanted := min(commands[waiting[0]].slots, slots)):
-                held, free = free[:wanted], free[wanted:]
+            while waiting and (held := _apart(free, min(commands[waiting[0]].slots, devices), devices)):
+                free = [slot for slot in free if slot not in held]
                 index = waiting.pop(0)
                 running.append(_start(index, commands[index], held, slot_environment(held)))
                 poll.register(running[-1].handle, select.POLLIN)
@@ -117,6 +121,14 @@ def supervise(
                     yield group.index, found
     finally:
         _stop(running)
+
+
+def _apart(free: Sequence[int], wanted: int, devices: int) -> list[int]:
+    """The first so many free slots of as many devices, or none where there are not enough."""
+    found: dict[int, int] = {}
+    for slot in free:
+        found.setdefault(slot % devices, slot)
+    return list(found.values())[:wanted] if len(found) >= wanted else []
 
 
 def _start(index: int, command: Command, held: list[int], extra: Mapping[str, str]) -> Group:
@@ -137,7 +149,7 @@ def _start(index: int, command: Command, held: list[int], extra: Mapping[str, st
 
 
 def _patience(running: Sequence[Group]) -> float:
-    """Seconds until something has to be done without being told."""
+    """Seconds until the next deadline."""
     times = [group.kill_at if group.late else group.stop_at for group in running]
     now = time.monotonic()
     return max(0.0, min([SECONDS_BETWEEN_LOOKS, *(at - now for at in times if at is not None)]))

@@ -1,69 +1,32 @@
-"""Trains the members of a sweep in threads of this process, each member by itself, and writes their runs.
+"""Trains the members of a sweep in threads of this process, and writes their run directories.
 
 Native code lets go of Python's lock, so that one thread trains while another writes results. A member that takes long
-writes what it goes on from into its own run directory.
+writes the snapshot from which it continues into its own run directory.
 """
 
 import contextlib
 import ctypes
-import io
 import os
 import queue
 import statistics
-import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from threading import Lock
 from typing import TypeVar
 
 import torch
 
-from neuronsweep import console
 from neuronsweep.data.dataset import Dataset
-from neuronsweep.engine.train import Samples, Training
-from neuronsweep.errors import Diverged, TookTooLong, Unwritable, WorkerError
+from neuronsweep.engine.train import Samples
+from neuronsweep.errors import TookTooLong, Unwritable
 from neuronsweep.launch.member_run import MemberRun
 from neuronsweep.launch.pruning import Prunes
-from neuronsweep.models.checkpoint import readable
-from neuronsweep.runs import contents, files, lock
-from neuronsweep.runs.run import FAILED, RUNNING, Run
+from neuronsweep.launch.trainee import Ended, Interrupted, Message, Trainee, fail
+from neuronsweep.runs import lock
 
-# Seconds that a member is trained for at most before somebody looks at the clock, the disk and the bar.
-SLICE = 0.5
 Reports = Sequence[tuple[int, float]]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Advanced:
-    """A member has reached an epoch; ``objective`` is its latest."""
-
-    number: int
-    epoch: int
-    objective: float | None
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A member's run has ended: with an objective, with an error, or with neither, because it was PRUNED."""
-
-    number: int
-    objective: float | None
-    error: str | None = None
-    diverged: bool = False
-
-    def exception(self) -> Exception:
-        """What the run's job raises."""
-        return (Diverged if self.diverged else WorkerError)(self.error)
-
-
-Message = Advanced | Ended
-
-
-class Interrupted(Exception):
-    """Training was asked to stop; what it goes on from is written."""
 
 
 class SharedSamples:
@@ -81,102 +44,12 @@ class SharedSamples:
             return self.made[key]
 
 
-class Trainee:
-    """A run in training, from the making of its directory to its results.
-
-    Args:
-        samples: of its data set, shared with others.
-        stop: not 0 when all training shall stop.
-        snapshot_seconds: how often what it goes on from is written.
-    """
-
-    def __init__(self, run: MemberRun, samples: Samples, stop: ctypes.c_int32, snapshot_seconds: float):
-        self.run, self.stop, self.snapshot_seconds = run, stop, snapshot_seconds
-        run.begin()
-        self.training = Training(run.member, samples)
-        self.earlier = Run(run.directory).status()["seconds"]
-        self.trained = 0.0
-        self.saved = time.monotonic()
-        self.reported = 0  # log points that a pruner knows
-        self._go_on()
-
-    @property
-    def number(self) -> int:
-        return self.run.number
-
-    def advance(self, log_point: bool = False) -> Iterator[Advanced]:
-        """Train to the end, or to the next log point; yields where it is about twice a second.
-
-        Raises Interrupted when asked to stop, TookTooLong beyond the run's time limit.
-        """
-        logged = self.training.count("logged")
-        while not self.training.over:
-            start = time.monotonic()
-            self.training.advance(self.stop, SLICE, log_point)
-            self.trained += time.monotonic() - start
-            if self.stop.value and not self.training.over:
-                self.save()
-                raise Interrupted(f"stopped after epoch {self.training.count('epoch')}")
-            limit = self.run.member.time_limit
-            if limit is not None and self.seconds > limit:
-                raise TookTooLong(f"it took longer than time_limit={limit:g} seconds")
-            if time.monotonic() - self.saved >= self.snapshot_seconds and not self.training.over:
-                self.save()
-            if log_point and self.training.count("logged") > logged:
-                return
-            yield self.where()
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of training, those of earlier tries included."""
-        return self.earlier + self.trained
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether it is trained to its end and all of its log points are reported."""
-        return self.training.over and self.reported == self.training.count("logged")
-
-    def where(self) -> Advanced:
-        """How far it is."""
-        logged = self.training.count("logged")
-        row = self.training.log_point(logged - 1)[1] if logged else {}
-        return Advanced(self.number, self.training.count("epoch"), row.get(self.run.member.metric))
-
-    def save(self) -> None:
-        """Write what training goes on from, and what was logged so far, for whoever looks in from outside."""
-        content = io.BytesIO()
-        torch.save(self.training.snapshot(), content)
-        files.write(self.run.directory / contents.CHECKPOINT, content.getvalue())
-        Run(self.run.directory).write_history(self.training.history)
-        Run(self.run.directory).update(seconds=round(self.seconds, 3))
-        self.saved = time.monotonic()
-
-    def end(self, pruned: bool = False) -> Ended:
-        """Write the results of a run that has been trained."""
-        try:
-            return Ended(self.number, self.run.end(self.training.result(pruned), self.seconds))
-        except Diverged as error:
-            return Ended(self.number, None, str(error), diverged=True)
-
-    def _go_on(self) -> None:
-        path = self.run.directory / contents.CHECKPOINT
-        if not path.exists():
-            return
-        try:
-            if not readable(path):
-                raise ValueError("damaged")
-            self.training.load(torch.load(path, weights_only=True))
-        except (ValueError, AttributeError):  # AttributeError: what is not a snapshot at all
-            console.say(f"{path} is damaged or of another run: the run begins anew")
-            contents.remove(path)
-
-
 class Crew:
     """Threads that train members side by side.
 
     Args:
         threads: how many.
-        snapshot_seconds: how often a member writes what it goes on from.
+        snapshot_seconds: how often a member writes its snapshot.
     """
 
     def __init__(self, threads: int, snapshot_seconds: float):
@@ -185,7 +58,7 @@ class Crew:
         self.news: queue.SimpleQueue[Message | BaseException | None] = queue.SimpleQueue()
 
     def train(self, runs: Sequence[MemberRun]) -> Generator[Message, None, None]:
-        """Train every run to its end; yields what happens. Interrupted, every member saves what it goes on from.
+        """Train every run to its end; yields what happens. Interrupted, every member writes its snapshot.
 
         Raises Unwritable where results cannot be written.
         """
@@ -333,12 +206,6 @@ class Crew:
             trace = traceback.format_exc()
             fail(run, trace)
             return Ended(run.number, None, trace)
-
-
-def fail(run: MemberRun, error: str) -> None:
-    """Mark a run as FAILED as far as its directory can still be written."""
-    if Run(run.directory).has_begun and Run(run.directory).status()["state"] == RUNNING:
-        Run(run.directory).end(FAILED, 0.0, error)
 
 
 def cores() -> int:

@@ -1,1 +1,1 @@
-"""What learns: the network (mlp), its file (checkpoint) and the LightningModules around it (modules)."""
+"""The network (mlp), its losses and diagnostics, its file (checkpoint), and the LightningModules (modules)."""

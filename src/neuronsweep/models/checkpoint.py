@@ -1,4 +1,4 @@
-"""model.ckpt: the file both engines write and Lightning's load_from_checkpoint reads."""
+"""model.ckpt: written for both engines, and readable by Lightning's load_from_checkpoint."""
 
 import io
 import warnings
@@ -83,7 +83,7 @@ def load_network(path: Path) -> MLP:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except UnpicklingError:
-        raise UserError(f"{path} is damaged: it holds more than tensors and plain values, or less") from None
+        raise UserError(f"{path} is damaged: it contains something other than tensors and plain values") from None
     except Exception as error:  # a damaged file fails in the unpickler, the zip reader or the network, each in its way
         raise UserError(f"{path} is damaged: {type(error).__name__} {str(error).strip()[:80]}") from None
     return network.eval()

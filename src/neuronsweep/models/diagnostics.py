@@ -1,4 +1,4 @@
-"""What can be seen of learning from inside: gradients, units that have stopped to learn, and how far a step goes.
+"""Diagnostics of training, layer by layer: gradients, sizes of updates, dead and saturated units.
 
 Names of the values, one for each layer that has it, as history.csv has them:
 

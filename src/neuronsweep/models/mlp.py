@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
@@ -27,64 +28,71 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 
-def _default(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
+GAIN = nn.init.calculate_gain("leaky_relu", math.sqrt(5))  # of torch.nn.Linear.reset_parameters
+
+
+def _default(fan_in: int, fan_out: int) -> tuple[float, float]:
     # torch.nn.Linear.reset_parameters
-    fan_in = weight.shape[1]
-    _uniform(weight, math.sqrt(3.0) * nn.init.calculate_gain("leaky_relu", math.sqrt(5)) / math.sqrt(fan_in), generator)
-    if bias is not None:
-        _uniform(bias, 1 / math.sqrt(fan_in), generator)
+    return math.sqrt(3.0) * GAIN / math.sqrt(fan_in), 1 / math.sqrt(fan_in)
 
 
-def _xavier(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
+def _xavier(fan_in: int, fan_out: int) -> tuple[float, float]:
     # torch.nn.init.xavier_uniform_
-    _uniform(weight, math.sqrt(3.0) * math.sqrt(2.0 / sum(weight.shape)), generator)
-    _zero(bias)
+    return math.sqrt(3.0) * math.sqrt(2.0 / (fan_in + fan_out)), 0.0
 
 
-def _kaiming(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
-    # as torch.nn.init.kaiming_normal_, in double precision: torch draws single ones in another way on each processor
-    drawn = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
-    weight.copy_(drawn * math.sqrt(2 / weight.shape[1]))
-    _zero(bias)
+def _zeros(fan_in: int, fan_out: int) -> tuple[float, float]:
+    return 0.0, 0.0
 
 
-def _uniform(tensor: Tensor, bound: float, generator: Generator) -> None:
-    """Draw from -bound to bound, with the bits of torch's ``uniform_`` where the processor multiplies and adds in one.
+# Of a layer's weights, and of its biases, the largest that may be drawn, as likely as every other; 0: all are 0.
+UNIFORM = {"default": _default, "xavier": _xavier, "zeros": _zeros}
+INITS = (*UNIFORM, "kaiming")
 
-    Where it does not, torch rounds twice; in double precision the product is exact, and all processors round once.
+
+def initial_numbers(sizes: Sequence[int], init: str, bias: bool, seed: int) -> np.ndarray:
+    """Weight and bias of every linear layer from the inputs to the outputs, one behind the other, float32.
+
+    Uniform ones have the bits of torch's ``uniform_`` where the processor multiplies and adds in one. Where not,
+    torch rounds twice; in double precision the product is exact, and all processors round once.
     """
-    low, high = torch.tensor([-bound, bound]).unbind()
-    drawn = torch.rand(tensor.shape, generator=generator).double()
-    tensor.copy_(drawn * (high - low).double() + low.double())
+    generator = Generator().manual_seed(seed)
+    layers = list(itertools.pairwise(sizes))
+    if init == "kaiming":
+        return _kaiming(layers, bias, generator)
+    counts, bounds = [], []
+    for fan_in, fan_out in layers:
+        of_weights, of_biases = UNIFORM[init](fan_in, fan_out)
+        counts += [fan_in * fan_out, fan_out * bias]
+        bounds += [of_weights, of_biases]
+    bound = np.repeat(np.array(bounds, np.float32).astype(np.float64), counts)
+    drawn = torch.rand(int(np.count_nonzero(bound)), generator=generator).numpy()
+    if len(drawn) < len(bound):
+        chosen, drawn = drawn, np.zeros(len(bound), np.float32)
+        drawn[bound > 0] = chosen
+    return (drawn * (2 * bound) - bound).astype(np.float32)
 
 
-def _zeros(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
-    _zero(weight)
-    _zero(bias)
-
-
-def _zero(tensor: Tensor | None) -> None:
-    if tensor is not None:
-        nn.init.zeros_(tensor)
-
-
-INITS: dict[str, Callable[[Tensor, Tensor | None, Generator], None]] = {
-    "default": _default,
-    "xavier": _xavier,
-    "kaiming": _kaiming,
-    "zeros": _zeros,
-}
+def _kaiming(layers: Sequence[tuple[int, int]], bias: bool, generator: Generator) -> np.ndarray:
+    # as torch.nn.init.kaiming_normal_, in double precision: torch draws single ones in another way on each processor
+    numbers = []
+    for fan_in, fan_out in layers:
+        drawn = torch.randn(fan_in * fan_out, generator=generator, dtype=torch.float64)
+        numbers += [(drawn * math.sqrt(2 / fan_in)).numpy(), np.zeros(fan_out * bias)]
+    return np.concatenate(numbers).astype(np.float32)
 
 
 def initial_weights(sizes: Sequence[int], init: str, bias: bool, seed: int) -> list[tuple[Tensor, Tensor | None]]:
     """Weight (fan_out, fan_in) and bias (fan_out,) of every linear layer from the inputs to the outputs."""
-    generator = Generator().manual_seed(seed)
-    drawn = []
+    if torch.get_default_device().type == "meta":  # shapes alone, as a drawing of the network needs them
+        rest = torch.empty(sum((fan_in + bias) * fan_out for fan_in, fan_out in itertools.pairwise(sizes)))
+    else:
+        rest = torch.from_numpy(initial_numbers(sizes, init, bias, seed))
+    layers: list[tuple[Tensor, Tensor | None]] = []
     for fan_in, fan_out in itertools.pairwise(sizes):
-        pair = torch.empty(fan_out, fan_in), torch.empty(fan_out) if bias else None
-        INITS[init](*pair, generator)
-        drawn.append(pair)
-    return drawn
+        weight, of_layer, rest = rest.split([fan_in * fan_out, fan_out * bias, len(rest) - (fan_in + bias) * fan_out])
+        layers.append((weight.reshape(fan_out, fan_in).clone(), of_layer.clone() if bias else None))
+    return layers
 
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
@@ -110,7 +118,7 @@ class Linear(nn.Linear):
 class Dropout(nn.Module):
     """Inverted dropout of a hidden layer, counted from 0, whose masks depend on (seed, epoch, position, unit) alone.
 
-    So whatever trains, goes on or shares a batch with others drops the same units. Until ``drawn`` is set, the masks
+    So whatever trains, continues or shares a batch with others drops the same units. Until ``drawn`` is set, the masks
     are torch's.
 
     Attributes:
@@ -137,7 +145,7 @@ class Dropout(nn.Module):
 class MLP(nn.Module):
     """``depth`` hidden layers of ``hidden`` units and a linear output layer; depth 0 is a linear model.
 
-    ``hidden`` may be a list of widths, whose length is the depth, and ``act`` a list of names, one a hidden layer.
+    ``hidden`` may be a list of widths, whose length is the depth, and ``act`` a list with a name for each hidden layer.
     A hidden layer is linear -> norm -> act -> dropout; with ``skip`` every hidden layer after the first adds its
     input to its output. ``out_act`` follows the output layer. The initial weights depend on ``seed`` alone.
     Maps x (N, inputs) to (N, outputs). Raises ValueError where the lists and ``depth`` do not fit, and for ``skip``

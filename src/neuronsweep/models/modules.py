@@ -1,4 +1,4 @@
-"""The LightningModules: a network, its loss, its metrics and how one block of epochs is trained."""
+"""The LightningModules: network, loss, metrics, and the training of one block of epochs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -68,15 +68,15 @@ class NetworkModule(LightningModule):
         return self.network if plain else self
 
     def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
-        """What training makes small, of a batch or a whole split."""
+        """What training makes small, of a batch or a complete split."""
         return self.loss_function(prediction, y)
 
     def log_metrics(self, prediction: Tensor, y: Tensor) -> dict[str, Tensor]:
-        """Metrics of a whole split at a log point."""
+        """Metrics of a complete split at a log point."""
         return {"loss": self.loss(prediction, y)}
 
     def final_metrics(self, prediction: Tensor, y: Tensor) -> dict[str, Tensor]:
-        """Metrics of a whole split at the end of a run."""
+        """Metrics of a complete split at the end of a run."""
         raise NotImplementedError
 
     def configure_optimizers(self) -> Any:
@@ -128,7 +128,7 @@ class NetworkModule(LightningModule):
 
     @torch.no_grad()
     def evaluate(self, splits: Mapping[str, Split], final: bool = False) -> dict[str, float]:
-        """Metrics ``split/name`` of whole splits: those of a log point, or all of them at the end."""
+        """Metrics ``split/name`` of complete splits: those of a log point, or all of them at the end."""
         self.eval()
         compute = self.final_metrics if final else self.log_metrics
         values = {}

@@ -1,1 +1,1 @@
-"""What people look at after a sweep."""
+"""The report of a sweep: page, Markdown, charts, tables and sentences."""

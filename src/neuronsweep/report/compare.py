@@ -1,4 +1,4 @@
-"""Two sweeps side by side: what differs in command, config, code and versions, and in results."""
+"""Compares two sweeps: command, config, code, versions and results."""
 
 import base64
 from collections.abc import Collection, Iterator, Sequence
@@ -56,7 +56,7 @@ def compare_sweeps(first: Path, second: Path) -> list[Path]:
 
 
 def compared(a: Sweep, b: Sweep) -> Comparison:
-    """Compare two sweeps; sweeps of one name are told apart by the directories that they are in."""
+    """Compare two sweeps; sweeps of the same name are distinguished by their parent directories."""
     names = [sweep.name for sweep in (a, b)]
     if names[0] == names[1]:
         names = [f"{sweep.directory.resolve().parent.name}/{name}" for sweep, name in zip((a, b), names, strict=True)]

@@ -1,1 +1,1 @@
-"""How runs are asked for, placed and kept."""
+"""The files of run and sweep directories: written, read, checked, locked and collected."""

@@ -1,4 +1,4 @@
-"""Run directories of several file systems as one sweep: proved, compared, copied whole or not at all."""
+"""Copies the runs of one sweep from several file systems into one sweep directory, after checking them."""
 
 import os
 import shutil
@@ -70,7 +70,7 @@ def collect(sources: Sequence[Path], sweep: Path, as_union: bool = False) -> tup
     ended = chosen.keys() == set(range(len(jobs)))
     complete = ended and all(found.state == COMPLETE for found in chosen.values())
     state = COMPLETE if complete else FAILED if ended else RUNNING
-    files.write_json(sweep / contents.SWEEP, {**description, "state": state})
+    files.write_json(sweep / contents.SWEEP, {**description, "state": state}, durable=True)
     return len(new), len(kept)
 
 
@@ -128,7 +128,7 @@ def _one_of(number: int, one: Found, other: Found) -> Found:
 
 
 def _copy(run: Path, to: Path) -> None:
-    """Copy what a run wrote, whole or not at all; what else lies in its directory stays there."""
+    """Copy what a run wrote, completely or not at all; what else lies in its directory stays there."""
     try:
         # killed in the middle it is not taken for a run
         copy = Path(tempfile.mkdtemp(prefix=f"{contents.COPYING}.", suffix=contents.TEMPORARY, dir=to.parent))

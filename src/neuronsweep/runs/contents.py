@@ -1,7 +1,7 @@
-"""What a run or sweep directory holds of ours, by name and kind, and the only function that removes any of it.
+"""The names and kinds of all files in a run or sweep directory, and the only function that removes any.
 
 Directories are shared with whatever their owners keep there. A file is a run's or a sweep's where it has a name of the
-directory contract and is a regular file; a directory or a link of such a name, and everything else, is somebody's.
+directory contract and is a regular file; a directory or a link of such a name, and everything else, is not ours.
 """
 
 import re
@@ -15,15 +15,15 @@ import yaml
 STATUS, RECORD, PATCH = "status.json", "record.json", "record.patch"
 YARDSTICK, TEST = "yardstick.json", "test.json"
 METRICS, HISTORY, MODEL, FIGURE = "metrics.json", "history.csv", "model.ckpt", "fit.png"
-SWEEP, RESULTS = "sweep.json", "results.csv"
+SWEEP, RESULTS, PARQUET = "sweep.json", "results.csv", "results.parquet"
 JOURNAL, SEARCH = "optuna.journal", "optimization_results.yaml"
 PAGE, TEXT = "report.html", "report.md"
-GALLERY, METRIC, SEARCH_PICTURE = "report-fits.png", "report-metric.png", "report-search.png"
+GALLERY, METRIC, SEARCH_PICTURE = "report-fits.svg", "report-metric.svg", "report-search.svg"
 REPORTS = (PAGE, TEXT, GALLERY, METRIC, SEARCH_PICTURE)
 LOCK = ".lock"
 # How the names of TensorBoard's files begin.
 EVENTS = "events.out.tfevents."
-# What an interrupted run goes on from; gone when the run is complete.
+# What an interrupted run continues from; gone when the run is complete.
 CHECKPOINT = "resume.ckpt"
 # Weights at earlier log points of a member; gone when their pictures are drawn.
 MOMENTS = "moments.ckpt"
@@ -33,15 +33,17 @@ CHUNK = ".chunk-"
 OUTPUT, RETURNED = "output.log", "returned.json"
 # Where Hydra keeps the config of a job.
 HYDRA, OF_HYDRA = ".hydra", ("config.yaml", "hydra.yaml", "overrides.yaml")
+# In a sweep's directory: Hydra's own node, which its runs share but for what is in their records.
+HYDRA_NODE = "hydra.yaml"
 # Begin of the name of a run directory that is being copied.
 COPYING = ".collecting"
 # End of the names of files that are being written; those of a killed process are left behind.
 TEMPORARY = ".tmp"
 
-# What a run came to. A run whose status.json and record.json are both gone has none of them.
+# The results of a run. A run whose status.json and record.json are both gone has none of them.
 CAME_TO = (METRICS, HISTORY, MODEL, FIGURE, CHECKPOINT, MOMENTS, PATCH)
 OF_A_RUN = (STATUS, *CAME_TO, OUTPUT, RETURNED, RECORD)
-OF_A_SWEEP = (SWEEP, RESULTS, JOURNAL, SEARCH, YARDSTICK, TEST, *REPORTS)
+OF_A_SWEEP = (SWEEP, HYDRA_NODE, RESULTS, PARQUET, JOURNAL, SEARCH, YARDSTICK, TEST, *REPORTS)
 # Names that say what they are of: seconds, host, process and count; the first job.
 NUMBERED = re.compile(
     rf"{re.escape(EVENTS)}\d+\..+\.\d+\.\d+"
@@ -68,7 +70,7 @@ def is_ours(path: Path) -> bool:
 def remove(path: Path) -> bool:
     """Remove a file of a run's or sweep's, or a directory that has become empty; returns whether it is gone.
 
-    Nothing else in the package removes anything. What is not ours stays where it is, without a word.
+    Nothing else in the package removes anything. Files of others stay where they are, and no message is printed.
     """
     try:
         if is_directory(path):

@@ -1,4 +1,4 @@
-"""Who owns a directory: a lock on a run or sweep directory that dies with the processes of its owner."""
+"""The lock on a run or sweep directory, which ends with the processes of its owner."""
 
 import atexit
 import contextlib
@@ -46,7 +46,7 @@ def further_process() -> bool:
 def take(directory: Path) -> None:
     """Own a directory until this process and the workers forked from it have ended; to take it twice is no error.
 
-    Raises Owned where another process has it, or where its owner on another machine was heard of in the last minute.
+    Raises Owned where another process has it, or an owner on another machine gave a sign of life in the last minute.
     """
     global _taker
     key = directory.resolve()
@@ -73,7 +73,7 @@ def take(directory: Path) -> None:
 def beat() -> None:
     """Renew the heartbeat of what this process owns; costs nothing when called too often.
 
-    Whoever waits or trains for long calls it, so it is also where a stop that was asked for is looked for.
+    Whoever waits or trains for long calls it, so requests to stop are noticed here, too.
     """
     global _beat
     stopping.look()
@@ -110,7 +110,7 @@ def _open(directory: Path) -> int:
         try:
             handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError as error:
-            raise UserError(f"{directory} is not allowed as output directory: {LOCK}: {error.strerror}") from None
+            raise UserError(f"cannot use {directory} as output directory: {LOCK}: {error.strerror}") from None
         if _lock(handle, fcntl.LOCK_EX):
             if _is_at(handle, directory / LOCK):
                 return handle
@@ -168,7 +168,7 @@ def _release() -> None:
 
 
 def _lives_elsewhere(found: dict, handle: int, directory: Path) -> bool:
-    """Whether an owner on another machine has been heard of; in a copy of its directory it is not."""
+    """Whether an owner on another machine has given a sign of life; in a copy of its directory it is not."""
     copied = found.get("file", os.fstat(handle).st_ino) != os.fstat(handle).st_ino
     return not copied and found["host"] != socket.gethostname() and _age(handle, directory) < SECONDS_BELIEVED
 

@@ -1,4 +1,4 @@
-"""Which process this is, as no other one is called, and whether a process still runs."""
+"""Identifies a process beyond its number, and says whether it still runs."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Where a number comes from: command, config, code, data and environment of a run, and its fingerprint."""
+"""The record of a run (command, config, code, data, environment), and the fingerprint of what decides its numbers."""
 
 import hashlib
 import importlib.util
@@ -58,7 +58,7 @@ def fingerprint_of(config: Mapping[str, Any], source: str, own: Mapping[str, str
 def record(
     overrides: list[str], config: Mapping[str, Any], data_digest: str, table: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """How a run came to be, as a JSON object: what was asked for, the data, and ``origin``.
+    """How a run came to be, as a JSON object: command and config, data, and ``origin``.
 
     Args:
         table: how the data were made of a table, where they were: ``Dataset.prepared``.

@@ -1,4 +1,4 @@
-"""results.csv of a sweep: one row a run, rebuilt from the run directories."""
+"""results.csv of a sweep: a row for each run, rebuilt from the run directories."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ import yaml
 from neuronsweep.config import targets
 from neuronsweep.errors import UserError
 from neuronsweep.runs import contents, files
+from neuronsweep.runs.parquet import write_parquet
 from neuronsweep.runs.run import COMPLETE, DAMAGED, PRUNED, RUNNING, Run
 from neuronsweep.runs.sweep import numbers, read_description, run_directory
 
@@ -17,14 +18,14 @@ from neuronsweep.runs.sweep import numbers, read_description, run_directory
 class Results:
     """results.csv of a sweep, rebuilt from its run directories; runs that have ended are read once.
 
-    Columns: run, state, the swept keys, the final metrics, seconds, directory. One row a run that has begun. A run
+    Columns: run, state, the swept keys, the final metrics, seconds, directory. A row for each run that has begun. A run
     whose files are not those it ended with is DAMAGED and has no metrics.
     """
 
     def __init__(self, sweep: Path):
         self.sweep = sweep
         self.description = read_description(sweep)
-        # a search does not know its jobs before: its runs say themselves what they were asked
+        # a search does not know its jobs before: the values are in the records of its runs
         self.overrides: list[list[str]] | None = self.description.get("jobs")
         self.swept: list[str] = self.description["swept"]
         # of a shard its own
@@ -34,10 +35,10 @@ class Results:
         self.due = 0.0
 
     def write_now_and_then(self) -> None:
-        """Write, but of hundreds of short runs not after each: writing takes a tenth of the time at most."""
+        """Write results.csv, but of hundreds of short runs not after each: that takes a tenth of the time at most."""
         start = time.monotonic()
         if start >= self.due:
-            self.write()
+            write_results(self.sweep, self.swept, self.rows())
             self.due = time.monotonic() + max(1.0, 10 * (time.monotonic() - start))
 
     def rows(self) -> list[dict[str, Any]]:
@@ -49,12 +50,9 @@ class Results:
         return [_values(self.overrides[number], self.swept) for number in self.numbers] if self.overrides else []
 
     def write(self, rows: Sequence[Mapping[str, Any]] | None = None) -> None:
-        """Write results.csv."""
+        """Write results.csv and, where pyarrow is there, results.parquet."""
         rows = self.rows() if rows is None else rows
-        fixed = ["run", "state", *self.swept]
-        metrics = dict.fromkeys(name for row in rows for name in row if name not in {*fixed, "seconds", "directory"})
-        columns = [*fixed, *metrics, "seconds", "directory"]
-        files.write_csv(self.sweep / contents.RESULTS, columns, rows)
+        write_parquet(self.sweep, write_results(self.sweep, self.swept, rows), rows, self.swept)
 
     def failed(self, rows: Sequence[Mapping[str, Any]]) -> list[int]:
         """Numbers of the runs that did not end well; of a search, of the trials that are FAIL, begun or not."""
@@ -76,6 +74,15 @@ class Results:
         if row["state"] != RUNNING:
             self.ended[number] = row
         return row
+
+
+def write_results(sweep: Path, swept: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Write results.csv of a sweep, what was swept and the final metrics of every run, and return its columns."""
+    fixed = ["run", "state", *swept]
+    metrics = dict.fromkeys(name for row in rows for name in row if name not in {*fixed, "seconds", "directory"})
+    columns = [*fixed, *metrics, "seconds", "directory"]
+    files.write_csv(sweep / contents.RESULTS, columns, rows)
+    return columns
 
 
 def _asked(directory: Path) -> list[str]:

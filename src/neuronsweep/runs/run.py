@@ -1,4 +1,4 @@
-"""What is kept of one run: its states, results and record, and the only code that reads and writes them."""
+"""The Run class: reads and writes everything in a run directory."""
 
 import csv
 import hashlib
@@ -7,14 +7,16 @@ import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from neuronsweep.config import targets
-from neuronsweep.errors import UserError
+from neuronsweep.errors import Diverged, UserError, WorkerError
 from neuronsweep.runs import contents, files
-from neuronsweep.runs.contents import CHECKPOINT, EVENTS, FIGURE, HISTORY, METRICS, MODEL, PATCH, RECORD, STATUS
+from neuronsweep.runs.contents import CHECKPOINT, EVENTS, FIGURE, HISTORY, METRICS, MODEL, PATCH, RECORD, STATUS, SWEEP
 from neuronsweep.runs.files import Damaged
 
 # Files whose digests status.json keeps, from the beginning and from the end of a run; the others are derived from them.
@@ -30,8 +32,19 @@ RUNNING, COMPLETE, FAILED, PRUNED = "RUNNING", "COMPLETE", "FAILED", "PRUNED"
 DAMAGED = "DAMAGED"
 
 
+@dataclass(frozen=True)
+class Begun:
+    """How a run began, as long as nothing of it is written: see ``Run.begin``. ``at`` is when."""
+
+    engine: str
+    fingerprint: str
+    record: Mapping[str, Any]
+    patch: str
+    at: str
+
+
 class Run:
-    """A run directory, of a run that has begun or not. Every method looks at the files anew."""
+    """A run directory, of a run that has begun or not. Every method reads the files again."""
 
     def __init__(self, directory: Path):
         self.directory = directory
@@ -41,12 +54,17 @@ class Run:
         """Whether there is a status.json, which may be damaged."""
         return (self.directory / STATUS).exists()
 
+    @property
+    def state(self) -> str | None:
+        """Its state, after its files were verified; None where it has not begun. Raises Damaged."""
+        return self.verified()["state"] if self.has_begun else None
+
     def is_run(self) -> bool:
-        """Whether this holds a run: its status, or the record that it was begun with, is there and is whole."""
+        """Whether the directory contains a run: an undamaged status or record."""
         for read in (self.status, self.record):
             try:
                 read()
-            except targets.Untrusted:  # of somebody else's classes, and a record
+            except targets.Untrusted:  # of a user's own classes, and a record
                 return True
             except UserError:
                 continue
@@ -94,10 +112,23 @@ class Run:
             raise UserError(f"{self.directory} is not {COMPLETE}")
         return files.read_json(self.directory / METRICS)
 
+    def result(self, metric: str) -> float | None:
+        """The final value of a metric of a run that has ended, None of one that was PRUNED.
+
+        Raises what one that FAILED has failed with: Diverged or, where a traceback was kept, WorkerError.
+        """
+        found = self.verified()
+        if found["state"] == PRUNED:
+            return None
+        if found["state"] == FAILED:
+            raise (Diverged if len(found["error"].splitlines()) == 1 else WorkerError)(found["error"])
+        return files.read_json(self.directory / METRICS)[metric]
+
     def history(self) -> list[tuple[int, dict[str, float]]]:
         """The rows of history.csv: (epoch, metrics) of every log point."""
-        rows = csv.DictReader(io.StringIO((self.directory / HISTORY).read_text()))
-        return [(int(row.pop("epoch")), {name: float(value) for name, value in row.items()}) for row in rows]
+        rows = csv.reader(io.StringIO((self.directory / HISTORY).read_text()))
+        _, *names = next(rows, [""])
+        return [(int(epoch), dict(zip(names, map(float, values), strict=True))) for epoch, *values in rows]
 
     def record(self) -> dict[str, Any]:
         """The content of record.json, of which this process may build what it names.
@@ -118,39 +149,58 @@ class Run:
     def begin(self, engine: str, fingerprint: str, record: Mapping[str, Any], patch: str) -> None:
         """Make the run RUNNING.
 
-        A new run gets record.json and, where there are uncommitted changes, record.patch. A run that goes on keeps its
+        A new run gets record.json and, where changes are not committed, record.patch. A run that continues keeps its
         own and its seconds; where it is continued from is added to ``continued`` of status.json.
         """
         self.check_place(of_sweep=True)  # for whoever has not looked before
         contents.remove_temporary(self.directory)
-        now = _now()
+        time = now()
         if self.has_begun:
             before = self.status()
             if before["state"] != RUNNING or before["fingerprint"] != fingerprint:
                 raise UserError(
                     f"{self.directory} holds another run, or one that is {before['state']}: it is not overwritten"
                 )
-            again = {"at": now, **{key: record.get(key) for key in ("command", "git_sha", "environment")}}
+            again = {"at": time, **{key: record.get(key) for key in ("command", "git_sha", "environment")}}
             before["continued"] = [*before["continued"], again]
         else:  # also of a run whose status is lost
             contents.remove_run(self.directory, keep=(contents.HYDRA, contents.OUTPUT, RECORD))
             files.write_json(self.directory / RECORD, record)  # first, for it says that what follows is a run's
             if patch:
-                files.write(self.directory / PATCH, patch)
-            before = {"started": now, "seconds": 0.0, "continued": []}
-        owner = {"host": socket.gethostname(), "pid": os.getpid(), "engine": engine, "fingerprint": fingerprint}
+                self._write_patch(patch)
+            before = {"started": time, "seconds": 0.0, "continued": []}
         digests = files.digests(self.directory, BEGUN)
-        running = {"state": RUNNING, "ended": None, "heartbeat": now, "error": None, "files": digests}
-        self._write_status({**before, **running, **owner})
+        running = {"state": RUNNING, "ended": None, "heartbeat": time, "error": None, "files": digests}
+        self._write_status({**before, **running, **_owner(engine, fingerprint)})
+
+    def write_ended(
+        self, begun: Begun, results: Mapping[str, bytes], state: str, seconds: float, error: str | None
+    ) -> None:
+        """Write a run that has ended already, in a directory that holds nothing else but Hydra's files.
+
+        Args:
+            results: contents of its files METRICS, HISTORY and MODEL, of those that it has.
+        """
+        written = {RECORD: files.as_json(begun.record).encode(), **results}
+        for name, content in written.items():
+            files.write(self.directory / name, content)
+        if begun.patch:
+            self._write_patch(begun.patch)
+            written[PATCH] = begun.patch.encode()
+        digests = {name: hashlib.sha256(content).hexdigest() for name, content in written.items()}
+        time = now()
+        status = {"started": begun.at, "seconds": round(seconds, 3), "continued": [], "state": state, "ended": time}
+        status |= {"heartbeat": time, "error": error, "files": digests}
+        self._write_status({**status, **_owner(begun.engine, begun.fingerprint)})
 
     def update(self, **changes: Any) -> None:
         """Change keys of status.json and renew its heartbeat."""
-        self._write_status({**self.status(), **changes, "heartbeat": _now()})
+        self._write_status({**self.status(), **changes, "heartbeat": now()})
 
     def end(self, state: str, seconds: float, error: str | None = None) -> None:
         """Make the run COMPLETE, FAILED or PRUNED after so many seconds of training."""
         digests = files.digests(self.directory, (*BEGUN, *ENDED))
-        self.update(state=state, ended=_now(), seconds=round(seconds, 3), error=error, files=digests)
+        self.update(state=state, ended=now(), seconds=round(seconds, 3), error=error, files=digests)
 
     def complete(
         self, history: History, metrics: Mapping[str, float], model: bytes, figure: bytes | None, seconds: float
@@ -166,12 +216,10 @@ class Run:
 
     def write_history(self, history: History) -> None:
         """Write history.csv: epoch, then the metric names, one row a log point."""
-        names = list(history[0][1]) if history else []
-        rows = [{"epoch": epoch, **row} for epoch, row in history]
-        files.write_csv(self.directory / HISTORY, ["epoch", *names], rows)
+        files.write(self.directory / HISTORY, history_text(history))
 
     def discard(self) -> None:
-        """Remove what the run wrote, so that it is begun anew; what else lies in its directory stays.
+        """Remove what the run wrote, so that it can start again; what else lies in its directory stays.
 
         Killed in the middle it reads as not begun. Raises UserError where something else has a name of the run's.
         """
@@ -189,8 +237,8 @@ class Run:
     def check_kinds(self) -> None:
         """Raise UserError where something that is no regular file has the name of one that a run writes."""
         if other := contents.in_the_way(self.directory):
-            kind = "a link" if other.is_symlink() else "a directory" if other.is_dir() else "no regular file"
-            raise UserError(f"{other} is {kind}, which no run wrote and none replaces: move it away")
+            kind = "a link" if other.is_symlink() else "a directory" if other.is_dir() else "not a regular file"
+            raise UserError(f"{other} is {kind}, so no run wrote it and none replaces it: move it away")
 
     def check_place(self, of_sweep: bool = False) -> None:
         """Raise UserError where the run would begin among files that no run of neuronsweep wrote.
@@ -202,23 +250,54 @@ class Run:
         self.check_kinds()
         if self.is_run():
             return
-        results = [name for name in (*contents.CAME_TO, STATUS, RECORD) if (self.directory / name).exists()]
+        if of_sweep and any((self.directory / name).exists() for name in (STATUS, RECORD, contents.HYDRA)):
+            return  # in a directory that a sweep has given, what is there is a run's, if a power failure has cut it
+        results = [name for name in contents.CAME_TO if _has_content(self.directory / name)]
         # others' events that are not named as a run's are not in its way
         events = sorted(path.name for path in self.directory.glob(f"{EVENTS}*") if contents.is_ours(path))
         found = [*results, *events] if of_sweep else list(contents.others(self.directory))
         if found:
             raise UserError(
-                f"{self.directory} is not allowed as output directory: it holds {found[0]}, which no run of "
-                "neuronsweep wrote; give it a directory of its own, which is new or empty"
+                f"cannot use {self.directory} as output directory: it contains {found[0]}, which no run of "
+                "neuronsweep wrote; choose a directory that is new or empty"
             )
+
+    def _write_patch(self, patch: str) -> None:
+        """Write record.patch; the runs of a sweep have one file, and each a link to it."""
+        sweep = self.directory.parent
+        if (sweep / SWEEP).exists():
+            files.write_shared(self.directory / PATCH, patch, sweep / PATCH)
+        else:
+            files.write(self.directory / PATCH, patch)
 
     def _write_status(self, value: dict[str, Any]) -> None:
         files.write_json(self.directory / STATUS, {**value, "seal": _seal(value)})
+
+
+def history_text(history: History) -> str:
+    """The text of history.csv: epoch, then the metric names, one row a log point."""
+    names = list(history[0][1]) if history else []
+    return files.as_csv(["epoch", *names], ({"epoch": epoch, **row} for epoch, row in history))
+
+
+def _has_content(path: Path) -> bool:
+    """Whether there is something that is no empty file: a power failure leaves files so."""
+    return path.exists() and not (contents.is_file(path) and path.stat().st_size == 0)
+
+
+def _owner(engine: str, fingerprint: str) -> dict[str, Any]:
+    return {"host": _host(), "pid": os.getpid(), "engine": engine, "fingerprint": fingerprint}
+
+
+@cache
+def _host() -> str:
+    return socket.gethostname()
 
 
 def _seal(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _now() -> str:
+def now() -> str:
+    """The time as a status has it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,4 +1,4 @@
-"""Which of the package's source decides a run's numbers, and digests of it.
+"""Which source files of the package decide the numbers of a run, and digests of them.
 
 Most files count as wholes. Of those that grow by what other runs do not use, a table of activations or a file of data
 sets, only what a config names counts: who adds an activation does not want to train all finished sweeps again.
@@ -18,7 +18,8 @@ SOURCE = Path(__file__).parents[1]
 COUNTED = (
     *("analysis/*.py", "data/*.py", "models/*.py", "training/*.py"),
     # not how it is compiled and found: every build has the same bits
-    *("philox.py", "engine/layout.py", "engine/member.py", "engine/train.py", "engine/native/*.[ch]"),
+    *("philox.py", "engine/description.py", "engine/layout.py", "engine/member.py", "engine/train.py"),
+    "engine/native/*.[ch]",
 )
 # Of these only the function that draws a run's data, and what that calls, counts.
 DRAWERS = ("data/curves.py", "data/planes.py")

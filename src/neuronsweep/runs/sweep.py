@@ -1,4 +1,4 @@
-"""What is kept of a sweep as a whole: its description, where its runs lie, and whether a directory may become one."""
+"""sweep.json and the places of the runs in a sweep directory."""
 
 import re
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ def check_sweep_place(directory: Path) -> None:
     """Raise UserError for a directory in which a sweep would begin among files that no sweep of neuronsweep wrote."""
     sweep = directory / SWEEP
     if sweep.is_symlink() or (sweep.exists() and not contents.is_file(sweep)):
-        raise UserError(f"{sweep} is no regular file, which no sweep wrote and none replaces: move it away")
+        raise UserError(f"{sweep} is not a regular file, so no sweep wrote it and none replaces it: move it away")
     try:
         read_description(directory)
         return
@@ -79,6 +79,6 @@ def check_sweep_place(directory: Path) -> None:
         return
     if found and found != [JOURNAL]:  # a search killed at its beginning has no more; whose it is its study says
         raise UserError(
-            f"{directory} is not allowed as output directory: it holds {found[0]}, which no sweep of neuronsweep "
-            "wrote; give it a directory of its own, which is new or empty"
+            f"cannot use {directory} as output directory: it contains {found[0]}, which no sweep of neuronsweep "
+            "wrote; choose a directory that is new or empty"
         )

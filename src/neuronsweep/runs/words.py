@@ -1,4 +1,4 @@
-"""The words of a sweep's command: as they were typed, and as another process in another directory needs them."""
+"""The words of a sweep's command, as they were typed and as another process in another directory needs them."""
 
 import os
 import re

@@ -1,1 +1,1 @@
-"""Searches by Optuna."""
+"""Searches with Optuna: spaces, samplers, pruners, studies, and how their trials are trained."""

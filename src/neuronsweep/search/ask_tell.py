@@ -1,80 +1,71 @@
-"""The loop of a search: ask for some trials, have them trained, tell what became of them in order."""
+"""The loop of a search: propose trials, have them trained, and report their results to the study in order."""
 
 import contextlib
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from optuna.trial import FrozenTrial, TrialState
 
+from neuronsweep import stopping
 from neuronsweep.errors import UserError
-from neuronsweep.launch.pruning import Prunes
 from neuronsweep.search import outcomes
-from neuronsweep.search.samplers import Sampling
+from neuronsweep.search.definition import Search
 from neuronsweep.search.study import Outcome, Study
 
 # Seconds between two looks at trials that others train, when there is nothing else to do.
 LOOK = 0.5
 
 
-class Launch(Protocol):
-    """Trains jobs by their numbers and returns when they have ended."""
+class Trainer(Protocol):
+    """Trains the runs of trials, and says what became of them."""
 
-    def __call__(self, jobs: Mapping[int, Sequence[str]], pruning: Prunes | None) -> None: ...
+    def train(self, jobs: Mapping[int, Sequence[str]]) -> object:
+        """Train jobs by their numbers; returns when they have ended."""
+
+    def outcome(self, number: int) -> Outcome | None:
+        """What became of a run, None where it did not end."""
+
+    def show_progress(self) -> object:
+        """Called when the results of a batch are in the study."""
 
 
 class Asker:
-    """Asks a study, has its trials trained and tells it, until no trial is left.
+    """Asks a study, has its trials trained and gives it the results, until no trial is left.
 
     Args:
-        ask: the parameters of a trial, and with them the overrides of its run.
-        check: raises UserError for overrides that no run can have.
-        outcome: what became of a run, None where it did not end.
-        pruning: of the trials with these numbers, or None.
-        tell: called when a batch has been told to the study.
-        stop: asked between batches; when true, the loop ends.
-        blame: whether trials are to blame for the deaths of processes that are seen here.
+        employer: the process whose worker this one is, which ends with it: trials may be to blame for deaths that are
+            seen here. None where it works for itself.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        batch: int,
-        sampling: Sampling,
-        ask: Callable[[Any], dict[str, Any]],
-        overrides: Callable[[Mapping[str, Any]], list[str]],
-        check: Callable[[Sequence[str]], None],
-        launch: Launch,
-        outcome: Callable[[int], Outcome | None],
-        pruning: Callable[[Sequence[int]], Prunes | None],
-        tell: Callable[[], None] = lambda: None,
-        stop: Callable[[], bool] = lambda: False,
-        blame: bool = False,
-    ):
-        self.study, self.batch, self.sampling = study, batch, sampling
-        self.ask, self.overrides, self.check = ask, overrides, check
-        self.launch, self.outcome, self.pruning, self.news, self.stop = launch, outcome, pruning, tell, stop
-        self.blame = blame
+    def __init__(self, study: Study, search: Search, trainer: Trainer, employer: int | None = None):
+        self.study, self.search, self.trainer, self.employer = study, search, trainer, employer
         self.held: dict[int, int] = {}  # trials that wait for the result of another one with the same parameters
         self.known: dict[int, tuple[str, ...]] = {}  # overrides of the trials that have ended
 
     def run(self) -> None:
         """Go on until all trials of the study have ended, those that other processes train included."""
-        self.study.reclaim(self.blame)
-        while not self.stop():
-            numbers = self.study.claim(self.batch)
+        blame = self.employer is not None
+        self.study.reclaim(blame)
+        while not self._is_orphaned():
+            numbers = self.study.claim(self.search.batch)
             if numbers:
                 try:
                     self._train(numbers)
                 except BaseException:  # stopped, or nothing can be written: nobody is to blame
                     self._give_back(numbers)
                     raise
-                self.news()
+                self.trainer.show_progress()
             elif not self._tell_held():
                 if not self.study.unfinished():
                     return
-                if not self.study.reclaim(self.blame):
+                if not self.study.reclaim(blame):
                     time.sleep(LOOK)
+
+    def _is_orphaned(self) -> bool:
+        stopping.look()
+        return self.employer is not None and os.getppid() != self.employer
 
     def _train(self, numbers: Sequence[int]) -> None:
         jobs: dict[int, list[str]] = {}
@@ -82,22 +73,23 @@ class Asker:
         originals = self._originals(numbers)
         for number in numbers:
             try:
-                overrides = self.overrides(self.study.suggest(number, self.sampling(number), self.ask))
+                sampler, space = self.search.sampling(number), self.search.space
+                overrides = self.search.overrides(self.study.suggest(number, sampler, space.suggest))
                 original = originals.setdefault(tuple(overrides), number)
                 if original != number:
                     self.held[number] = original
                     continue
-                self.check(overrides)
+                self.search.check_overrides(overrides)
                 jobs[number] = overrides
-            except UserError as error:  # values that are allowed alone only, or a space that cannot be asked
+            except UserError as error:  # values that are allowed alone only, or a space whose function fails
                 impossible[number] = str(error)
         if jobs:
-            self.launch(jobs, self.pruning(list(jobs)))
+            self.trainer.train(jobs)
         for number in numbers:
             if number in impossible:
                 self.study.tell(number, Outcome(TrialState.FAIL, error=impossible[number]))
             elif number in jobs:
-                outcome = self.outcome(number)
+                outcome = self.trainer.outcome(number)
                 if outcome:
                     self.study.tell(number, outcome)
                 else:  # whoever trained it died
@@ -122,7 +114,7 @@ class Asker:
     def _key(self, trial: FrozenTrial) -> tuple[str, ...]:
         if trial.number in self.known:
             return self.known[trial.number]
-        key = tuple(self.overrides(trial.params))
+        key = tuple(self.search.overrides(trial.params))
         if trial.state.is_finished():
             self.known[trial.number] = key
         return key

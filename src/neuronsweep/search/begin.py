@@ -1,4 +1,4 @@
-"""The beginning of a search: its directory and its study, made, or found as an earlier command has left them."""
+"""Begins a search: makes its directory and study, or finds those of an earlier command."""
 
 from optuna.trial import TrialState
 
@@ -44,12 +44,12 @@ def begin(search: Search) -> Study:
         and len(storage.get_all_studies())
     ):
         raise UserError(
-            f"{search.directory} is not allowed as output directory: its {contents.JOURNAL} holds studies of another "
-            "program's"
+            f"{search.directory} cannot be used as output directory: its {contents.JOURNAL} contains studies of "
+            "another program"
         )
     if not known and list(search.directory.glob(f"[0-9]*/{contents.STATUS}")):
         raise UserError(
-            f"{search.directory} is not allowed as output directory: it holds runs of a study that is gone from "
+            f"cannot use {search.directory} as output directory: it contains runs of a study that is gone from "
             f"{search.study[0]}"
         )
     metric, mode = search.goals.objectives[0]
@@ -78,9 +78,9 @@ def _check_directory(search: Search) -> None:
     try:
         before = files.read_json(description)
     except files.Damaged:
-        console.say(f"{description} is damaged: it is written anew")
+        console.say(f"{description} is damaged and is written again")
         return
-    refused = f"{search.directory} is not allowed as output directory: it holds another"
+    refused = f"cannot use {search.directory} as output directory: it contains another"
     if "search" not in before:
         raise UserError(f"{refused} sweep, of a grid")
     if told := study.changed_search(before["search"], search.identity, search.options.accept_changes):
@@ -90,7 +90,7 @@ def _check_directory(search: Search) -> None:
 
 
 def _prepare(search: Search, begun: Study) -> None:
-    """Make the runs of trials that have not ended ready to go on."""
+    """Make the runs of trials that have not ended ready to continue."""
     trials = [trial for trial in begun.trials(TrialState.WAITING, TrialState.RUNNING) if trial.params]
     configs = (
         (number, run_config(config))

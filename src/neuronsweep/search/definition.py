@@ -1,4 +1,4 @@
-"""What a command searches: its space, goals, options and budget, read and checked."""
+"""The Search class: what a command searches, read from its config and checked before anything is trained."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -20,9 +20,9 @@ from neuronsweep.runs.words import absolute
 from neuronsweep.search import objectives, replicates, space_parser
 from neuronsweep.search.parameters import Choice, as_typed
 
-# Trials asked for at once where they are trained together, alone, and by each of several workers.
+# Trials proposed at once where they are trained together, one by one, and by each of several workers.
 TOGETHER, ALONE, EACH = 32, 1, 8
-# Options without which a search asks for other trials.
+# Options that decide which trials a search proposes.
 SAMPLING = ("sampler", "sampler_options", "seed", "pruner", "pruner_options", "prune_on")
 # Launchers whose runs report to a pruner while they train.
 PRUNING_LAUNCHERS = ("native", "basic", "process")
@@ -32,8 +32,8 @@ class Search:
     """What a command searches, read from its config and words; every process of a search makes its own.
 
     Attributes:
-        space, fixed: what is asked for, and the overrides that all runs have.
-        batch: how many trials are asked for at once.
+        space, fixed: what is searched, and the overrides that all runs have.
+        batch: how many trials are proposed at once.
     """
 
     def __init__(self, context: HydraContext, config: DictConfig, task: TaskFunction, arguments: Sequence[str]):
@@ -87,7 +87,7 @@ class Search:
         if self.goals.prune_on and self.launcher not in PRUNING_LAUNCHERS:
             raise UserError(
                 f"hydra.sweeper.pruner={self.options.pruner} is not allowed with hydra/launcher={self.launcher}, whose "
-                f"jobs cannot be asked while they train: hydra/launcher is {', '.join(PRUNING_LAUNCHERS)}"
+                f"runs cannot report to a pruner while they train: hydra/launcher is {', '.join(PRUNING_LAUNCHERS)}"
             )
         if self.goals.prune_on and self.replicates.text and not self.native:
             raise UserError(
@@ -96,7 +96,10 @@ class Search:
                 "trial together, so that their mean is known while they train"
             )
         if self.options.retry_failed:
-            raise UserError("--retry-failed is not for a search, which has learnt from its failures; raise n_trials")
+            raise UserError(
+                "--retry-failed is not allowed for a search, whose later trials depend on its failures; raise "
+                "n_trials instead"
+            )
         losses = [metric for metric, _ in self.goals.objectives if is_loss(metric)]
         for key in self.space.keys:
             if losses and key.partition(".")[0] in ("loss", "module"):
@@ -152,7 +155,7 @@ class Search:
 
     @property
     def epochs(self) -> int:
-        """The longest run that may be asked for."""
+        """The most epochs that a run of the search may have."""
         longest = [max(map(int, d.edges())) for d in self.space.dimensions if d.key == "epochs"]  # type: ignore[arg-type]
         return longest[0] if longest else self.config.epochs
 

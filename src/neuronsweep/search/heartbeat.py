@@ -1,4 +1,4 @@
-"""Who is alive: processes that hold trials say so, and others can tell when they are gone."""
+"""Signs of life of the processes that hold trials, by which others notice when they are gone."""
 
 import os
 import threading
@@ -18,7 +18,7 @@ _seen: dict[str, tuple[Any, float]] = {}
 
 
 def seconds_unchanged(what: str, sign: Any) -> float:
-    """For how long this process has seen the same sign of something: no clock of another machine is asked."""
+    """For how long this process has seen the same sign of something, by its own clock and no other machine's."""
     now = time.monotonic()
     if what not in _seen or _seen[what][0] != sign:
         _seen[what] = sign, now

@@ -1,4 +1,4 @@
-"""What a search looks for: its objectives, constraints and the metric it prunes on, all of them names of metrics."""
+"""Objectives, constraints and the metric to prune on of a search, all checked as names of metrics."""
 
 import math
 import re
@@ -152,7 +152,7 @@ def _prune_on(options: Any, objectives: Sequence[tuple[str, str]]) -> tuple[str,
     metric = options.prune_on or objectives[0][0]
     if not is_logged(metric):
         raise UserError(
-            f"hydra.sweeper.pruner={options.pruner} is not allowed with {metric}, which it would read at every log "
-            f"point: computed there are {' and '.join(LOGGED)}; hydra.sweeper.prune_on may name one"
+            f"hydra.sweeper.pruner={options.pruner} is not allowed with {metric}, which is not computed at log points, "
+            f"where only {' and '.join(LOGGED)} are; hydra.sweeper.prune_on may name one of these"
         )
     return metric, mode_of(metric) or "min"

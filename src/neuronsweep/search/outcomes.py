@@ -1,4 +1,4 @@
-"""What became of a search's runs, as its study is told, and what the study says in the end."""
+"""How a study records what its runs came to, and how it is summed up in optimization_results.yaml."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 # So many of the best trials are listed, where there is one objective.
 LISTED = 10
-# Attributes of a trial: its run, and the trial whose result it was told again.
+# Attributes of a trial: its run, and the trial whose result it repeats.
 DIRECTORY, FINGERPRINT, ORIGINAL = "directory", "fingerprint", "duplicate_of"
 
 
 def of_run(directory: Path, goals: Goals) -> Outcome | None:
-    """What became of the run in a directory; None where it has not ended."""
+    """The outcome of the run in a directory; None where it has not ended."""
     if not Run(directory).has_begun:
         return Outcome(TrialState.FAIL, error="the run did not begin")
     found = Run(directory).status()

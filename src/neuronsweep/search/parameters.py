@@ -1,4 +1,4 @@
-"""What a search asks for, key by key: Hydra's choice, range and interval as Optuna's dimensions."""
+"""Hydra's choice, range and interval as parameters of Optuna."""
 
 import math
 import re
@@ -15,7 +15,7 @@ Value = str | int | float | bool | None
 
 
 class Suggests(Protocol):
-    """The part of optuna.Trial that a space asks."""
+    """The part of optuna.Trial that a space uses."""
 
     params: Any
 

@@ -1,4 +1,4 @@
-"""Says of runs that report a metric at log epochs which of them Optuna's pruner stops."""
+"""Decides, with Optuna's pruner, which of the runs that report a metric at log points are stopped."""
 
 import time
 from collections.abc import Collection, Mapping
@@ -18,13 +18,13 @@ LOOK = 1.0
 
 
 class Pruning:
-    """Asks one pruner about the runs of a search.
+    """Decides with one pruner which runs of a search are stopped.
 
-    It asks in a copy of the study in memory: a question costs microseconds, works with any number of objectives, and
-    the answer depends only on the trials told before and on the reports in the order in which they come.
+    It uses a copy of the study in memory, which costs microseconds and works with any number of objectives. The
+    answer depends only on the trials reported before and on the reports in the order in which they come.
 
     Args:
-        study: where trials are told.
+        study: the study to which trials are reported.
         pruner: one of Optuna's; its steps are epochs.
         metric, mode: what is reported, and whether less of it is better.
         own: numbers of the trials that will be reported here. What an interrupted try has stored of them is left
@@ -131,7 +131,7 @@ def open_pruning(asked: Asked) -> Prunes:
 
 
 def of_study(study: Study, options: Any, own: Collection[int], shared: bool = False) -> Pruning | None:
-    """The pruning that hydra.sweeper asks for in a study that has begun, or None."""
+    """The pruning that hydra.sweeper configures in a study that has begun, or None."""
     attrs = study.optuna.user_attrs[PRUNING]
     found = samplers.pruner(options.pruner, options.pruner_options, attrs["epochs"])
     return Pruning(study, found, attrs["metric"], attrs["mode"], own, shared) if found else None

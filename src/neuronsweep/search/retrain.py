@@ -1,4 +1,4 @@
-"""Runs of finished trials whose files are damaged or gone: they are trained again, to what their study was told."""
+"""Trains the runs of finished trials again whose files are damaged or missing."""
 
 import math
 from collections.abc import Mapping, Sequence

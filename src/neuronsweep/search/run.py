@@ -1,4 +1,4 @@
-"""A search from the command line to optimization_results.yaml: checked, begun, trained and summed up."""
+"""Runs a search from its command to optimization_results.yaml: checks, begins, trains, sums up."""
 
 from collections.abc import Sequence
 
@@ -12,9 +12,9 @@ from neuronsweep.stopping import heeded
 
 
 def sweep(context: HydraContext, config: DictConfig, task: TaskFunction, arguments: Sequence[str]) -> None:
-    """Search what a command asks for, until its study has all its trials.
+    """Search what a command describes, until its study has all its trials.
 
-    Raises UserError, before anything is asked or written, for what cannot be searched.
+    Raises UserError, before anything is proposed or written, for what cannot be searched.
     """
     search = Search(context, config, task, arguments)
     search.check()

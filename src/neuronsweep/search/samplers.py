@@ -46,23 +46,25 @@ Sampling = Callable[[int], BaseSampler]
 def sampling(name: str, options: Mapping[str, Any], seed: int, space: Space, goals: Goals) -> Sampling:
     """The sampler of each trial, seeded by ``seed`` and the trial's number.
 
-    So a trial's parameters depend on the trials told before it and not on the process that asks, nor on what that
-    asked before. Raises UserError for what the sampler cannot do.
+    So a trial's parameters depend on the trials reported before it, and not on the process that proposes it or on
+    what that proposed before. Raises UserError for what the sampler cannot do.
     """
     kind = SAMPLERS[name]
     _check_options("sampler", name, kind, options)
     if name in ("grid", "brute") and space.size(1) is None:
         raise UserError(f"hydra.sweeper.sampler={name} is not allowed: it needs a space of choices and ranges only")
     if name == "grid" and space.function:
-        raise UserError("hydra.sweeper.sampler=grid is not allowed with hydra.sweeper.space; brute knows conditions")
+        raise UserError("hydra.sweeper.sampler=grid is not allowed with hydra.sweeper.space; brute supports conditions")
     if name == "cmaes" and len(goals.objectives) > 1:
-        raise UserError("hydra.sweeper.sampler=cmaes is not allowed with several objectives; tpe and nsgaii know them")
+        raise UserError(
+            "hydra.sweeper.sampler=cmaes is not allowed with several objectives; tpe and nsgaii support them"
+        )
     if name == "cmaes" and importlib.util.find_spec("cmaes") is None:
         raise UserError("hydra.sweeper.sampler=cmaes needs a package: pip install cmaes")
     arguments = dict(options)
     if name == "grid":
         arguments["search_space"] = {dimension.key: list(dimension.all() or ()) for dimension in space.dimensions}
-    # of what the search does by design; None where Optuna does not want to be asked any more
+    # of what the search does by design; None where Optuna has nothing more to propose
     warns = [key for key, one in inspect.signature(kind).parameters.items() if key.startswith("warn_") and one.default]
     arguments |= dict.fromkeys(warns, False)
 

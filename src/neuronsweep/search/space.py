@@ -1,4 +1,4 @@
-"""The space of a search: its dimensions and what a function asks for besides, looked at before the first trial."""
+"""The space of a search: its parameters, and those that a user's function suggests; checked before the first trial."""
 
 import itertools
 import math
@@ -19,9 +19,9 @@ class Space:
     """What a search may try.
 
     Attributes:
-        dimensions: asked of every trial.
-        function: asks a trial for more, as it likes; ``name`` is where it was found.
-        keys: of the dimensions, then those that the function asked for on any path that was looked at.
+        dimensions: suggested for every trial.
+        function: suggests further keys; ``name`` is its path.
+        keys: of the dimensions, then those that the function suggested on any path that was tried.
     """
 
     dimensions: tuple[Dimension, ...]
@@ -60,7 +60,7 @@ class Space:
         ]
 
     def asked(self) -> list[str]:
-        """Keys that are asked for on any path that was looked at. Raises UserError where the function fails."""
+        """Keys that are suggested on any path that was tried. Raises UserError where the function fails."""
         return [dimension.key for path in self._paths("edges", PATHS) for dimension, _ in path]
 
     def probes(self) -> list[list[str]]:
@@ -102,7 +102,7 @@ class Space:
         return [{k: list(v) if isinstance(v, tuple) else v for k, v in one.items()} for one in [*described, *named]]
 
     def _paths(self, which: str, most: int) -> Iterator[list[tuple[Dimension, Any]]]:
-        """Sequences of answers to what a trial asks, those near the first answers first."""
+        """Sequences of answers to a trial's suggestions, those near the first answers first."""
         waiting: deque[list[int]] = deque([[]])
         for _ in range(most):
             if not waiting:
@@ -122,7 +122,7 @@ class Space:
 
 
 class _Path:
-    """Stands for a trial while a space is looked at: answers what it is told to, then always the first value.
+    """Stands for a trial while a space is explored: gives its ``answers``, then always the first value.
 
     Args:
         answers: which value to answer with, question by question.
@@ -153,7 +153,7 @@ class _Path:
         before = [one for one, _ in self.taken if one.key == dimension.key]
         if before:
             if before[0] != dimension:
-                raise UserError(f"{dimension.key} is asked for as {words(before[0])} and as {words(dimension)}")
+                raise UserError(f"{dimension.key} is suggested as {words(before[0])} and as {words(dimension)}")
             return self.params[dimension.key]
         values = (dimension.all() if self.which == "all" else None) or dimension.edges()
         values = tuple(dict.fromkeys(values))

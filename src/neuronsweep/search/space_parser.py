@@ -1,4 +1,4 @@
-"""A search's space as it is written: Hydra's choice, range and interval, typed by the config's schemas."""
+"""Reads the space of a search from config and command line, with the types of the schemas."""
 
 import importlib
 import math
@@ -55,7 +55,7 @@ def _function(name: str) -> Callable[[Any], object]:
     module, _, attribute = name.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (Exception, SystemExit) as error:  # whatever the import of somebody's module raises
+    except (Exception, SystemExit) as error:  # whatever the import of a user's module raises
         raise UserError(f"hydra.sweeper.space={name} is not allowed: {type(error).__name__}: {error}") from None
     if not callable(found):
         raise UserError(f"hydra.sweeper.space={name} is not allowed: it is no function")
@@ -129,7 +129,7 @@ def _bounds(value: Any, refuse: Callable[[str], UserError]) -> tuple[float, floa
     count = math.ceil((value.stop - value.start) / value.step)
     if count < 1:
         raise refuse(f"there is no number from {value.start} to {value.stop} by {value.step}")
-    # Hydra's own numbers, as exact as they are, unless nobody would list them
+    # Hydra's own numbers, as exact as they are, unless there are too many to list
     last = list(value.range())[-1] if count <= COUNTABLE else value.start + (count - 1) * value.step
     low, high = sorted((value.start, last))
     return low, high, abs(value.step)

@@ -1,4 +1,4 @@
-"""Optuna's storage in a database whose server may be away for a while, as when somebody starts it anew."""
+"""Optuna's database storage, which waits for a server that is restarted."""
 
 import functools
 import threading
@@ -40,7 +40,7 @@ class Database(RDBStorage):
 def _patient(operation: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(operation)
     def tried(self: Database, *args: Any, **keys: Any) -> Any:
-        if getattr(self._asking, "now", False):  # part of another operation, which is tried again as a whole
+        if getattr(self._asking, "now", False):  # part of another operation, which is tried again from its start
             return operation(self, *args, **keys)
         end = time.monotonic() + (0 if self._lost else PATIENCE)  # what is still asked of a lost one is not waited for
         self._asking.now = True
@@ -65,7 +65,7 @@ def _patient(operation: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_away(error: BaseException | None) -> bool:
-    """Whether an error says that the server went away, and not that what it was asked is wrong.
+    """Whether an error says that the server went away, and not that the request was wrong.
 
     Some drivers raise errors of other kinds when a connection breaks in the middle of an answer: SQLAlchemy marks them.
     """

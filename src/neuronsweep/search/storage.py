@@ -1,4 +1,4 @@
-"""Where a study is kept: a journal file, or a database that Optuna has a URL for."""
+"""Opens the storage of a study: a journal file, or a database."""
 
 import contextlib
 import fcntl
@@ -53,11 +53,11 @@ class FileLock(BaseJournalFileLock):
 
 
 class Journal(JournalFileBackend):
-    """A journal that stays whole: half a line, of a process that was killed, is cut before the next is written."""
+    """A journal that stays readable: half a line, of a process that was killed, is cut before the next is written."""
 
     def __init__(self, path: str):
         super().__init__(path, lock_obj=FileLock(Path(path)))
-        self._mine = threading.local()  # lines that a thread holds; others go on writing theirs
+        self._mine = threading.local()  # lines that a thread holds; others continue writing theirs
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
@@ -101,23 +101,23 @@ class JournalFile(JournalStorage):
 
 @contextlib.contextmanager
 def together(storage: BaseStorage) -> Iterator[None]:
-    """Keep what is told to a storage in the block until its end, where that is faster; nobody sees it before.
+    """Write what is reported to a storage in the block at its end, where that is faster.
 
-    What is told of a trial that another process has finished is in vain, without a word.
+    Reports about a trial that another process has finished are ignored.
     """
     if not isinstance(storage, JournalFile):
         yield
         return
     with storage.journal.together():
         yield
-    while True:  # Optuna says of each such line that it is in vain when it reads it, one at a time
+    while True:  # Optuna warns about each such line when it reads it
         with contextlib.suppress(UpdateFinishedTrialError):
             storage.get_all_studies()
             return
 
 
 def _end_of_lines(file: Any) -> int:
-    """Where the last whole line of a file ends."""
+    """Where the last complete line of a file ends."""
     end = file.seek(0, os.SEEK_END)
     while end:
         start = max(0, end - 4096)

@@ -1,4 +1,4 @@
-"""A study that outlives its processes: a fixed number of trials, each claimed once at a time and told once."""
+"""A study that survives its processes: a fixed number of trials, each given to one process and reported once."""
 
 import contextlib
 import json
@@ -32,7 +32,7 @@ FILLING = 5.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a trial.
+    """The outcome of a trial.
 
     Attributes:
         state: COMPLETE with ``values``, PRUNED, or FAIL with ``error``.
@@ -50,7 +50,7 @@ class Outcome:
 class Ranked(optuna.Study):
     """A study with several objectives in which TPE can rank pruned trials: by the metric that they were pruned on.
 
-    Optuna's own says that it has no direction, and TPE, which asks for one once a trial is PRUNED, dies of that.
+    Optuna's own raises that it has no direction, and TPE, which reads one once a trial is PRUNED, fails with that.
     """
 
     @property
@@ -84,7 +84,7 @@ class Study:
         return len(self.trials(TrialState.WAITING, TrialState.RUNNING))
 
     def reclaim(self, blame: bool = False) -> int:
-        """Give the trials of dead processes back, to be asked again under their numbers; returns how many.
+        """Release the trials of dead processes, so that others train them under their numbers; returns how many.
 
         Args:
             blame: a trial may be why its process died; one that has died too often is ended. Else somebody ended it.
@@ -96,7 +96,7 @@ class Study:
         return len(stale)
 
     def release(self, number: int, blame: bool = False) -> None:
-        """Let a trial that is RUNNING be asked again, or end it when it is to ``blame`` for too many deaths.
+        """Release a RUNNING trial, or end it when it is to ``blame`` for too many deaths.
 
         Two processes may release the same trial at once, and it may then be trained twice, to the same bits; the
         second to tell is not heard.
@@ -116,7 +116,7 @@ class Study:
     def claim(self, batch: int) -> list[int]:
         """Numbers of the next trials, now RUNNING and this process's: up to the next multiple of ``batch``.
 
-        So a sweep that goes on has the batches of one that was not interrupted. Where another process was faster, the
+        So a sweep that continues has the batches of one that was not interrupted. Where another process was faster, the
         rest of its batch is left to it: many workers that fight for each trial would keep a database from its work.
         """
         claimed: list[int] = []
@@ -135,14 +135,14 @@ class Study:
         return claimed
 
     def suggest(self, number: int, sampler: BaseSampler, ask: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        """Parameters of a claimed trial; one that was asked before keeps those it had."""
+        """Parameters of a claimed trial; one that was released keeps those it had."""
         self.optuna.sampler = sampler
         trial = Trial(self.optuna, self._trial_id(number))  # apart: samplers note here what they read below
         with together(self.storage):
             return ask(trial)
 
     def tell(self, number: int, outcome: Outcome) -> None:
-        """End a trial; in vain where another process did."""
+        """End a trial; ignored where another process has done so."""
         trial_id = self._trial_id(number)
         try:
             with together(self.storage):
@@ -202,7 +202,7 @@ def changed_search(before: Mapping[str, Any], now: Mapping[str, Any], accept: bo
 def check_search(storage: BaseStorage, name: str, search: Mapping[str, Any], accept: bool) -> bool:
     """Whether a study of this name exists. Raises UserError where it searches something else.
 
-    ``accept``: go on with a study that other source of the package has begun.
+    ``accept``: continue with a study that other source of the package has begun.
     """
     try:
         study_id = storage.get_study_id_from_name(name)
@@ -214,7 +214,7 @@ def check_search(storage: BaseStorage, name: str, search: Mapping[str, Any], acc
     if before is None:
         raise UserError(f"hydra.sweeper.study_name={name} is not allowed: another program's study has this name")
     if told := changed_search(before, search, accept):
-        raise UserError(f"hydra.sweeper.study_name={name} is not allowed: it is that of another search, {told}")
+        raise UserError(f"hydra.sweeper.study_name={name} is not allowed: it belongs to another search, {told}")
     return True
 
 

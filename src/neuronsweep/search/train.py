@@ -1,4 +1,4 @@
-"""Where the trials of a search are trained: natively here, by another launcher, or by workers of their own."""
+"""Trains the trials of a search: natively in this process, by another launcher, or in worker processes."""
 
 import copy
 import multiprocessing
@@ -8,11 +8,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import wait
-from typing import Any
 
-from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn
 from optuna.trial import TrialState
 
 from neuronsweep import console, stopping
@@ -23,17 +20,17 @@ from neuronsweep.launch.train_members import cores
 from neuronsweep.runs import lock
 from neuronsweep.runs.sweep import run_directory, study_storage
 from neuronsweep.search import outcomes
-from neuronsweep.search.ask_tell import LOOK, Asker, Launch
+from neuronsweep.search.ask_tell import LOOK, Asker
 from neuronsweep.search.definition import Search
 from neuronsweep.search.heartbeat import Heart
 from neuronsweep.search.pruner import of_study
 from neuronsweep.search.retrain import AsBefore, discard_damaged
 from neuronsweep.search.storage import open_storage
-from neuronsweep.search.study import Study
+from neuronsweep.search.study import Outcome, Study
 
 # Workers are started again when some died; not more often than this without one trial trained.
 FRUITLESS = 3
-# Progress is not told more often than this.
+# Progress is not printed more often than this.
 SECONDS_BETWEEN_NEWS = 1.0
 
 
@@ -44,11 +41,7 @@ def train(search: Search, study: Study) -> None:
         if search.options.workers > 1:
             _employ(search, study)
         else:
-            asker(search, study, _launch(search)).run()
-
-
-def _launch(search: Search) -> Launch:
-    return natively(search) if search.native else by_launcher(search)
+            Asker(study, search, Trainer(search, study)).run()
 
 
 def _repair(search: Search, study: Study) -> None:
@@ -56,90 +49,62 @@ def _repair(search: Search, study: Study) -> None:
     if damaged:
         jobs = {trial.number: search.overrides(trial.params) for trial in damaged}
         prune_on = search.goals.prune_on
-        before = AsBefore(prune_on[0], damaged, search.replicates.count) if prune_on and search.native else None
-        _launch(search)(search.replicates.jobs(jobs), before)
+        pruning = AsBefore(prune_on[0], damaged, search.replicates.count) if prune_on and search.native else None
+        Trainer(search, study).launch(search.replicates.jobs(jobs), pruning)
 
 
-def asker(search: Search, study: Study, launch: Launch, **options: Any) -> Asker:
-    """The loop of a search over a study."""
-    told = 0.0
+class Trainer:
+    """Trains the trials of a search by the launcher that the command chose."""
 
-    def tell() -> None:
-        nonlocal told
-        if time.monotonic() - told < SECONDS_BETWEEN_NEWS:
-            return
-        told = time.monotonic()
-        trials = study.trials()
-        ended = sum(trial.state.is_finished() for trial in trials)
-        best = outcomes.best(trials, search.goals)
-        values = dict(zip(search.goals.objectives, best[0].values, strict=True)) if len(best) == 1 else {}
-        words = [f"{metric} {console.number(value)} (#{best[0].number})" for (metric, _), value in values.items()]
-        console.say(
-            f"{ended}/{study.total} trials  best {', '.join(words)}" if words else f"{ended}/{study.total} trials"
-        )
+    def __init__(self, search: Search, study: Study):
+        self.search, self.study = search, study
+        self.shown = 0.0
+        given = search.context, search.task, search.config
+        self.launcher = None if search.native else Plugins.instance().instantiate_launcher(*given)
 
-    def prune(numbers: Sequence[int]) -> Prunes | None:
+    def train(self, jobs: Mapping[int, Sequence[str]]) -> None:
         # runs of other launchers open the study themselves
-        ours = search.native or search.options.workers > 1
-        found = of_study(study, search.options, numbers) if ours and search.goals.prune_on else None
-        if found:
-            found.replicates = search.replicates.count
-        return found
+        prunes = self.search.native and self.search.goals.prune_on
+        pruning = of_study(self.study, self.search.options, jobs.keys()) if prunes else None
+        if pruning:
+            pruning.replicates = self.search.replicates.count
+        self.launch(self.search.replicates.jobs(jobs), pruning)
 
-    return Asker(
-        study,
-        search.batch,
-        search.sampling,
-        ask=search.space.suggest,
-        overrides=search.overrides,
-        check=search.check_overrides,
-        launch=lambda jobs, pruning: launch(search.replicates.jobs(jobs), pruning),
-        outcome=lambda number: outcomes.of_trial(
-            [run_directory(search.directory, run) for run in search.replicates.runs(number)], search.goals
-        ),
-        pruning=prune,
-        tell=tell,
-        **options,
-    )
+    def launch(self, jobs: Mapping[int, Sequence[str]], pruning: Prunes | None) -> None:
+        """Train jobs, in native code with a pruner where there is one."""
+        if self.launcher is None:
+            from neuronsweep.launch.native import NativeLauncher  # late: needs torch
 
-
-def natively(search: Search) -> Launch:
-    """Trains the jobs of a batch in native code, in threads of this process."""
-    from neuronsweep.launch.native import NativeLauncher
-    from neuronsweep.launch.processes import Processes
-
-    def one_by_one(overrides: Sequence[str], number: int) -> JobReturn:
-        basic = BasicLauncher()
-        basic.setup(hydra_context=search.context, task_function=search.task, config=search.config)
-        return basic.launch([overrides], number)[0]
-
-    given = search.context, search.config, search.task
-    together = NativeLauncher(*given, one_by_one, Processes(*given).launch, quiet=True)
-
-    def launch(jobs: Mapping[int, Sequence[str]], pruning: Prunes | None) -> None:
-        together.launch(jobs, pruning)
-
-    return launch
-
-
-def by_launcher(search: Search) -> Launch:
-    """Gives the jobs of a batch to the launcher that the command chose."""
-    launcher = Plugins.instance().instantiate_launcher(search.context, search.task, search.config)
-
-    def with_it(jobs: Mapping[int, Sequence[str]], pruning: Prunes | None) -> None:
+            given = self.search.context, self.search.config, self.search.task
+            NativeLauncher(*given, quiet=True).launch(jobs, pruning)
+            return
         try:
-            launch(launcher, jobs)
+            launch(self.launcher, jobs)
         except (UserError, Unwritable):
             raise
         except Exception as error:  # a process died, and the launcher with it: runs that did not end go back
             stopping.look()
-            console.say(f"hydra/launcher={search.launcher} ended early: {error}")
+            console.say(f"hydra/launcher={self.search.launcher} ended early: {error}")
 
-    return with_it
+    def outcome(self, number: int) -> Outcome | None:
+        runs = self.search.replicates.runs(number)
+        return outcomes.of_trial([run_directory(self.search.directory, run) for run in runs], self.search.goals)
+
+    def show_progress(self) -> None:
+        """Print how many trials have ended and the best, now and then."""
+        if time.monotonic() - self.shown < SECONDS_BETWEEN_NEWS:
+            return
+        self.shown = time.monotonic()
+        trials, goals = self.study.trials(), self.search.goals
+        ended = sum(trial.state.is_finished() for trial in trials)
+        best = outcomes.best(trials, goals)
+        values = dict(zip(goals.objectives, best[0].values, strict=True)) if len(best) == 1 else {}
+        words = [f"{metric} {console.number(value)} (#{best[0].number})" for (metric, _), value in values.items()]
+        console.say(f"{ended}/{self.study.total} trials" + (f"  best {', '.join(words)}" if words else ""))
 
 
 class Worker:
-    """What a worker process does: it asks a shared study until nothing is left.
+    """What a worker process does: it trains trials of a shared study until none is left.
 
     The directory belongs to the command that starts the workers; they take no lock on it.
     """
@@ -153,16 +118,11 @@ class Worker:
     def __call__(self) -> None:
         open_storage.cache_clear()  # what the employer has opened is its own
         employer = os.getppid()
-
-        def orphaned() -> bool:
-            stopping.look()
-            return os.getppid() != employer
-
         try:
             search = Search(self.context, self.config, self.task, self.arguments)
             study = Study(open_storage(self.where), search.options.study_name, search.total)
             with Heart(study.optuna):
-                asker(search, study, natively(search), stop=orphaned, blame=True).run()
+                Asker(study, search, Trainer(search, study), employer).run()
         except KeyboardInterrupt:  # the employer says how the search goes on
             sys.exit(stopping.status())
         except (UserError, Unwritable) as error:
@@ -171,8 +131,11 @@ class Worker:
 
 def _employ(search: Search, study: Study) -> None:
     """Start workers, and again while there is work that nobody does."""
+    from neuronsweep.launch.native import say_missing_engine  # late: needs torch
+
     context = multiprocessing.get_context("fork")
     console.say(f"{study.unfinished()} trials for {search.options.workers} workers")
+    say_missing_engine(search.config.trainer.precision)  # else each worker would say it
     fruitless = 0
     while left := study.unfinished():
         study.reclaim()
@@ -195,7 +158,7 @@ def _employ(search: Search, study: Study) -> None:
         study.reclaim(blame=any(worker.exitcode not in blameless for worker in workers))
         dead = [worker.exitcode for worker in workers if worker.exitcode]
         if dead:
-            console.say(f"{len(dead)} workers died, their trials are asked again: exit status {dead[0]}")
+            console.say(f"{len(dead)} workers died, and their trials are given to others; exit status {dead[0]}")
         fruitless = fruitless + 1 if study.unfinished() == left else 0
         if fruitless == FRUITLESS:
-            raise UserError("the workers of this search train nothing; what they said is above")
+            raise UserError("no worker of this search can train; their messages are above")

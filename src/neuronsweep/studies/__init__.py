@@ -1,1 +1,1 @@
-"""Studies built on the product as a user's own would be: the articles' claims and the gallery."""
+"""The claims of the articles and the gallery, built on the package as a study of a user would be."""

@@ -1,4 +1,4 @@
-"""The runs of a finished sweep, read back: settings, metrics, histories, networks."""
+"""Reads the runs of a finished sweep: settings, metrics, histories, networks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Finished:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The data it was trained on, built anew."""
+        """The data it was trained on, built again."""
         return build_dataset(self.config["data"])
 
     @cached_property

@@ -1,4 +1,4 @@
-"""A sweep of train.py for its numbers alone: no TensorBoard events, and nothing at its end but the bookkeeping."""
+"""Runs a sweep of train.py for its numbers alone, without TensorBoard events and report."""
 
 import subprocess
 import sys

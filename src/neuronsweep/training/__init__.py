@@ -1,1 +1,1 @@
-"""How one run learns, with Lightning."""
+"""How Lightning trains one run."""

@@ -1,9 +1,11 @@
-"""What trains one run, built from what a config names: the module, the logger and Lightning's Trainer."""
+"""Builds what trains one run from its config: module, logger and Lightning's Trainer."""
 
 import inspect
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment, TorchElasticEnvironment
@@ -13,7 +15,6 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig
 
-from neuronsweep.config.check import plain
 from neuronsweep.config.targets import built, named_class
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
@@ -28,15 +29,15 @@ from neuronsweep.training.callbacks import LogPoint
 PATIENCE = timedelta(minutes=2)
 
 
-def build_module(cfg: DictConfig, dataset: Dataset) -> NetworkModule:
-    """The module for the data's task, or the user's own that ``module._target_`` names."""
+def build_module(config: Mapping[str, Any], dataset: Dataset) -> NetworkModule:
+    """The module of a resolved config: for the data's task, or the user's own that ``module._target_`` names."""
     default = RegressionModule if dataset.task == "regression" else ClassificationModule
-    target = cfg.module._target_
+    target = config["module"]["_target_"]
     kind = named_class("module", target) if target else default
     if not issubclass(kind, default):
         raise UserError(f"module._target_={target} is not allowed: with this data it is a {default.__name__}")
-    module = kind(**module_arguments(plain(cfg), dataset))
-    module.diagnostics = cfg.diagnostics
+    module = kind(**module_arguments(config, dataset))
+    module.diagnostics = config["diagnostics"]
     return module
 
 
@@ -47,7 +48,7 @@ def build_logger(cfg: DictConfig, directory: Path, checkpoint: Path | None) -> L
     kind = named_class("logger", cfg.logger._target_)
     if kind is not TensorBoardLogger:
         return built("logger", cfg.logger, **_version(kind, cfg.logger, directory))
-    # a resumed run writes the points after its checkpoint again: TensorBoard is told to forget the first ones
+    # a resumed run writes the points after its checkpoint again: TensorBoard must forget the first ones
     purge = _last_epoch(checkpoint) + 1 if checkpoint else None
     return RunLogger(directory, name="", version="", default_hp_metric=False, purge_step=purge)
 
@@ -55,7 +56,7 @@ def build_logger(cfg: DictConfig, directory: Path, checkpoint: Path | None) -> L
 def _version(kind: type, node: DictConfig, directory: Path) -> dict[str, str]:
     """What a logger shall call its run where the config does not say: version_0, version_1, ... would be nobody's.
 
-    It is the end of the run directory's path, DATE-TIME-NUMBER, and another one each time that the run goes on: some
+    It is the end of the run directory's path, DATE-TIME-NUMBER, and another one each time that the run continues: some
     loggers delete what is there.
     """
     if node.get("version") is not None or "version" not in inspect.signature(kind).parameters:

@@ -1,4 +1,4 @@
-"""What happens between two blocks of a Lightning run: evaluation, checkpoints, the live bar."""
+"""Lightning callbacks between two blocks of epochs: evaluation, checkpoints, pruning, pictures, the live bar."""
 
 import math
 import time
@@ -41,7 +41,7 @@ class SameConfig(Callback):
 
 
 class LogPoint(Callback):
-    """At the end of every block: evaluates the whole splits, keeps the history, and ends a run that diverged.
+    """At the end of every block: evaluates the complete splits, keeps the history, and ends a run that diverged.
 
     Args:
         metric, mode: the objective, read by plateau schedules, early stopping and ``keep``.
@@ -92,9 +92,9 @@ class LogPoint(Callback):
 
 
 class Pruner(Callback):
-    """Reports the metric that is pruned on at every log point, and stops the run when it is told to.
+    """Reports the metric that is pruned on at every log point, and stops the run when the pruner says so.
 
-    It stands after the run's LogPoint. A run that goes on from a checkpoint reports the log points before it again.
+    It stands after the run's LogPoint. A run that continues from a checkpoint reports the log points before it again.
     Of several processes the first reports, and all stop.
 
     Args:
@@ -151,7 +151,7 @@ class Pictures(Callback):
 
 
 class Checkpoint(lightning_callbacks.Checkpoint):
-    """Writes what an interrupted run goes on from, at the first log point after every ``seconds``.
+    """Writes the snapshot from which an interrupted run continues, at the first log point after every ``seconds``.
 
     Lightning calls its own kind of checkpoint callback last, when early stopping has counted the log point too.
     """

@@ -1,13 +1,14 @@
-"""How one run learns with Lightning: ``fit`` takes built objects, ``train`` reads the config and writes the files."""
+"""Trains one run with Lightning: ``fit`` takes built objects, ``train`` reads the config and writes the files."""
 
 import logging
 import math
 import signal
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -24,7 +25,6 @@ from neuronsweep.config.check import plain
 from neuronsweep.config.metric_names import at_log_points
 from neuronsweep.data.batches import picture_epochs
 from neuronsweep.data.build import build_dataset, check_dataset
-from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError
 from neuronsweep.launch import pruning
@@ -65,13 +65,9 @@ def train(cfg: DictConfig) -> float | None:
     directory, overrides = Path(hydra.runtime.output_dir), typed(hydra.overrides.task)
     if hydra.mode == RunMode.RUN:
         return train_run(cfg, directory, overrides, asked=pruning.asked_of_process())
-    before = Run(directory).ended(record.fingerprint(plain(cfg), build_dataset(cfg.data).digest))
-    if before and before["state"] == FAILED:
-        raise Diverged(before["error"].splitlines()[-1])
-    if before and before["state"] == PRUNED:
-        return None
-    if before:
-        return Run(directory).metrics()[cfg.objective.metric]
+    run = Run(directory)
+    if run.has_begun and run.ended(record.fingerprint(plain(cfg), build_dataset(cfg.data).digest)):
+        return run.result(cfg.objective.metric)
     return train_run(cfg, directory, overrides, show=False, asked=pruning.asked(hydra, hydra.job.num))
 
 
@@ -85,9 +81,10 @@ def train_run(
     the pruner of the search that ``asked`` for it stops is PRUNED and returns None.
     """
     torch.set_num_threads(cfg.threads)
-    dataset = build_dataset(cfg.data)
+    dataset, config, run = build_dataset(cfg.data), plain(cfg), Run(directory)
     check_dataset(cfg, dataset)
-    module = build_module(cfg, dataset)
+    fingerprint = record.fingerprint(config, dataset.digest)
+    module = build_module(config, dataset)
     if cfg.trainer.precision == "64-true":
         module.double()  # now, because Lightning would do it after it has restored a checkpoint, rounded
     data = TensorDataModule(dataset, cfg.batch_size, cfg.epochs, cfg.log_points, cfg.seed)
@@ -101,23 +98,24 @@ def train_run(
     if not first:
         die_with_parent()
     if first:
-        _begin(cfg, directory, overrides, dataset)
-        keeper.earlier = Run(directory).status()["seconds"]
+        begun = record.record(overrides, config, dataset.digest, dataset.prepared)
+        run.begin("lightning", fingerprint, begun, record.git_state()[1])
+        keeper.earlier = run.status()["seconds"]
     try:
         checkpoint = _checkpoint(directory)
         logger = build_logger(cfg, directory, checkpoint)
         if first and show:
             console.say(f"if this stops: {resume_command(directory)}")
             console.parameters(module.predictor)
-        callbacks: list[Callback] = [SameConfig(record.fingerprint(plain(cfg), dataset.digest)), log_point, keeper]
+        callbacks: list[Callback] = [SameConfig(fingerprint), log_point, keeper]
         if pruner:
             callbacks.append(pruner)
         if first and isinstance(logger, TensorBoardLogger):
             names = at_log_points(dataset.splits, dataset.task)
             plain_network = module.network if module.predictor is module.network else None
-            tensorboard.begin(logger.experiment, record.flatten(plain(cfg)), plain_network, names)
+            tensorboard.begin(logger.experiment, record.flatten(config), plain_network, names)
             if epochs := picture_epochs(data.log_epochs, cfg.logger.pictures)[:-1]:
-                callbacks.append(Pictures(plain(cfg), dataset, epochs, logger.experiment, log_point))
+                callbacks.append(Pictures(config, dataset, epochs, logger.experiment, log_point))
         if first and show:
             callbacks.append(Bar(log_point))
         trainer = build_trainer(cfg, data, logger, callbacks)
@@ -125,25 +123,32 @@ def train_run(
             fit(module, data, trainer, checkpoint)
         if pruner and pruner.stopped:
             if first:
-                _prune(directory, log_point, logger, keeper.spent())
+                _end_events(logger, PRUNED)
+                run.write_history(log_point.history)
+                run.end(PRUNED, keeper.spent())
+                contents.remove(directory / contents.CHECKPOINT)
             return None
         metrics = final_metrics(module, data)
         objective = _objective(cfg, metrics)
         if first:
-            _complete(cfg, directory, module, data, log_point, metrics, logger, keeper.spent())
+            epoch, title = log_point.history[-1][0], figures.title(config, cfg.objective.metric, objective)
+            png = figures.fit_png(module.predictor, dataset, title)
+            _finish(logger, config, metrics, epoch, png)
+            model = model_bytes(module.state_dict(), module.hparams, epoch, epoch * data.steps_per_epoch)
+            run.complete(log_point.history, metrics, model, png, keeper.spent())
     except Unwritable:  # no fault of the run's: it goes on when there is room
         raise
     except (Exception, KeyboardInterrupt) as error:
         if stopping.asked() or isinstance(error, KeyboardInterrupt):
             if first and show:
-                console.say_last(f"\nstopped; go on with: {resume_command(directory)}")
+                console.say_last(f"\nstopped; continue with: {resume_command(directory)}")
             raise KeyboardInterrupt("told") from None
         told = isinstance(error, Diverged | TookTooLong | UserError)
         if first:
             text = str(error) if told else traceback.format_exc()
             _end_events(logger, FAILED)
-            Run(directory).write_history(log_point.history)
-            Run(directory).end(FAILED, keeper.spent(), text)
+            run.write_history(log_point.history)
+            run.end(FAILED, keeper.spent(), text)
             _end_ranks(trainer)
         elif told:  # on all processes: the first one says it, and an exit status of 0 leaves it the time to
             raise SystemExit(0) from None
@@ -206,47 +211,22 @@ def final_metrics(module: NetworkModule, data: TensorDataModule) -> dict[str, fl
     return {**metrics, **analyse(module.network, data.dataset, loss, own_loss)}
 
 
-def _begin(cfg: DictConfig, directory: Path, overrides: list[str], dataset: Dataset) -> None:
-    config = plain(cfg)
-    fingerprint, patch = record.fingerprint(config, dataset.digest), record.git_state()[1]
-    asked = record.record(overrides, config, dataset.digest, dataset.prepared)
-    Run(directory).begin("lightning", fingerprint, asked, patch)
-
-
 def _objective(cfg: DictConfig, metrics: dict[str, float]) -> float:
     if cfg.objective.metric not in metrics:
         raise UserError(f"objective.metric={cfg.objective.metric} is not allowed: a run has {', '.join(metrics)}")
     return metrics[cfg.objective.metric]
 
 
-def _complete(
-    cfg: DictConfig,
-    directory: Path,
-    module: NetworkModule,
-    data: TensorDataModule,
-    log_point: LogPoint,
-    metrics: dict[str, float],
-    logger: Logger | None,
-    seconds: float,
+def _finish(
+    logger: Logger | None, config: Mapping[str, Any], metrics: Mapping[str, float], epoch: int, png: bytes
 ) -> None:
-    epoch = log_point.history[-1][0]
-    title = figures.title(plain(cfg), cfg.objective.metric, metrics[cfg.objective.metric])
-    png = figures.fit_png(module.predictor, data.dataset, title)
+    """Give TensorBoard, or another logger, the final metrics of a run."""
     if isinstance(logger, TensorBoardLogger):
         tensorboard.finish(logger.experiment, metrics, epoch, png)
         logger.experiment.close()
     elif logger:
-        logger.log_hyperparams(record.flatten(plain(cfg)))
+        logger.log_hyperparams(record.flatten(config))
         logger.finalize("success")
-    model = model_bytes(module.state_dict(), module.hparams, epoch, epoch * data.steps_per_epoch)
-    Run(directory).complete(log_point.history, metrics, model, png, seconds)
-
-
-def _prune(directory: Path, log_point: LogPoint, logger: Logger | None, seconds: float) -> None:
-    _end_events(logger, PRUNED)
-    Run(directory).write_history(log_point.history)
-    Run(directory).end(PRUNED, seconds)
-    contents.remove(directory / contents.CHECKPOINT)
 
 
 def _end_events(logger: Logger | None, state: str) -> None:
@@ -254,7 +234,7 @@ def _end_events(logger: Logger | None, state: str) -> None:
     if isinstance(logger, TensorBoardLogger):
         tensorboard.end(logger.experiment, state)
         logger.experiment.close()
-    elif logger and state == PRUNED:  # of one that FAILED the Trainer has told it
+    elif logger and state == PRUNED:  # after a failure the Trainer has done so
         logger.finalize("success")
 
 
@@ -263,7 +243,7 @@ def _checkpoint(directory: Path) -> Path | None:
     if not path.exists():
         return None
     if not readable(path):
-        console.say(f"{path} is damaged: the run begins anew")
+        console.say(f"{path} is damaged: the run starts again from the beginning")
         contents.remove(path)
         return None
     return path

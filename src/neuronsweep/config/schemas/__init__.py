@@ -1,4 +1,4 @@
-"""The keys of a config: a dataclass for every file that can be chosen, by its group in conf and its name."""
+"""All schemas by group and name: a dataclass for every file in conf, with keys, types, defaults and allowed values."""
 
 from neuronsweep.config.schemas.data import (
     BreastCancer,

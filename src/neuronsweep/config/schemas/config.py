@@ -1,4 +1,4 @@
-"""conf/train.yaml: the whole config of one run, and the nodes that have no files to choose from."""
+"""conf/train.yaml: the config of one run, and the nodes that have no files to choose from."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,15 +26,15 @@ class Module:
 class Engine:
     """How the runs of a sweep are trained side by side; changes no number of any of them."""
 
-    # null: one a core
+    # null: one for each core
     threads: int | None = key(None, whole(1))
-    # how often a run that takes long writes what it goes on from
+    # how often a long run writes the snapshot from which it continues
     snapshot_seconds: float = key(5.0, NOT_NEGATIVE)
 
 
 @dataclass
 class Objective:
-    """What a run comes to; ``mode`` is that of the metric, and is named only where nobody knows it."""
+    """The metric by which runs are ranked; ``mode`` must be given only where that of the metric is not known."""
 
     metric: str = "val/loss"
     mode: str = key("${mode_of:${.metric}}", one_of("min", "max"))
@@ -42,7 +42,7 @@ class Objective:
 
 @dataclass
 class Config:
-    """The whole config of one run."""
+    """The config of one run."""
 
     data: Any = MISSING
     model: Any = MISSING

@@ -1,4 +1,4 @@
-"""conf/data: the data sets."""
+"""conf/data: the data sets and their arguments."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
@@ -21,12 +21,14 @@ from neuronsweep.config.allowed import (
 class Description(NamedTuple):
     """What data are before they are made.
 
-    ``task`` is regression or classification, ``classes`` their number or 0; ``splits`` are the names.
+    ``task`` is regression or classification, ``classes`` their number or 0; ``splits`` are the names, ``notes`` lines
+    about what is odd in a table.
     """
 
     task: str
     classes: int
     splits: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass

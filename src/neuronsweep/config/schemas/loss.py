@@ -1,4 +1,4 @@
-"""conf/loss: what training makes small. A class for each, told from the others by its ``name``."""
+"""conf/loss: the losses. Each has a dataclass, which its ``name`` identifies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""conf/model: the network."""
+"""conf/model: the shape of the network, its activations and its initialisation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 from neuronsweep.config.allowed import FRACTION, key, one_of, one_or_each, whole
 
 ACTIVATIONS = ("identity", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid", "tanh", "hardtanh")
-# A width or a name for all hidden layers, or one a hidden layer.
+# A width or a name for all hidden layers, or a list with one for each.
 WIDTHS = one_or_each(lambda value: type(value) is int and value >= 1, int, "a whole number >= 1")
 NAMES = one_or_each(lambda value: value in ACTIVATIONS, str, f"one of {', '.join(ACTIVATIONS)}", ACTIVATIONS)
 

@@ -1,4 +1,4 @@
-"""conf/optimizer: torch.optim's optimisers, each with its own arguments."""
+"""conf/optimizer: the optimisers of torch.optim, each with its own arguments."""
 
 from dataclasses import dataclass, field
 

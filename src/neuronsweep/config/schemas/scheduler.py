@@ -1,4 +1,4 @@
-"""conf/scheduler: how the learning rate changes."""
+"""conf/scheduler: the schedules of the learning rate."""
 
 from dataclasses import dataclass
 

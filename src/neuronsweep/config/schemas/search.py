@@ -1,4 +1,4 @@
-"""What can be said of a search under hydra.sweeper: its keys, their defaults and which values they may have."""
+"""hydra.sweeper of hydra/sweeper=optuna: the keys of a search, their defaults and allowed values."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,17 +11,17 @@ PRUNERS = ("none", "median", "percentile", "halving", "hyperband", "wilcoxon", "
 
 
 @dataclass
-class Search:
+class SearchOptions:
     """hydra/sweeper=optuna."""
 
     _target_: str = "hydra_plugins.neuronsweep.optuna_sweeper.OptunaSweeper"
     # the study's total, trials of earlier commands included
     n_trials: int = key(100, whole(1))
-    # trials asked for at once, trained together and told in order; null: 32, or one where runs are trained one by one
+    # trials proposed at once and trained together; null: 32, or 1 where runs are trained one by one
     batch: int | None = key(None, whole(1))
     # key -> choice(...), range(...), interval(...); the command line adds to it and goes before it
     params: dict[str, Any] = field(default_factory=dict)
-    # package.function(trial), which asks trial.suggest_* for further keys, some perhaps only where others have a value
+    # package.function(trial), which calls trial.suggest_* for further keys, some perhaps only for some values of others
     space: str | None = None
     # KEY=VALUES, as data.fold=range(5): each trial has a run for every value, and comes to their mean; null: one run
     replicates: str | None = None
@@ -41,7 +41,7 @@ class Search:
     # an Optuna URL or the path of a journal; null: optuna.journal in the sweep directory
     storage: str | None = None
     study_name: str = "sweep"
-    # of a search that goes on in its directory: train runs of another config, source or data again
+    # of a search that continues in its directory: train runs of another config, source or data again
     accept_changes: bool = False
     retry_failed: bool = False
     # processes that share the study, started by the launcher

@@ -1,8 +1,9 @@
-"""conf/trainer and conf/logger: where and how Lightning trains, and what keeps its scalars."""
+"""conf/trainer and conf/logger: how Lightning trains, and which logger it has."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from neuronsweep.config.allowed import NOT_NEGATIVE, POSITIVE, key, one_of, whole
+from neuronsweep.config.allowed import NOT_NEGATIVE, PICTURES, POSITIVE, key, one_of, whole
 
 
 @dataclass
@@ -33,10 +34,13 @@ class Trainer:
 @dataclass
 class TensorBoard:
     _target_: str = "lightning.pytorch.loggers.TensorBoardLogger"
-    # log points of which there is a picture of the fit, close together at first; the last is always one of them
-    pictures: int = key(1, whole(1))
+    # log points of which there is a picture of the fit, close together at first; the last is one of them. Of a large
+    # sweep only the runs that its report shows have pictures: all says that every run has one
+    pictures: Any = key(1, PICTURES)
 
 
 @dataclass
 class NoLogger:
     _target_: str | None = None
+    # 0: no picture; 1: one of every fit, of a large sweep of those that its report shows; all: of every fit
+    pictures: Any = key(1, PICTURES)

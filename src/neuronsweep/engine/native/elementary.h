@@ -132,6 +132,13 @@ INLINE vreal logarithm_of_one_plus(vreal x) {
     return where_logarithm_is_finite(x + (real)1, with_sign_of(y, x));
 }
 
+// log(1 + x) with the same bits for x from 0 to 1
+INLINE vreal logarithm_of_one_plus_share(vreal x) {
+    vint exponent = binary_exponent(x + (real)1);
+    vreal scale = (vreal)((vuint)(EXPONENT_BIAS - exponent) << MANTISSA_BITS);
+    return logarithm_of_parts(x * scale + (scale - (real)1), as_real(exponent));
+}
+
 // tanh(x), at most 1.7 / 1.8 units off
 //
 // With |x| = n ln(2)/2 + s and t = tanh(s), exp(-2 |x|) = 2^-n (1 - t) / (1 + t), so tanh(|x|) = a / (a + b) with

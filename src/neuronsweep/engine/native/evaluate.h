@@ -5,29 +5,30 @@
 #include "network.h"
 
 // Loss (and, of classes, accuracy) of a split. Sums of a chunk's samples are added up in double precision.
-// outputs: null, or where the outputs go, K rows as long as all tiles of the split.
+// outputs: null, or where those of all tiles go.
 static void loss_of(Workspace *w, const real *params, const real *buffers, const Split *split, double *loss,
-                    double *accuracy, real *outputs) {
+                    double *accuracy, vreal *outputs) {
     const Spec *spec = w->spec;
     const int64_t D = spec->widths[0], K = spec->widths[spec->layers], targets = spec->loss < BINARY ? K : 1;
+    const int64_t tiles = tiles_of(split->n), chunk = CHUNK / TILE;
     double sum = 0, hits = 0;
-    vsum losses = {0}, rights = {0};
-    for (int64_t t = 0, end = tiles_of(split->n); t < end; t++) {
-        const int vectors = vectors_in(split->n, t);
-        const vreal *y = (const vreal *)split->tiled_y + t * targets * ROW;
-        const vreal *out = predict_tile(w, params, buffers, vectors, (const vreal *)split->tiled_x + t * D * ROW);
-        for (int v = 0; v < vectors; v++) {
-            vreal right;
-            losses = plus(losses, loss_values(spec, split->n, t, v, out, y, &right));
-            rights = plus(rights, right);
-        }
-        if ((t + 1) * TILE % CHUNK == 0 || t == end - 1) {
-            sum = sum + (double)sum_of(losses);
-            hits = hits + (double)sum_of(rights);
-            losses = rights = (vsum){0};
-        }
-        for (int64_t k = 0; outputs && k < K; k++)
-            memcpy(outputs + (k * end + t) * TILE, out + k * ROW, (size_t)vectors * sizeof(vreal));
+    for (int64_t start = 0; start < tiles; start += chunk) {
+        const int64_t end = tiles - start < chunk ? tiles : start + chunk;
+        vreal *out = outputs ? outputs + start * K * ROW : w->predicted;
+        vsum losses = {0}, rights = {0};
+        for (int64_t t = start; t < end; t++)
+            predict_tile(w, params, buffers, vectors_in(split->n, t), (const vreal *)split->tiled_x + t * D * ROW,
+                         out + (t - start) * K * ROW);
+        // after all of a chunk's tiles, because each loss is a long chain of operations that has to meet others
+        for (int64_t t = start; t < end; t++)
+            for (int v = 0, vectors = vectors_in(split->n, t); v < vectors; v++) {
+                vreal right, value = loss_values(spec, split->n, t, v, out + (t - start) * K * ROW,
+                                                 (const vreal *)split->tiled_y + t * targets * ROW, &right);
+                losses = plus(losses, value);
+                rights = plus(rights, right);
+            }
+        sum = sum + (double)sum_of(losses);
+        hits = hits + (double)sum_of(rights);
     }
     *loss = sum / loss_terms(spec, split->n, (const vreal *)split->tiled_y);
     *accuracy = hits / (double)split->n;
@@ -51,31 +52,31 @@ static void outputs_of(Workspace *w, const real *params, const real *buffers, co
     const Spec *spec = w->spec;
     const int64_t D = spec->widths[0], K = spec->widths[spec->layers];
     for (int64_t t = 0, end = tiles_of(split->n); t < end; t++) {
-        const real *out = (const real *)predict_tile(w, params, buffers, vectors_in(split->n, t),
-                                                     (const vreal *)split->tiled_x + t * D * ROW);
+        const real *out = (const real *)w->predicted;
+        predict_tile(w, params, buffers, vectors_in(split->n, t), (const vreal *)split->tiled_x + t * D * ROW,
+                     w->predicted);
         for (int64_t s = 0; s < TILE && t * TILE + s < split->n; s++)
             for (int64_t k = 0; k < K; k++)
                 outputs[(t * TILE + s) * K + k] = out[k * TILE + s];
     }
 }
 
-// Probabilities of the classes in the place of their outputs (K rows of so many numbers): of one output that of class 1.
-static void probabilities(int64_t K, int64_t row, real *outputs) {
-    for (int64_t i = 0; i < row; i += LANES) {
-        vreal most = load(outputs + i), sum = {0};
+// Probabilities of the classes in the place of a tile's outputs (K rows): of one output that of class 1.
+static void probabilities(int64_t K, vreal *out) {
+    for (int v = 0; v < ROW; v++) {
+        vreal most = out[v], sum = {0};
         if (K == 1) {
-            store(outputs + i, sigmoid(most));
+            out[v] = sigmoid(most);
             continue;
         }
         for (int64_t k = 1; k < K; k++)
-            most = choose(load(outputs + k * row + i) > most, load(outputs + k * row + i), most);
+            most = choose(out[k * ROW + v] > most, out[k * ROW + v], most);
         for (int64_t k = 0; k < K; k++) {
-            vreal e = exponential(load(outputs + k * row + i) - most);
-            store(outputs + k * row + i, e);
-            sum = sum + e;
+            out[k * ROW + v] = exponential(out[k * ROW + v] - most);
+            sum = sum + out[k * ROW + v];
         }
         for (int64_t k = 0; k < K; k++)
-            store(outputs + k * row + i, load(outputs + k * row + i) / sum);
+            out[k * ROW + v] = out[k * ROW + v] / sum;
     }
 }
 
@@ -96,14 +97,16 @@ static void sort(int64_t n, unsigned_integer *keys, unsigned_integer *spare) {
 }
 
 // The area under the ROC curve of the probabilities of a class, ties counting one half; 0 where there are no positives
-// or no negatives, or a probability is NaN. keys: room for twice n.
-static double roc_area(int64_t n, const real *scores, const real *y, real positive, unsigned_integer *keys) {
+// or no negatives, or a probability is NaN. scores: in the first of K rows of each tile; keys: room for twice n.
+static double roc_area(int64_t n, int64_t K, const real *scores, const real *y, real positive,
+                       unsigned_integer *keys) {
     int64_t below = 0, twice = 0, positives = 0; // twice: pairs in the right order twice, ties once
     for (int64_t i = 0; i < n; i++) {
-        if (scores[i] != scores[i])
+        const real score = scores[i / TILE * K * TILE + i % TILE];
+        if (score != score)
             return 0;
         // numbers that are not negative are in the order of their bits, of which the first, the sign, is free
-        memcpy(&keys[i], &scores[i], sizeof(real));
+        memcpy(&keys[i], &score, sizeof(real));
         keys[i] = keys[i] << 1 | (y[i] == positive);
     }
     sort(n, keys, keys + n);
@@ -120,9 +123,9 @@ static double roc_area(int64_t n, const real *scores, const real *y, real positi
     return (double)twice / (2 * (double)positives * (double)below);
 }
 
-// The metrics of a regression behind its loss: mse, mae, r2 (NaN for one sample), from outputs in rows.
+// The metrics of a regression behind its loss: mse, mae, r2 (NaN for one sample), from outputs in tiles.
 static void regression_metrics(const Split *split, int64_t K, const real *outputs, double *found) {
-    const int64_t n = split->n, row = tiles_of(n) * TILE;
+    const int64_t n = split->n;
     const double tiny = 1e-4;
     double squares = 0, sizes = 0, r2 = 0;
     for (int64_t k = 0; k < K; k++) {
@@ -131,7 +134,7 @@ static void regression_metrics(const Split *split, int64_t K, const real *output
             mean = mean + (double)split->y[i * K + k];
         mean = mean / (double)n;
         for (int64_t i = 0; i < n; i++) {
-            double error = (double)outputs[k * row + i] - (double)split->y[i * K + k];
+            double error = (double)outputs[(i / TILE * K + k) * TILE + i % TILE] - (double)split->y[i * K + k];
             double centred = (double)split->y[i * K + k] - mean;
             residual = residual + error * error;
             total = total + centred * centred;
@@ -151,25 +154,31 @@ static void regression_metrics(const Split *split, int64_t K, const real *output
 enum { FINAL_METRICS = 4 };
 static int final_metrics(Workspace *w, const real *params, const real *buffers, const Split *split, double *found) {
     const Spec *spec = w->spec;
-    const int64_t K = spec->widths[spec->layers], n = split->n, row = tiles_of(n) * TILE;
+    const int64_t K = spec->widths[spec->layers], n = split->n, tiles = tiles_of(n);
     double accuracy;
-    real *outputs = calloc((size_t)(K * row + 2 * n), sizeof(real));
-    if (!outputs)
+    vreal *outputs = aligned_alloc(64, (size_t)(tiles * K * ROW) * sizeof(vreal));
+    unsigned_integer *keys = malloc(2 * (size_t)n * sizeof *keys);
+    if (!outputs || !keys) {
+        free(outputs);
+        free(keys);
         return 0;
+    }
+    memset(outputs + (tiles - 1) * K * ROW, 0, (size_t)(K * ROW) * sizeof(vreal)); // it may need fewer vectors
     loss_of(w, params, buffers, split, &found[0], &accuracy, outputs);
     if (spec->loss < BINARY) {
-        regression_metrics(split, K, outputs, found + 1);
+        regression_metrics(split, K, (const real *)outputs, found + 1);
     } else {
         double areas = 0;
-        probabilities(K, row, outputs);
+        for (int64_t t = 0; t < tiles; t++)
+            probabilities(K, outputs + t * K * ROW);
         for (int64_t k = 0; k < K; k++)
-            areas = areas + roc_area(n, outputs + k * row, split->y, (real)(K == 1 ? 1 : k),
-                                     (unsigned_integer *)(outputs + K * row));
+            areas = areas + roc_area(n, K, (const real *)(outputs + k * ROW), split->y, (real)(K == 1 ? 1 : k), keys);
         found[1] = accuracy;
         found[2] = areas / (double)K;
         found[3] = 0;
     }
     free(outputs);
+    free(keys);
     return 1;
 }
 

@@ -85,7 +85,7 @@ INLINE vreal loss_values(const Spec *spec, int64_t samples, int64_t t, int v, co
     if (spec->loss == BINARY) {
         // log(1 + exp(x)) - x y in the form that does not overflow; a probability above one half is class 1
         vreal x = out[v], e = exponential(-absolute(x));
-        vreal value = at_least(x, 0) - x * y[v] + logarithm_of_one_plus(e);
+        vreal value = at_least(x, 0) - x * y[v] + logarithm_of_one_plus_share(e);
         vint one_said = (x > zero) & (one + e < splat(2)), is_one = y[v] > splat((real)0.5);
         *right = keep_where(inside & ~(one_said ^ is_one), one);
         return keep_where(inside, value * sample_weight(spec, y[v]));

@@ -36,6 +36,7 @@ typedef struct {
     real **unit_scales;  // of each hidden layer with a batch norm
     vreal *g, *gy, *next; // gradients by linear outputs, by a layer's outputs, by those before
     vsum *partial;
+    vreal *predicted;    // outputs of a chunk in evaluation mode
     vreal *mask;         // four rows of dropout's factors
     real *gradient;      // padded
     real *before;        // parameters before the last step of a log epoch, where diagnostics ask for it
@@ -116,6 +117,7 @@ static int64_t lay_out(Workspace *w, const Spec *spec, char *block) {
     w->gy = take(block, &used, tiles * w->widest * row);
     w->next = take(block, &used, tiles * w->widest * row);
     w->partial = take(block, &used, partials_for(w->widest) * (int64_t)sizeof(vsum));
+    w->predicted = take(block, &used, CHUNK / TILE * spec->widths[layers] * row);
     w->mask = take(block, &used, 4 * row);
     w->order = take(block, &used, spec->splits[0].n * (int64_t)sizeof(int32_t));
     if (block)
@@ -155,10 +157,12 @@ static void drop(const Workspace *w, int layer, uint32_t epoch, int64_t first, i
     const int64_t H = spec->widths[layer + 1];
     const uint64_t threshold = (uint64_t)(spec->dropout * 4294967296.0);
     const real factor = (real)(1 / (1 - spec->dropout));
-    for (int64_t block = 0; block * 4 < H; block++) {
+    for (uint32_t block = 0; block * 4 < H; block++) {
         for (int64_t s = 0; s < vectors * LANES; s += TOGETHER) {
             uint64_t words[4][TOGETHER];
-            philox(spec->seed, (uint32_t)(first + s), (uint32_t)block | (uint32_t)layer << 16, epoch, DROPOUT, words);
+            // the upper half of a block's number, which is 0 in layers of ordinary width, is beside the purpose
+            philox(spec->seed, (uint32_t)(first + s), (block & 0xffff) | (uint32_t)layer << 16, epoch,
+                   DROPOUT | block >> 16 << 1, words);
             for (int unit = 0; unit < 4; unit++)
                 for (int i = 0; i < TOGETHER; i++)
                     ((real *)(w->mask + unit * ROW))[s + i] = words[unit][i] >= threshold ? factor : 0;
@@ -258,15 +262,16 @@ static void backward(Workspace *w, const real *params, int64_t samples, const vr
     }
 }
 
-// Outputs (K rows) of one tile in evaluation mode; ends in w->g or w->gy, whose address it returns.
-static const vreal *predict_tile(Workspace *w, const real *params, const real *buffers, int vectors, const vreal *x) {
+// Outputs (K rows) of one tile in evaluation mode.
+static void predict_tile(Workspace *w, const real *params, const real *buffers, int vectors, const vreal *x,
+                         vreal *outputs) {
     const Spec *spec = w->spec;
     const vreal *input = x;
-    vreal *z = w->g;
     for (int i = 0; i < spec->layers; i++) {
         const Place *at = &w->places[i];
         const int64_t D = spec->widths[i], H = spec->widths[i + 1];
         const int hidden = i < spec->layers - 1, norm = hidden ? spec->norm : NO_NORM;
+        vreal *z = !hidden ? outputs : i % 2 ? w->g : w->gy;
         affine(vectors, H, D, params + at->weight, at->bias < 0 ? 0 : params + at->bias, input, z);
         if (norm == LAYER_NORM) {
             vreal scale[ROW];
@@ -281,9 +286,7 @@ static const vreal *predict_tile(Workspace *w, const real *params, const real *b
                 for (int v = 0; v < vectors; v++)
                     z[h * ROW + v] = z[h * ROW + v] + input[h * ROW + v];
         input = z;
-        z = z == w->g ? w->gy : w->g;
     }
-    return input;
 }
 
 #endif

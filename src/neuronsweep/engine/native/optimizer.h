@@ -82,7 +82,7 @@ static void sgd(const Spec *spec, State *state, int64_t padded, real *params, co
          store(buffer + i, b); p = p - rate * (nesterov ? g + momentum * b : b);)
 }
 
-// The first moments of adam's kin, in slots 0 (means) and 1 (mean squares).
+// A mean of gradients, moved by its rate.
 INLINE vreal mean_of(real *slot, vreal g, vreal rate) {
     vreal mean = load(slot);
     mean = flush(mean + rate * (g - mean), TINY);
@@ -97,26 +97,42 @@ INLINE vreal square_of(real *slot, vreal g, vreal share, vreal rate) {
     return square;
 }
 
+// What adam's kin share: slots 0 (means) and 1 (mean squares), how both move, and the two kinds of weight decay.
+typedef struct {
+    real *means, *squares;
+    vreal rate1, rate2, share2, eps, decay, shrink;
+} Moments;
+
+INLINE Moments moments_of(const Spec *spec, const State *state, int64_t padded, int decoupled) {
+    const double *n = spec->numbers;
+    return (Moments){
+        .means = state->slots,
+        .squares = state->slots + padded,
+        .rate1 = splat((real)(1 - n[ADAM_BETA1])),
+        .rate2 = splat((real)(1 - n[ADAM_BETA2])),
+        .share2 = splat((real)n[ADAM_BETA2]),
+        .eps = splat((real)n[ADAM_EPS]),
+        .decay = splat(decoupled ? 0 : (real)n[ADAM_DECAY]),
+        .shrink = splat(decoupled ? (real)(1 - state->values[RATE] * n[ADAM_DECAY]) : 1),
+    };
+}
+
+// For each vector its parameters p, decayed, its gradient g, mean m and mean square s.
+#define EACH_MOMENT(body)                                                                                              \
+    EACH(p = p * k.shrink; g = g + k.decay * p; vreal m = mean_of(k.means + i, g, k.rate1);                            \
+         vreal s = square_of(k.squares + i, g, k.share2, k.rate2); body)
+
 static void adam(const Spec *spec, State *state, int64_t padded, real *params, const real *gradient) {
-    const double *n = spec->numbers, rate = state->values[RATE];
     const double rest1 = 1 - state->values[POWER1], rest2 = 1 - state->values[POWER2];
-    const vreal rate1 = splat((real)(1 - n[ADAM_BETA1])), rate2 = splat((real)(1 - n[ADAM_BETA2]));
-    const vreal share2 = splat((real)n[ADAM_BETA2]);
-    const vreal step = splat((real)(rate / rest1)), root = splat((real)(1 / sqrt(rest2)));
-    const vreal eps = splat((real)n[ADAM_EPS]);
-    const int decoupled = spec->optimizer == ADAMW;
-    const vreal decay = splat(decoupled ? 0 : (real)n[ADAM_DECAY]);
-    const vreal shrink = splat(decoupled ? (real)(1 - rate * n[ADAM_DECAY]) : 1);
-    real *means = state->slots, *squares = means + padded, *largest = squares + padded;
-    if (n[ADAM_AMSGRAD] == 0) {
-        EACH(p = p * shrink; g = g + decay * p; vreal m = mean_of(means + i, g, rate1);
-             vreal s = square_of(squares + i, g, share2, rate2); p = p - step * m / (square_root(s) * root + eps);)
+    const vreal step = splat((real)(state->values[RATE] / rest1)), root = splat((real)(1 / sqrt(rest2)));
+    const Moments k = moments_of(spec, state, padded, spec->optimizer == ADAMW);
+    real *largest = k.squares + padded;
+    if (spec->numbers[ADAM_AMSGRAD] == 0) {
+        EACH_MOMENT(p = p - step * m / (square_root(s) * root + k.eps);)
         return;
     }
-    EACH(p = p * shrink; g = g + decay * p; vreal m = mean_of(means + i, g, rate1);
-         vreal s = square_of(squares + i, g, share2, rate2); vreal most = load(largest + i);
-         most = choose(s > most, s, most);
-         store(largest + i, most); p = p - step * m / (square_root(most) * root + eps);)
+    EACH_MOMENT(vreal most = load(largest + i); most = choose(s > most, s, most); store(largest + i, most);
+                p = p - step * m / (square_root(most) * root + k.eps);)
 }
 
 static void rmsprop(const Spec *spec, State *state, int64_t padded, real *params, const real *gradient) {
@@ -158,16 +174,9 @@ static void nadam(const Spec *spec, State *state, int64_t padded, real *params, 
     const double product = state->values[MOMENTUM_PRODUCT];
     const vreal of_g = splat((real)(rate * (1 - now) / (1 - product)));
     const vreal of_m = splat((real)(rate * then / (1 - product * then)));
-    const vreal root = splat((real)(1 / sqrt(1 - state->values[POWER2]))), eps = splat((real)n[ADAM_EPS]);
-    const vreal rate1 = splat((real)(1 - n[ADAM_BETA1])), rate2 = splat((real)(1 - n[ADAM_BETA2]));
-    const vreal share2 = splat((real)n[ADAM_BETA2]);
-    const int decoupled = n[ADAM_DECOUPLED] != 0;
-    const vreal decay = splat(decoupled ? 0 : (real)n[ADAM_DECAY]);
-    const vreal shrink = splat(decoupled ? (real)(1 - rate * n[ADAM_DECAY]) : 1);
-    real *means = state->slots, *squares = means + padded;
-    EACH(p = p * shrink; g = g + decay * p; vreal m = mean_of(means + i, g, rate1);
-         vreal s = square_of(squares + i, g, share2, rate2); vreal d = square_root(s) * root + eps;
-         p = p - of_g * g / d; p = p - of_m * m / d;)
+    const vreal root = splat((real)(1 / sqrt(1 - state->values[POWER2])));
+    const Moments k = moments_of(spec, state, padded, n[ADAM_DECOUPLED] != 0);
+    EACH_MOMENT(vreal d = square_root(s) * root + k.eps; p = p - of_g * g / d; p = p - of_m * m / d;)
 }
 
 static void radam(const Spec *spec, State *state, int64_t padded, real *params, const real *gradient) {
@@ -178,16 +187,8 @@ static void radam(const Spec *spec, State *state, int64_t padded, real *params, 
     const double rectification =
         rectified ? sqrt((length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length)) : 1;
     const vreal step = splat((real)(rate / rest1 * (rectified ? rectification * sqrt(rest2) : 1)));
-    const vreal eps = splat((real)n[ADAM_EPS]);
-    const vreal rate1 = splat((real)(1 - n[ADAM_BETA1])), rate2 = splat((real)(1 - n[ADAM_BETA2]));
-    const vreal share2 = splat((real)n[ADAM_BETA2]);
-    const int decoupled = n[ADAM_DECOUPLED] != 0;
-    const vreal decay = splat(decoupled ? 0 : (real)n[ADAM_DECAY]);
-    const vreal shrink = splat(decoupled ? (real)(1 - rate * n[ADAM_DECAY]) : 1);
-    real *means = state->slots, *squares = means + padded;
-    EACH(p = p * shrink; g = g + decay * p; vreal m = mean_of(means + i, g, rate1);
-         vreal s = square_of(squares + i, g, share2, rate2);
-         p = p - step * (rectified ? m / (square_root(s) + eps) : m);)
+    const Moments k = moments_of(spec, state, padded, n[ADAM_DECOUPLED] != 0);
+    EACH_MOMENT(p = p - step * (rectified ? m / (square_root(s) + k.eps) : m);)
 }
 
 // One step of a member's parameters against the gradient, which is clipped in place.

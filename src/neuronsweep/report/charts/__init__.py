@@ -1,1 +1,1 @@
-"""The charts of the page, by plotly."""
+"""The interactive charts of the page, drawn by plotly.js."""

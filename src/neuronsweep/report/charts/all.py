@@ -1,4 +1,4 @@
-"""The interactive charts of a report, as what plotly.js draws: plain values, so that plotly is not imported."""
+"""Collects the interactive charts of a report as plain values for plotly.js, so that plotly is not imported."""
 
 from neuronsweep.report.charts.axes import COLOURS, DASHES, POINTS, Chart, line_mode, value_axis
 from neuronsweep.report.charts.metric import metric_chart, optimum_chart

@@ -1,4 +1,4 @@
-"""What all interactive charts share: colours, axes, and where a chart's title and text are."""
+"""What all interactive charts share: colours, axes, and the place of titles and text."""
 
 import math
 from collections.abc import Sequence, Sized

@@ -1,4 +1,4 @@
-"""The charts of what runs with ``diagnostics=true`` saw inside their networks, layer by layer."""
+"""The charts of runs with ``diagnostics=true``: gradients and units layer by layer."""
 
 from neuronsweep.report.charts.axes import COLOURS, DARK_TO_LIGHT, DASHES, Chart, line_mode, value_axis
 from neuronsweep.report.data.diagnostics import KINDS, LAYERS, Inside, layer_number

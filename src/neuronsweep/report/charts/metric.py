@@ -1,4 +1,4 @@
-"""Results against a swept key: the best means there with their intervals, beside the best possible fit."""
+"""The chart of the objective against a swept key: best means with intervals, beside the best possible fit."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from neuronsweep.report.data.sweep import Sweep
 ACROSS = ("model.hidden", "model.depth", "optimizer.lr", "data.noise", "epochs", "batch_size")
 DOWN = ("model.act", "optimizer", "model.out_act", "model.init", "model.depth")
 LINES = 7
-# What a run came to, what it could have come to at best, and what the best linear model comes to.
+# The loss of a run, the least possible loss, and the loss of the best linear model.
 REACHED, LEAST, LINEAR = "train/loss", "optimum/loss", "optimum/linear"
 
 
@@ -186,7 +186,7 @@ def _line(line: Mapping[str, Configuration], name: str, style: Mapping[str, str]
 
 
 def _scattered(sweep: Sweep, rows: Sequence[Row], across: str, metric: str) -> Chart:
-    """One point a run: a mean over what a search did not vary with the key would say nothing."""
+    """One point for each run, because means over the trials of a search would have no meaning."""
     return {
         "x": [str(row[across]) for row in rows],
         "y": [row[metric] for row in rows],

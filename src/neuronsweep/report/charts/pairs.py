@@ -1,4 +1,4 @@
-"""All keys at once: the mean objective over every pair of them, and a line a run through all."""
+"""Charts of all keys at once: heat maps of every pair, and parallel coordinates with a line for each run."""
 
 import statistics
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The interactive charts of a search: its history, what mattered, and the front of several objectives."""
+"""The interactive charts of a search: its history, the importance of keys, and the Pareto front."""
 
 from itertools import combinations
 

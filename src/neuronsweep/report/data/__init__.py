@@ -1,1 +1,1 @@
-"""What a report is made of: a sweep as read from its directory, its configurations and their statistics."""
+"""What a report shows, as plain objects: a sweep read from its directory, its configurations, their statistics."""

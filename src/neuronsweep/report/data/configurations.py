@@ -1,4 +1,4 @@
-"""The runs of a sweep grouped into configurations: replicates of one set of values, ranked by what they came to."""
+"""Groups the runs of a sweep into configurations (replicates of the same values) and ranks them."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ NOT_NEGATIVE = (*SHARES[:-1], "loss", "mae", "mse", "rmse", "pinball", "params",
 
 @dataclass(frozen=True)
 class Configuration:
-    """The complete replicates of one set of values: one a seed and split of the rows, best first.
+    """The complete replicates of one set of values: one for each seed and split of the rows, best first.
 
     Attributes:
         failed: how many replicates FAILED; their results would be worse than any.
@@ -44,7 +44,7 @@ class Configuration:
     @cached_property
     def summary(self) -> Summary:
         name = self.metric.rpartition("/")[2]
-        # a loss of somebody's own may be negative
+        # a user's own loss may be negative
         least = 0.0 if name in NOT_NEGATIVE and min(self.results) >= 0 else -math.inf
         most = 1.0 if name in SHARES else math.inf
         return summary(means(self.by_replicate), least, most, self.overlap if self.splits > 1 else 0.0)

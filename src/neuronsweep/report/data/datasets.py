@@ -1,4 +1,4 @@
-"""The configurations of a sweep by data and loss: results on other data, and other losses, are not compared."""
+"""Groups the configurations of a sweep by data and loss, because results on different ones are not comparable."""
 
 import json
 import statistics
@@ -55,7 +55,7 @@ def _trained_on(directory: Path, those: Sequence[Configuration]) -> tuple[tuple[
 
 
 def _named(groups: Sequence[tuple[str, Sequence[Configuration]]], keys: Sequence[str]) -> list[str]:
-    """A name for each group of configurations: in as few words as tell them apart."""
+    """A name for each group of configurations: in as few words as distinguish them."""
     own = [key for key in keys if key.startswith(("data.", "module.", "loss"))]
     for said, shown in ((own, short), (keys, short), (keys, str)):
         names = []
@@ -68,7 +68,7 @@ def _named(groups: Sequence[tuple[str, Sequence[Configuration]]], keys: Sequence
 
 
 def different(values: Iterable[str]) -> list[str]:
-    """In the order in which they were asked; a run whose files are damaged may not know its own."""
+    """In the order of the command; a run whose files are damaged may have none."""
     return [value for value in dict.fromkeys(values) if value != ""]
 
 

@@ -1,4 +1,4 @@
-"""What runs with ``diagnostics=true`` saw inside their networks, layer by layer: medians over seeds."""
+"""Diagnostics of runs with ``diagnostics=true``, layer by layer, as medians over seeds."""
 
 import statistics
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from neuronsweep.report.data.configurations import Configuration
 from neuronsweep.report.data.formatting import spread_out
 from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.runs.contents import HISTORY
 from neuronsweep.runs.run import Run
 
 # Configurations, replicates of each, log points and layers that are shown of more.
@@ -24,7 +25,7 @@ class Inside:
     """The medians of one configuration.
 
     Attributes:
-        values: one a log point in ``epochs``, by kind and layer, the first layer first.
+        values: one for each log point in ``epochs``, by kind and layer, the first layer first.
     """
 
     configuration: Configuration
@@ -50,6 +51,9 @@ def inside(sweep: Sweep) -> list[Inside]:
 
 
 def _read(sweep: Sweep, configuration: Configuration) -> Inside | None:
+    with (sweep.path(configuration.best) / HISTORY).open() as file:
+        if ",gradient/" not in file.readline():
+            return None
     histories = [dict(Run(sweep.path(row)).history()) for row in spread_out(configuration.rows, REPLICATES)]
     epochs = spread_out([epoch for epoch in histories[0] if all(epoch in h for h in histories)], MOMENTS)
     if not epochs:

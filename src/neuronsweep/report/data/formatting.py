@@ -1,4 +1,4 @@
-"""Values of swept keys as a reader sees them: in their order, short, and not hundreds of them in a row."""
+"""Formats the values of swept keys for a reader: in order, short, and not hundreds of them."""
 
 import math
 from collections.abc import Sequence

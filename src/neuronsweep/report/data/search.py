@@ -1,4 +1,4 @@
-"""What a search by Optuna found, read from its sweep directory: nothing is asked of the study, nothing trained."""
+"""Reads what a search found from its sweep directory, without opening its study."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Search:
         satisfying: those that satisfy all constraints, in the order of their numbers.
         best: of those the front, or the SHOWN best where there is one objective.
         importances: by metric, method and key; empty before the search has ended.
-        duplicates: trials that were told another one's result again and have no run.
+        duplicates: trials that repeated an earlier one: they have its result and no run.
     """
 
     goals: Goals

@@ -1,4 +1,4 @@
-"""What a few replicates can say: means with their intervals, and which configurations they tell apart.
+"""Statistics of replicates: means with intervals, and tests of which configurations differ.
 
 Replicates differ in their seed, or in the split of a table's rows, or in both. Folds share training rows, and so their
 results are not independent: their intervals and tests are corrected for it.
@@ -8,6 +8,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 # Of a two-sided interval and of a family of comparisons.
@@ -111,9 +112,7 @@ def summary(values: Sequence[float], least: float = -math.inf, most: float = mat
     n, mean = len(values), statistics.fmean(values)
     if n < 2 or not math.isfinite(mean):
         return Summary(n, mean, mean, mean)
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * statistics.stdev(values) * math.sqrt(1 / n + overlap)
+    half = _reach(n - 1) * statistics.stdev(values) * math.sqrt(1 / n + overlap)
     return Summary(n, mean, max(mean - half, least), min(mean + half, most))
 
 
@@ -165,7 +164,29 @@ def _p(differences: Sequence[float], overlap: float) -> float:
     mean, spread = statistics.fmean(differences), statistics.stdev(differences)
     if spread == 0:
         return 1.0 if mean == 0 else 0.0
-    from scipy.special import stdtr
-
     n = len(differences)
-    return 2 * float(stdtr(n - 1, -abs(mean) / (spread * math.sqrt(1 / n + overlap))))
+    return 1 - within(abs(mean) / (spread * math.sqrt(1 / n + overlap)), n - 1)
+
+
+def within(t: float, freedom: int) -> float:
+    """How probable it is that Student's t lies between -t and t (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4).
+
+    Finite sums, since degrees of freedom are whole here: to import scipy.special takes longer than a report.
+    """
+    angle, odd = math.atan2(t, math.sqrt(freedom)), freedom % 2
+    term = math.cos(angle) if odd else 1.0
+    total = term if freedom > 1 else 0.0
+    for k in range(1 + odd, freedom - 2, 2):
+        term *= math.cos(angle) ** 2 * k / (k + 1)
+        total += term
+    total *= math.sin(angle)
+    return (angle + total) * 2 / math.pi if odd else total
+
+
+@cache
+def _reach(freedom: int) -> float:
+    """The t that is not exceeded, to either side, with the probability of CONFIDENCE."""
+    low, high = 1.9, 13.0  # those of infinitely many degrees of freedom and of one
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if within(middle, freedom) < CONFIDENCE else (low, middle)
+    return low

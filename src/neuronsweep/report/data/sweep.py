@@ -1,4 +1,4 @@
-"""A sweep directory as one plain object, which all tables, charts and pages are made of."""
+"""Reads a sweep directory into one plain object, from which all tables, charts and pages are made."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -148,8 +148,12 @@ def read(directory: Path) -> Sweep:
     """Read a sweep directory. Raises UserError where it is none, Damaged where its description cannot be read."""
     if not (directory / contents.SWEEP).exists():
         raise UserError(f"{directory} is not a sweep directory: it has no {contents.SWEEP}")
-    results = Results(directory)
-    description = results.description
+    return sweep_of(Results(directory))
+
+
+def sweep_of(results: Results) -> Sweep:
+    """The sweep with these results; runs that have not been read are read now."""
+    directory, description = results.sweep, results.description
     rows = results.rows()
     record = _first(directory, rows)
     metric = description["objective"]["metric"]

@@ -1,1 +1,1 @@
-"""The words and tables of a report."""
+"""The sentences and tables of a report."""

@@ -1,4 +1,4 @@
-"""The answer of a sweep in a sentence or two, and what stands behind it."""
+"""Writes the answer of a sweep in sentences: the best configuration, and the numbers behind it."""
 
 import statistics
 from collections.abc import Sequence
@@ -130,7 +130,7 @@ def _values(search: Search, row: Row) -> str:
 
 
 def _asked(sweep: Sweep, those: Sequence[Configuration]) -> str:
-    """The values that were asked of configurations of one data set; keys of the data have those that they have."""
+    """The swept values of configurations of one data set; keys of the data have only the values that occur in them."""
     asked = {key: sweep.asked[key] for key in sweep.keys if key not in fixed_by_data(sweep, those)}
     asked |= {key: [c.values[key] for c in those] for key in asked if key in sweep.data_keys}
     return "; ".join(f"{key} {listed(values)}" for key, values in asked.items())
@@ -183,7 +183,7 @@ def _yet(sweep: Sweep, search: Search | None = None) -> str:
 
 
 def _missing(sweep: Sweep, search: Search | None) -> int:
-    """How many runs have no directory; a trial that was told again needs none."""
+    """How many runs have no directory; a trial that repeated an earlier one needs none."""
     return sweep.jobs - len(sweep.rows) - (search.duplicates * search.replicates if search else 0)
 
 

@@ -1,11 +1,11 @@
-"""report.md: the answer in text and tables, with pictures beside it; the same bytes while nothing changes."""
+"""Makes report.md: the answer, tables, and pictures beside it; the same results give the same bytes."""
 
 import re
 from collections.abc import Iterable, Sequence
 
 from neuronsweep.report.charts.metric import axes_of
 from neuronsweep.report.data.configurations import Configuration
-from neuronsweep.report.data.diagnostics import inside
+from neuronsweep.report.data.diagnostics import Inside
 from neuronsweep.report.data.findings import Findings
 from neuronsweep.report.data.formatting import number, short
 from neuronsweep.report.data.search import METHODS, Search
@@ -21,11 +21,14 @@ SHOWN = 20
 SETS = 12
 
 
-def markdown(sweep: Sweep, search: Search | None, pictures: Iterable[str], found: Findings) -> str:
+def markdown(
+    sweep: Sweep, search: Search | None, pictures: Iterable[str], insides: Sequence[Inside], found: Findings
+) -> str:
     """The report as GitHub shows it.
 
     Args:
         pictures: those of GALLERY, METRIC and SEARCH that there are.
+        insides: what is known of the inside of its networks.
     """
     told = [*sentences(sweep, search), *text.sentences(found, sweep.metric)]
     parts = [f"# {escaped(sweep.name)}", " ".join(map(escaped, told))]
@@ -44,11 +47,11 @@ def markdown(sweep: Sweep, search: Search | None, pictures: Iterable[str], found
             parts.append(f"... and {len(sweep.by_data) - SETS} more data sets in results.csv")
     if METRIC in have:
         parts.append(f"![{escaped(sweep.metric)} against {escaped(str(axes_of(sweep)[0]))}]({METRIC})")
-    parts.append(_insides(sweep))
+    parts.append(_insides(insides))
     failed = failures(sweep)
     if failed:
         rows = [(run, asked, error.strip().splitlines()[-1]) for run, asked, error in failed[:SHOWN]]
-        parts += ["## Failures", table(["run", "asked", "error"], rows)]
+        parts += ["## Failures", table(["run", "values", "error"], rows)]
         if len(failed) > SHOWN:
             parts.append(f"... and {len(failed) - SHOWN} more")
     parts += ["## Got by", fenced(sweep.description["command"]), record(sweep)]
@@ -87,12 +90,12 @@ def _search(sweep: Sweep, search: Search, picture: bool) -> Iterable[str]:
         keys = dict.fromkeys(key for weights in methods.values() for key in weights)
         shares = [[key, *(f"{weights.get(key, 0):.0%}" for weights in methods.values())] for key in keys]
         if shares:
-            yield table([f"what mattered for {metric}", *(METHODS.get(name, name) for name in methods)], shares)
+            yield table([f"importance for {metric}", *(METHODS.get(name, name) for name in methods)], shares)
 
 
-def _insides(sweep: Sweep) -> str:
+def _insides(insides: Sequence[Inside]) -> str:
     """What runs with diagnostics saw, for the configurations whose first layer gets least of the gradient."""
-    found = inside(sweep)[:SHOWN]
+    found = insides[:SHOWN]
     if not found:
         return ""
     first = f"first layer's gradient / last layer's, epoch {found[0].epochs[0]}"

@@ -1,37 +1,29 @@
-"""The ranked table of a sweep: its configurations from best to worst, with mean and spread over replicates."""
+"""Prints the ranking of a sweep: its configurations from best to worst, with mean and spread over replicates."""
 
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
 
-from neuronsweep import console, stopping
+from neuronsweep import console
 from neuronsweep.report.data.configurations import FOLD, REDRAWN
-from neuronsweep.report.data.sweep import Sweep, read
+from neuronsweep.report.data.sweep import Sweep, sweep_of
 from neuronsweep.report.text.answer import lost
 from neuronsweep.runs import contents
-from neuronsweep.runs.sweep import read_description
+from neuronsweep.runs.results import Results
 
 SHOWN = 20
 
 
-class PrintRanking(Callback):
-    """Prints the ranked table when a sweep has ended."""
-
-    @stopping.heeded()
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        sweep = Path(config.hydra.sweep.dir)
-        description = read_description(sweep)
-        if "search" in description:
-            _print_search(yaml.safe_load((sweep / contents.SEARCH).read_text()), description["swept"])
-        else:
-            _print_ranking(read(sweep))
-        console.say(f"sweep directory: {console.directory_name(sweep)}")
+def print_ranking(results: Results) -> None:
+    """Print the ranked table of a sweep that has ended, or the best trials of a search."""
+    if "search" in results.description:
+        _print_search(yaml.safe_load((results.sweep / contents.SEARCH).read_text()), results.swept)
+    else:
+        _print_ranking(sweep_of(results))
+    console.say(f"sweep directory: {console.directory_name(results.sweep)}")
 
 
 def _print_ranking(sweep: Sweep) -> None:
@@ -55,7 +47,7 @@ def _print_ranking(sweep: Sweep) -> None:
 
 
 def _print_search(found: Mapping[str, Any], keys: Sequence[str]) -> None:
-    """The best trials of a search or its front, what became of all of them, and how the best is trained again."""
+    """The best trials of a search or its front, how many ended in each state, and how the best is trained again."""
     objectives = [objective["metric"] for objective in found["objectives"]]
     several = len(objectives) > 1
     entries = found.get("front" if several else "ranking", [])
@@ -70,10 +62,10 @@ def _print_search(found: Mapping[str, Any], keys: Sequence[str]) -> None:
     ]
     console.table("front" if several else "trial", [*keys, *objectives], lines, needed=objectives)
     states = ", ".join(f"{count} {state}" for state, count in found["states"].items())
-    again = f"; {found['duplicates']} told again" if found["duplicates"] else ""
+    again = f"; {found['duplicates']} repeated an earlier trial" if found["duplicates"] else ""
     console.say(f"{found['n_trials']} trials: {states}{again}")
     if not entries:
-        console.say("none of them is COMPLETE and satisfies the constraints")
+        console.say("no trial is COMPLETE and satisfies the constraints")
     elif several:
         console.say(f"the front has {len(entries)} trials; how to train each again is in {contents.SEARCH}")
     else:

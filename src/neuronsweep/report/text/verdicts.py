@@ -1,4 +1,4 @@
-"""Which configurations the replicates can tell from the best one, as tables and sentences say it."""
+"""Writes which configurations differ from the best one by more than chance, for tables and sentences."""
 
 import math
 from collections.abc import Sequence

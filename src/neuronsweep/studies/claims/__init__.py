@@ -1,4 +1,4 @@
-"""What the source articles claim, and what has to be seen in a run for the claim to hold there.
+"""The claims of the source articles, and what a run must show for a claim to hold.
 
 The settings of each experiment are in conf/experiment. Article words are paraphrased. Thresholds are ours: articles
 show one picture of one seed, and a claim that cannot fail is none.

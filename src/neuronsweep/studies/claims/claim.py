@@ -1,4 +1,4 @@
-"""What a claim is, and how it is judged seed by seed."""
+"""The Claim class, and how a claim is judged seed by seed."""
 
 import math
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What the articles on decision boundaries and gradient descent claim of two moons."""
+"""The claims of the articles on decision boundaries and gradient descent, on two moons."""
 
 from collections.abc import Mapping
 

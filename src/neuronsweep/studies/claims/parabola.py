@@ -1,4 +1,4 @@
-"""What the article on four points of a line and of a parabola claims."""
+"""The claims of the article on four points of a line and of a parabola."""
 
 from neuronsweep.studies.claims.claim import Claim, metric
 

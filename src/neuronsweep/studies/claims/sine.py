@@ -1,4 +1,4 @@
-"""What the article on fitting a sine claims."""
+"""The claims of the article on fitting a sine."""
 
 from neuronsweep.studies.claims.claim import Claim, metric
 

@@ -1,4 +1,4 @@
-"""What the book claims of an unknown thermometer."""
+"""The claims of the book on an unknown thermometer."""
 
 from collections.abc import Mapping
 

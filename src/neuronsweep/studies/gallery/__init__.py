@@ -1,1 +1,1 @@
-"""docs/gallery.md: questions about small networks, each with the sweeps, the picture and the words that answer it."""
+"""The entries of docs/gallery.md: questions about small networks, with sweeps, pictures and answers."""

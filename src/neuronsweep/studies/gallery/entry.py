@@ -1,4 +1,4 @@
-"""What an entry of the gallery is, and what entries share."""
+"""The Entry class of the gallery, and helpers that its entries share."""
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Entries whose pictures are fits."""
+"""The entries of the gallery whose pictures are fits."""
 
 from neuronsweep.figures.multiples import small_multiples
 from neuronsweep.studies.gallery.entry import Entry, Runs, listed, median, noise, panel, say, where

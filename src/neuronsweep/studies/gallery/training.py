@@ -1,4 +1,4 @@
-"""Entries whose pictures are about training: descents, optimisers, starts, gradients, the loss surface, the optimum."""
+"""The entries of the gallery about training: optimisers, batches, initialisation, gradients, the loss surface."""
 
 import statistics
 from collections.abc import Mapping, Sequence

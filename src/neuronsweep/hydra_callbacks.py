@@ -1,8 +1,9 @@
-"""Hydra's hooks around jobs: single runs checked before they are made, results kept and told as runs end."""
+"""Hydra's callback around jobs: checks single runs, prints results as runs end, and writes results.csv."""
 
 import os
 import sys
 import traceback
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from omegaconf.errors import OmegaConfBaseException
 from neuronsweep import console, stopping
 from neuronsweep.cli import explain
 from neuronsweep.config import targets
-from neuronsweep.config.check import check
+from neuronsweep.config.check import check, plain
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, WorkerError, stop
-from neuronsweep.launch.begin import begin_single, check_hydra, check_machine, end_sweep, no_room
+from neuronsweep.launch.begin import begin_single, check_hydra, check_machine, end_sweep, no_room, say_notes
 from neuronsweep.runs import contents, lock
 from neuronsweep.runs.results import Results
 from neuronsweep.runs.run import PRUNED
@@ -27,14 +28,17 @@ from neuronsweep.runs.sweep import run_directory
 from neuronsweep.runs.watcher import Watcher
 from neuronsweep.runs.words import resume_command
 
-# Sweepers that check all jobs, rank them and can go on.
+# Sweepers that check all jobs, rank them and can continue.
 SWEEPERS = ("grid", "optuna")
 # A sweep of up to so many runs tells of each as it ends; a larger one of failures only.
 TOLD = 20
 
 
 class Bookkeeper(Callback):
-    """Hydra's hooks: checks a single run before it is made; keeps results.csv of a sweep and tells of its runs."""
+    """Hydra's hooks: checks a single run before it is made; keeps the results of a sweep and tells of its runs.
+
+    At the end of a sweep results.csv, the ranking and the report are made of what it has read of every run once.
+    """
 
     def __init__(self) -> None:
         self.results: Results | None = None
@@ -51,12 +55,13 @@ class Bookkeeper(Callback):
                 targets.grant(config)
                 check_machine(config.trainer.accelerator, config.trainer.devices)
                 if not lock.further_process():
+                    say_notes(config)
                     begin_single(config)
         except (UserError, OmegaConfBaseException) as error:
             stop(str(error) if isinstance(error, UserError) else explain(error))
-        except Exception as error:  # what nobody expected must not become a run without checks
+        except Exception as error:  # an unexpected error must not become a run without checks
             traceback.print_exc()
-            stop(f"the run was not begun: {error}", status=1)
+            stop(f"the run was not started: {error}", status=1)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         sweeper = config.hydra.runtime.choices["hydra/sweeper"]
@@ -95,11 +100,14 @@ class Bookkeeper(Callback):
                 results.write()
                 again = resume_command(results.sweep)
                 again += " --retry-failed" if results.overrides is not None else ""  # a search has learnt from it
-                stop(f"stopped at the first failure, as fail_fast=true says; go on with: {again}", status=1)
+                stop(f"stopped at the first failure because of fail_fast=true; continue with: {again}", status=1)
         except Unwritable as error:
             no_room(error, results.sweep)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        from neuronsweep.report.build import write_report  # late: a single run needs neither
+        from neuronsweep.report.text.ranking import print_ranking
+
         results = self._results(config)
         try:
             with stopping.heeded():
@@ -107,21 +115,23 @@ class Bookkeeper(Callback):
                 failed = results.failed(rows)
                 results.write(rows)
                 end_sweep(results.sweep, failed)
-                _illustrate(results)
+                if "ranking" in config.hydra.callbacks:
+                    print_ranking(results)
+                shown = write_report(results) if "report" in config.hydra.callbacks else ()
+                _illustrate(results, plain(config.logger), shown)
         except Unwritable as error:
             no_room(error, results.sweep)
         except KeyboardInterrupt:
             again = resume_command(results.sweep)
-            console.say_last(f"\nstopped while pictures were drawn; all results are there; for the pictures: {again}")
+            console.say_last(f"\nstopped; all results are there; for the report and the pictures: {again}")
             raise KeyboardInterrupt("told") from None
         except Exception as error:  # Hydra would make a warning of it, and a success of the sweep
             traceback.print_exc()
-            stop(f"the sweep did not end well: {error}", status=1)
+            stop(f"the sweep ended with an error: {error}", status=1)
         if failed:
-            numbers = ", ".join(map(str, failed[:20])) + (", ..." if len(failed) > 20 else "")
             again = f"; to try them again: {resume_command(results.sweep)} --retry-failed"
             again = again if results.overrides is not None else f"; why is in {contents.SEARCH}"
-            stop(f"{len(failed)} of {results.jobs} runs did not complete: {numbers}{again}", status=1)
+            stop(f"{len(failed)} of {results.jobs} runs did not complete: {console.numbers(failed)}{again}", status=1)
 
     def _results(self, config: DictConfig) -> Results:
         if self.results is None:
@@ -135,24 +145,37 @@ def _say_how_far(watcher: Watcher) -> None:
         console.now_and_then(lambda: watcher.look().line())
 
 
-def _illustrate(results: Results) -> None:
-    """Draw the pictures that are missing; whoever does not want to wait stops the command: all results are there."""
-    from neuronsweep.launch.pictures import illustrate, unillustrated  # late: needs torch
+def _illustrate(results: Results, logger: Mapping[str, Any], shown: Sequence[Path]) -> None:
+    """Draw the pictures that are missing; whoever does not want to wait stops the command: all results are there.
 
-    missing = unillustrated([run_directory(results.sweep, number) for number in results.numbers])
+    Args:
+        shown: the runs that the report shows; of a large sweep no others get a picture.
+    """
+    from neuronsweep.launch.pictures import has_pictures  # late: needs torch
+
+    every = has_pictures(results.jobs, logger)
+    _draw(results, [run_directory(results.sweep, number) for number in results.numbers], every)
+    if not every and logger.get("pictures", 1) != 0:
+        _draw(results, shown, True)
+
+
+def _draw(results: Results, runs: Sequence[Path], pictures: bool) -> None:
+    from neuronsweep.launch.pictures import illustrate, unillustrated
+
+    missing = unillustrated(runs, pictures)
     if not missing:
         return
-    bar = console.Bar("pictures", len(missing))
+    bar = console.Bar("pictures" if pictures else "events", len(missing))
     done = 0
     try:
-        for done in illustrate(missing, workers=len(os.sched_getaffinity(0))):
+        for done in illustrate(missing, len(os.sched_getaffinity(0)), pictures):
             lock.beat()
             bar.advance_to(done, "")
     finally:
         bar.close()
     if done < len(missing):
         again = resume_command(results.sweep)
-        console.say(f"{len(missing) - done} pictures were not drawn: a process died; for the pictures: {again}")
+        console.say(f"{len(missing) - done} pictures were not drawn: a process died; to draw them: {again}")
 
 
 def _end_single(job_return: JobReturn, directory: Path) -> None:

@@ -1,1 +1,0 @@
-"""The pictures beside a report, by matplotlib."""
