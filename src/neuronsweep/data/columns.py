@@ -201,7 +201,7 @@ def _columns(rows: Iterator[list[str]], named: str, words: frozenset[str], place
     if first:
         raise UserError(f"{named} is not allowed: it has no rows")
     return [
-        _of_words(name, found[i], np.concatenate(codes[i])) if i in words else Column(name, np.concatenate(numbers[i]))
+        _of_words(name, found[i], np.concatenate(codes[i])) if i in places else Column(name, np.concatenate(numbers[i]))
         for i, name in enumerate(names)
     ]
 

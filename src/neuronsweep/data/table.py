@@ -167,6 +167,10 @@ def _split(choice: Choice, how: Splitting) -> dict[str, Rows]:
 
 
 def _check_sizes(choice: Choice, how: Splitting, labels: NDArray[Any] | None) -> None:
+    if how.fold is not None and how.fold >= how.folds:
+        raise UserError(
+            f"data.fold={how.fold} is not allowed: of data.folds={how.folds} it is one of 0 to {how.folds - 1}"
+        )
     needed = how.folds if how.fold is not None else 2
     name = f"data.folds={how.folds}" if how.fold is not None else "data.val"
     if len(choice.rows) < needed + bool(how.test):
