@@ -48,7 +48,7 @@ def test_plateau_follows_and_no_other_mode_of_it_is_allowed(composed):
 
 def test_the_mode_of_a_metric_that_nobody_knows_is_named(composed):
     for words, metric in [(("module._target_=mine.Mine",), "val/mape"), ((), "kinks")]:
-        with pytest.raises(UserError, match=f"^objective.mode must be named with {metric}"):
+        with pytest.raises(UserError, match=f"^objective.mode must be given with {metric}"):
             composed(*words, f"objective.metric={metric}")
         assert composed(*words, f"objective.metric={metric}", "objective.mode=max").objective.mode == "max"
     with pytest.raises(UserError, match=r"^objective.mode=mx is not allowed: it is min or max; did you mean max\?"):

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn import exact
 
 from neuronsweep.engine import build
 from neuronsweep.engine.train import Training
+from tests.engine.drawn import exact
 
 SOURCE = Path(__file__).with_name("digest_driver.c")
 WHOLE = ("bias", "norm", "skip", "optimizer", "schedule", "metric", "maximize", "keep_best", "diagnostics", "patience")

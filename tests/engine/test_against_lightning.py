@@ -13,7 +13,6 @@ from hydra.utils import instantiate
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig
-from reference import trained
 
 from neuronsweep.analysis.fit import analyse
 from neuronsweep.analysis.scores import scores
@@ -26,6 +25,7 @@ from neuronsweep.models.mlp import ACTIVATIONS, MLP
 from neuronsweep.training.build import build_module, build_trainer
 from neuronsweep.training.callbacks import Checkpoint, LogPoint
 from neuronsweep.training.run import final_metrics, fit
+from tests.engine.reference import trained
 from tests.test_experiments import BANDS, SEEDS
 
 TOLERANCE = 1e-9

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 import torch
 import torchmetrics.functional as tm
-from drawn import LOSSES, exact, made
-from reference import ADAM, build, loss_of, plain_loop, trained
 
 from neuronsweep.data.dataset import Dataset, Split
 from neuronsweep.engine import build as compiling
@@ -19,6 +17,8 @@ from neuronsweep.engine.member import Member, unsupported
 from neuronsweep.engine.train import Training
 from neuronsweep.models.mlp import ACTIVATIONS, MLP
 from neuronsweep.philox import kept
+from tests.engine.drawn import LOSSES, exact, made
+from tests.engine.reference import ADAM, build, loss_of, plain_loop, trained
 
 SGD = {"_target_": "torch.optim.SGD", "lr": 1.0}
 CURVE = made(1, 0, 3, 40, 12)

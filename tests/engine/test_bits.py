@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from drawn import made, some_member
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import ADAM, assert_same_bits, trained
 
 from neuronsweep.engine.member import Member
 from neuronsweep.engine.train import Result, Samples, Training
+from tests.engine.drawn import made, some_member
+from tests.engine.reference import ADAM, assert_same_bits, trained
 
 DTYPES = [torch.float32, torch.float64]
 

@@ -5,12 +5,12 @@ import random
 import numpy as np
 import pytest
 import torch
-from drawn import made, some_member
-from reference import ADAM, assert_same_bits, trained
 
 from neuronsweep.data.dataset import Dataset, Split
 from neuronsweep.engine.member import Member
 from neuronsweep.engine.train import Training
+from tests.engine.drawn import made, some_member
+from tests.engine.reference import ADAM, assert_same_bits, trained
 
 DTYPES = [torch.float32, torch.float64]
 SGD = {"_target_": "torch.optim.SGD", "lr": 0.1}

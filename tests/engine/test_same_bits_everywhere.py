@@ -3,7 +3,7 @@
 48 members drawn from everything that it knows are trained by builds of the same source, and the digests of all their
 numbers are those of digests.json. Their data and initial weights are exact numbers, so nothing but the C source
 decides. A digest that changes is a change of every number that was ever published: it has to be deliberate, and then
-``python tests/engine/test_same_bits_everywhere.py`` writes the file anew.
+``python -m tests.engine.test_same_bits_everywhere`` writes the file anew.
 """
 
 import json
@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from drawn import some_member
-from driver import compile_driver, needed, run, start_without_torch, write
 
 from neuronsweep.engine.train import Training
+from tests.engine.drawn import some_member
+from tests.engine.driver import compile_driver, needed, run, start_without_torch, write
 
 DIGESTS = Path(__file__).with_name("digests.json")
 MEMBERS = 48

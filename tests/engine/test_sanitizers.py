@@ -4,12 +4,12 @@ import random
 
 import pytest
 import torch
-from drawn import made, some_member
-from driver import compile_driver, needed, run, start_without_torch, write
-from reference import ADAM
 
 from neuronsweep.engine.member import Member
 from neuronsweep.engine.train import Training
+from tests.engine.drawn import made, some_member
+from tests.engine.driver import compile_driver, needed, run, start_without_torch, write
+from tests.engine.reference import ADAM
 
 FLAGS = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 DTYPES = {32: torch.float32, 64: torch.float64}

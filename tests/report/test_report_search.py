@@ -82,7 +82,7 @@ def test_the_text_has_it_too_and_stays_the_same(searched, study):
     build(searched)
     assert (searched / TEXT).read_bytes() == text
     assert (searched / "report-search.svg").read_bytes() == picture
-    assert "| what mattered for val/loss | PED-ANOVA | fANOVA |" in text.decode()
+    assert "| importance for val/loss | PED-ANOVA | fANOVA |" in text.decode()
     for entry in study["front"]:
         assert f"| \\#{entry['trial']} |" in text.decode()
 

@@ -181,7 +181,9 @@ def test_a_directory_that_holds_other_things_is_not_begun_in(tmp_path, elsewhere
         (place / name).symlink_to(elsewhere)
     else:
         (place / name).write_text('{"mine": 1}')
-    with pytest.raises(UserError, match=rf"place.* holds {name.strip('/')}, which no (run|sweep) of neuronsweep wrote"):
+    with pytest.raises(
+        UserError, match=rf"place.* contains {name.strip('/')}, which no (run|sweep) of neuronsweep wrote"
+    ):
         check(place)
 
 
@@ -230,7 +232,7 @@ def test_what_has_a_name_of_a_run_and_another_kind_stays_and_is_told(tmp_path, e
         path.symlink_to(elsewhere / ("thesis.txt" if kind == "link" else "nothing"))
     assert not contents.remove(path)
     for begin in (Run.check_place, Run.discard, Run.begin_anew, _begin):
-        with pytest.raises(UserError, match=f"{name} is a (link|directory), which no run wrote"):
+        with pytest.raises(UserError, match=f"{name} is a (link|directory), so no run wrote it"):
             begin(Run(run))
     assert path.is_symlink() or (path / "thesis.txt").read_text() == "years of work"
     assert (elsewhere / "thesis.txt").read_text() == "years of work"
@@ -245,7 +247,7 @@ def _begin(run: Run) -> None:
 def test_results_that_no_run_wrote_are_not_overwritten_in_a_sweep_either(tmp_path, name):
     (tmp_path / name).write_text("mine")
     (tmp_path / "notes.txt").write_text("mine")  # in nobody's way
-    with pytest.raises(UserError, match=f"holds {name}, which no run"):
+    with pytest.raises(UserError, match=f"contains {name}, which no run"):
         _begin(Run(tmp_path))
     assert (tmp_path / name).read_text() == "mine"
 

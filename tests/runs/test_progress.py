@@ -78,10 +78,10 @@ def test_a_sweep_in_training_says_what_is_known_of_it(sweep, monkeypatch):
 
 
 def test_who_was_killed_and_who_was_stopped_and_who_lives_elsewhere(sweep):
-    assert "was stopped, nobody trains it; go on with: python scripts/resume.py" in Watcher(sweep).look().lines()[0]
+    assert "was stopped, nobody trains it; continue with: python scripts/resume.py" in Watcher(sweep).look().lines()[0]
     own(sweep)
     found = Watcher(sweep).look()
-    assert "was killed, nobody trains it; go on with" in found.lines()[0]
+    assert "was killed, nobody trains it; continue with" in found.lines()[0]
     assert "1 interrupted" in found.lines()[1]
     assert (found.seconds_left, found.per_second) == (None, None)
     own(sweep, host="another", heartbeat=0.0, file=(sweep / lock.LOCK).stat().st_ino)

@@ -191,7 +191,7 @@ def test_results_without_a_status_are_not_those_of_the_run_that_begins(run):
 
 
 def test_a_run_that_has_ended_or_is_another_is_not_begun_over(run):
-    with pytest.raises(UserError, match="holds another run"):
+    with pytest.raises(UserError, match="contains another run"):
         Run(run).begin("lightning", "other", {}, "")
     complete(run)
     with pytest.raises(UserError, match="COMPLETE: it is not overwritten"):

@@ -34,7 +34,7 @@ def test_an_interrupted_run_goes_on(command, tmp_path, whole, how):
     out, _ = process.communicate(timeout=30)
     if how is not signal.SIGKILL:
         assert process.returncode == 128 + how
-        assert "go on with: python scripts/resume.py run" in out
+        assert "continue with: python scripts/resume.py run" in out
     assert json.loads((directory / contents.STATUS).read_text())["state"] == "RUNNING"
     done = command("scripts/resume.py", "run")
     assert done.returncode == 0, done.stderr

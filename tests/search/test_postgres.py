@@ -65,7 +65,7 @@ def test_a_killed_worker_and_a_server_that_starts_anew_cost_no_trial(running, tm
     running.start()
     out, error = process.communicate()
     assert process.returncode == 0, error
-    assert "1 workers died, their trials are asked again" in out, out
+    assert "1 workers died, and their trials are given to others" in out, out
     trials = finished(running.url, "workers")
     assert [trial.number for trial in trials if trial.state == TrialState.COMPLETE] == list(range(24))
     assert [row["state"] for row in results(tmp_path / "sweep")] == ["COMPLETE"] * 24

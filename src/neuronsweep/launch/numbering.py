@@ -27,7 +27,7 @@ def numbered(directory: Path, jobs: Sequence[Job], shard: str | None) -> list[Jo
     if found is None:
         was = [before[number] for number in sorted(before)]
         raise UserError(
-            f"{directory} is not allowed as output directory: it holds another sweep: {difference(was, jobs)}; "
+            f"cannot use {directory} as output directory: it contains another sweep: {difference(was, jobs)}; "
             "a command with more values extends a sweep, one without some of its values does not"
         )
     if before and len(jobs) > len(before) and (directory / contents.SWEEP).exists():
@@ -59,16 +59,16 @@ def _before(directory: Path, shard: str | None) -> Mapping[int, Job]:
     try:
         description = files.read_json(directory / contents.SWEEP)
         if "trials" in description:
-            raise UserError(f"{directory} is not allowed as output directory: it holds a search")
+            raise UserError(f"cannot use {directory} as output directory: it contains a search")
         if description.get("shard") != shard:
             held = f"shard {description['shard']} of a sweep" if description.get("shard") else "all of a sweep"
             raise UserError(
-                f"{directory} is not allowed as output directory: it holds {held}, and hydra.sweeper.shard is "
+                f"cannot use {directory} as output directory: it contains {held}, and hydra.sweeper.shard is "
                 f"{shard or 'not set'}; every shard has a directory of its own, and collect.py makes one sweep of them"
             )
         return dict(enumerate(description["jobs"]))
     except (files.Damaged, KeyError):
-        console.say(f"{directory / contents.SWEEP} is damaged: it is written anew")
+        console.say(f"{directory / contents.SWEEP} is damaged and is written again")
     except UserError:
         if (directory / contents.SWEEP).exists():
             raise

@@ -150,7 +150,7 @@ class Trainee:
                 raise ValueError("damaged")
             self.training.load(torch.load(path, weights_only=True))
         except (ValueError, AttributeError):  # AttributeError: what is not a snapshot at all
-            console.say(f"{path} is damaged or of another run: the run begins anew")
+            console.say(f"{path} is damaged or of another run: the run starts again from the beginning")
             contents.remove(path)
 
 

@@ -137,4 +137,4 @@ class Progress:
         if self.state != RUNNING:
             return self.state
         how = "was killed" if self.killed else "was stopped"
-        return f"{how}, nobody trains it; go on with: {resume_command(self.directory)}"
+        return f"{how}, nobody trains it; continue with: {resume_command(self.directory)}"

@@ -159,7 +159,7 @@ class Run:
             before = self.status()
             if before["state"] != RUNNING or before["fingerprint"] != fingerprint:
                 raise UserError(
-                    f"{self.directory} holds another run, or one that is {before['state']}: it is not overwritten"
+                    f"{self.directory} contains another run, or one that is {before['state']}: it is not overwritten"
                 )
             again = {"at": time, **{key: record.get(key) for key in ("command", "git_sha", "environment")}}
             before["continued"] = [*before["continued"], again]

@@ -49,7 +49,7 @@ def read_description(sweep: Path) -> dict[str, Any]:
     for key in ("overrides", "hydra_overrides", "config_words"):
         words = found.get(key, [])
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise Damaged(sweep / SWEEP, f"damaged: its {key} are no words")
+            raise Damaged(sweep / SWEEP, f"damaged: its {key} are not a list of words")
     if not re.fullmatch(r"[1-9]\d*/[1-9]\d*", found.get("shard") or "1/1"):
         raise Damaged(sweep / SWEEP, "damaged: its shard is none")
     targets.check_words([*found["overrides"], *found.get("hydra_overrides", [])], sweep)

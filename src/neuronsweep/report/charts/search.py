@@ -129,7 +129,7 @@ def _importances(search: Search, metric: str) -> Chart | None:
     ]
     layout = {"barmode": "group", "xaxis": {"tickformat": ".0%"}, "legend": {"orientation": "h", "y": 1.12}}
     return {
-        "title": f"What mattered for {metric}",
+        "title": f"Importance for {metric}",
         "text": "Share of each key by two methods, which ask different questions and often disagree",
         "data": data,
         "layout": layout,

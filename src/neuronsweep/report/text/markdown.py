@@ -75,7 +75,7 @@ def _findings(found: Findings, data: str, metric: str) -> Iterable[str]:
 
 
 def _search(sweep: Sweep, search: Search, picture: bool) -> Iterable[str]:
-    """The history as a picture, the front of several objectives, and what mattered."""
+    """The history as a picture, the front of several objectives, and the importance of each key."""
     if picture:
         yield f"![Every trial of the search and the best so far]({SEARCH})"
     if len(search.metrics) > 1:
