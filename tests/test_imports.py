@@ -29,7 +29,7 @@ ROOMS = {
     "tensorboard": "models runs config",
     "figures": "data config",
     "predictor": "models runs config errors",
-    "analysis": "models data",
+    "analysis": "models data config",
     "models": "data config philox errors",
     "data": "config philox errors",
     "runs": "config console stopping errors",

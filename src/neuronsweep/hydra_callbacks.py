@@ -20,7 +20,7 @@ from neuronsweep.cli import explain
 from neuronsweep.config import targets
 from neuronsweep.config.check import check, plain
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, WorkerError, stop
-from neuronsweep.launch.begin import begin_single, check_hydra, check_machine, end_sweep, no_room
+from neuronsweep.launch.begin import begin_single, check_hydra, check_machine, end_sweep, no_room, say_notes
 from neuronsweep.runs import contents, lock
 from neuronsweep.runs.results import Results
 from neuronsweep.runs.run import PRUNED
@@ -55,6 +55,7 @@ class Bookkeeper(Callback):
                 targets.grant(config)
                 check_machine(config.trainer.accelerator, config.trainer.devices)
                 if not lock.further_process():
+                    say_notes(config)
                     begin_single(config)
         except (UserError, OmegaConfBaseException) as error:
             stop(str(error) if isinstance(error, UserError) else explain(error))

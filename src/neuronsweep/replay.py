@@ -51,7 +51,7 @@ def train_again(directory: Path, into: Path) -> None:
         training.advance()
         run.end(training.result(), 0.0)
     elif config["trainer"]["devices"] > 1:  # its processes are copies of a command
-        again = record.record(asked["overrides"], config, dataset.digest)
+        again = record.record(asked["overrides"], config, dataset.digest, dataset.prepared)
         Run(into).begin("lightning", record.fingerprint(config, dataset.digest), again, "")
         subprocess.run([sys.executable, str(RESUME), str(into), "--trust"], check=False, stdout=subprocess.DEVNULL)
         if Run(into).status()["state"] != COMPLETE:

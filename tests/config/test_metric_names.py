@@ -15,7 +15,7 @@ from neuronsweep.runs.run import Run
 def test_a_metric_says_itself_which_way_is_better():
     for task, names in metric_names.METRICS.items():
         for name in names:
-            assert mode_of(f"val/{name}") == ("min" if name in ("loss", "mae") else "max")
+            assert mode_of(f"val/{name}") == ("min" if name in ("loss", "mae", "rmse", "ece") else "max")
         assert set(at_log_points(["val"], task)) == set(filter(is_logged, at_the_end(["val"], task, "auto")))
     assert [mode_of(name) for name in ("params", "truth/inside", "optimum/loss", "optimum/ratio")] == ["min"] * 4
     assert [mode_of(name) for name in ("dead", "kinks", "slope", "val/mape", "mine")] == [None] * 5

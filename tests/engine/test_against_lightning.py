@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig
 
 from neuronsweep.analysis.fit import analyse
+from neuronsweep.analysis.scores import scores
 from neuronsweep.config.check import plain
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import TensorDataModule
@@ -89,8 +90,10 @@ def network_of(cfg: DictConfig, dataset: Dataset, result: Result) -> MLP:
 
 def as_run(cfg: DictConfig, dataset: Dataset, result: Result) -> Run:
     assert result.state == "COMPLETE", result.error
-    analysis = analyse(network_of(cfg, dataset, result), dataset, plain(cfg.loss))
-    return Run(result.history, {**result.metrics, **analysis}, result.state_dict)
+    network = network_of(cfg, dataset, result)
+    more = scores(network, dataset, result.metrics, cfg.loss.name)
+    analysis = analyse(network, dataset, plain(cfg.loss))
+    return Run(result.history, {**result.metrics, **more, **analysis}, result.state_dict)
 
 
 def assert_agree(ours: Run, theirs: Run, tolerance: float = TOLERANCE) -> None:
@@ -201,6 +204,7 @@ WORDS = {
     "mae": (*CURVE, "loss=mae", "model.act=tanh", "optimizer=sgd"),
     "huber": (*CURVE, "loss=huber", "loss.delta=0.2", "model.act=tanh"),
     "quantile": (*CURVE, "loss=quantile", "loss.q=0.8", "model.act=tanh", "optimizer=sgd"),
+    "balanced classes": (*QUICK, "data=spirals", "data.n=61", "loss=cross_entropy", "loss.class_weights=balanced"),
     "two weighted classes": (*PLANE, "loss=cross_entropy", "loss.class_weights=[0.3,2]"),
     "two weighted classes, all samples": (
         *(*QUICK, "data=moons", "data.n=60", "data.n_val=40", "loss=cross_entropy", "loss.class_weights=[3,1]"),

@@ -28,7 +28,7 @@ EACH = (
 class Recorder:
     """Stands for Pruning: keeps what it is told, and stops every third run at epoch 6."""
 
-    metric = "val/loss"
+    metric, replicates = "val/loss", 1
 
     def __init__(self, interrupt_after=None):
         self.reports, self.interrupt_after = [], interrupt_after

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 
 from neuronsweep.config.schemas import SCHEMAS
-from neuronsweep.models.losses import is_least_squares_or_logistic, loss_function
+from neuronsweep.data.planes import spirals
+from neuronsweep.models.losses import is_least_squares_or_logistic, loss_function, of_dataset
 from neuronsweep.models.modules import ClassificationModule, RegressionModule
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -110,3 +111,15 @@ def test_the_best_fits_are_known_of_two_losses():
     assert all(map(is_least_squares_or_logistic, known))
     others = [{"name": "mae"}, {"name": "huber", "delta": 1.0}, {"name": "cross_entropy", "class_weights": W2}]
     assert not any(map(is_least_squares_or_logistic, others))
+
+
+def test_balanced_classes_count_the_same():
+    """As scikit-learn balances them."""
+    from sklearn.utils.class_weight import compute_class_weight
+
+    dataset = spirals(n=31, n_val=9)
+    y = dataset.splits["train"].y.numpy()
+    found = of_dataset({"name": "cross_entropy", "class_weights": "balanced"}, dataset)["class_weights"]
+    assert found == pytest.approx(compute_class_weight("balanced", classes=np.unique(y), y=y).tolist())
+    for loss in (None, {"name": "auto"}, {"name": "cross_entropy", "class_weights": [1, 2, 3]}):
+        assert of_dataset(loss, dataset) == loss

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.commands import run
@@ -29,6 +30,20 @@ def sine(swept):
     """Widths by activations by seeds on the sine, seen from inside."""
     words = ("model.hidden=2,8", "model.act=relu,tanh", "seed=range(3)", "epochs=200", "log_points=10")
     return swept("sine", *words, "diagnostics=true")
+
+
+@pytest.fixture(scope="session")
+def houses(swept, tmp_path_factory):
+    """Folds by seeds on a file with words, blanks and markup, whose best network is tested on rows left out."""
+    rng = np.random.default_rng(0)
+    size, colour = rng.uniform(0, 5, 150), rng.choice(["red", "blue"], 150)
+    price = 100 - 20 * abs(size - 2) + 40 * (colour == "blue") + rng.normal(0, 5, 150)
+    rows = [f"{i % 7},{'' if i % 9 == 0 else f'{size[i]:.3f}'},{colour[i]},{price[i]:.2f}" for i in range(150)]
+    file = tmp_path_factory.mktemp("tables") / "houses.csv"
+    file.write_text("\n".join(["noise <i>,size,colour,price", *rows]))
+    words = ("data=table", f"data.file={file}", "data.target=price", "data.test=.2", "data.folds=3")
+    words = (*words, "data.fold=range(3)", "seed=0,1", "model.hidden=1,8", "optimizer.lr=0.03")
+    return swept("houses", *words, "epochs=60", "log_points=2", "batch_size=32", "data.yardstick=boosting")
 
 
 @pytest.fixture(scope="session")

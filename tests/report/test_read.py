@@ -42,8 +42,8 @@ def test_what_is_not_finite_is_worst():
 def test_a_failure_is_worse_than_any_result():
     rows = [row(5.0, h=2, seed=0), row(6.0, h=2, seed=1), row(0.1, h=8, seed=0), row(0.0, "FAILED", h=8, seed=1)]
     first, second = configurations(rows, ["model.hidden"], "val/loss", "min")
-    assert (first.values["model.hidden"], first.seeds) == ("2", "2")
-    assert (second.values["model.hidden"], second.seeds) == ("8", "1 of 2")
+    assert (first.values["model.hidden"], first.count) == ("2", "2")
+    assert (second.values["model.hidden"], second.count) == ("8", "1 of 2")
 
 
 def test_the_median_run_of_two_is_the_better_one():

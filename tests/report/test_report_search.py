@@ -65,7 +65,7 @@ def test_a_front_of_thousands_of_trials_has_its_own_values(searched):
     rows = [row for row in sweep.rows if row["state"] == COMPLETE]
     many = [{**rows[i % len(rows)], "run": i, "val/loss": 1 + i, "params": 5000 - i} for i in range(5000)]
     many = replace(sweep, rows=many)
-    search = replace(search_of(sweep), satisfying=many.rows, best=many.rows[:3])
+    search = replace(search_of(sweep), trials=many.rows, satisfying=many.rows, best=many.rows[:3])
     for trace in charts(many, search)["front-0-1"]["data"]:
         assert trace["x"] == [run + 1 for run in trace["customdata"]]
         assert trace["y"] == [5000 - run for run in trace["customdata"]]

@@ -63,8 +63,8 @@ def _zero_or(loss: float, variance: float) -> float:
 
 def _curve(dataset: Dataset) -> tuple[Array, Array]:
     x, y = dataset.splits["train"]
-    if x.shape[1] != 1 or dataset.classes:
-        raise ValueError("kinks and ReLU neurons are solved for regression with one input")
+    if x.shape[1] != 1 or y.shape[1:] != (1,):
+        raise ValueError("kinks and ReLU neurons are solved for regression with one input and one target")
     return x[:, 0].double().numpy(), y[:, 0].double().numpy()
 
 
@@ -75,9 +75,9 @@ def _linear(dataset: Dataset) -> float:
     x, y = dataset.splits["train"]
     x_ND = np.column_stack([np.ones(len(x)), x.double().numpy()])
     if not dataset.classes:
-        y_N1 = y.double().numpy()
-        residual = y_N1 - x_ND @ np.linalg.lstsq(x_ND, y_N1, rcond=None)[0]
-        return _zero_or(float(np.mean(residual**2)), float(y_N1.var()))
+        y_NK = y.double().numpy()
+        residual = y_NK - x_ND @ np.linalg.lstsq(x_ND, y_NK, rcond=None)[0]
+        return _zero_or(float(np.mean(residual**2)), float(y_NK.var(axis=0).mean()))
     return _logistic(x_ND, np.eye(dataset.classes)[y.numpy()])
 
 

@@ -61,7 +61,8 @@ def analyse_fixed(
         found |= _beside_the_best(fixed, dataset)
     # last, for it changes the network
     found |= _dead(fixed, dataset.splits["train"].x.double())
-    return {name: value for name, value in found.items() if math.isfinite(value)}
+    own_units = dataset.own_units(found, "")
+    return {name: value for name, value in own_units.items() if math.isfinite(value)}
 
 
 def optimum(network: MLP, dataset: Dataset) -> float | None:
@@ -76,7 +77,7 @@ def optimum(network: MLP, dataset: Dataset) -> float | None:
     is_linear = all(act is identity for act in network.acts)
     if is_linear and network.out_act is identity:
         return best_possible.linear(dataset)
-    if dataset.classes or dataset.inputs > 1:
+    if dataset.classes or dataset.inputs > 1 or dataset.outputs > 1:
         return None
     if is_linear:
         return best_possible.relu_neuron(dataset) if network.out_act is relu else None

@@ -1,7 +1,8 @@
 """Which values a key may have: a test for the value, and words for the error message."""
 
+import difflib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,8 @@ class Allowed:
 
 def key(default: Any, allowed: Allowed) -> Any:
     """A field of a schema that is checked."""
+    if isinstance(default, list):
+        return field(default_factory=default.copy, metadata={"allowed": allowed})
     return field(default=default, metadata={"allowed": allowed})
 
 
@@ -67,7 +70,27 @@ PICTURES = Allowed(
 )
 BETAS = Allowed(lambda value: len(value) == 2 and all(0 <= b < 1 for b in value), "two numbers >= 0 and < 1")
 CLASS_WEIGHTS = Allowed(
-    lambda value: len(value) > 1 and all(0 < w < math.inf for w in value),
-    "null or a list of finite numbers > 0, one a class",
+    lambda value: (
+        value in (None, "balanced")
+        or (not isinstance(value, str) and len(value) > 1 and all(0 < w < math.inf for w in value))
+    ),
+    "null, balanced, or a list of finite numbers > 0, one a class",
+    ("balanced",),
+    float,
+)
+COLUMNS = Allowed(
+    lambda value: not isinstance(value, str) or bool(value), "the name of a column, or a list of such names"
+)
+FORMULA = Allowed(
+    lambda value: value is None or not isinstance(value, dict), "a formula in quotes, or a list of formulas"
+)
+INTERVAL = Allowed(
+    lambda value: len(value) == 2 and -math.inf < value[0] < value[1] < math.inf, "null or two numbers, the less first"
 )
 BOOL = Allowed(lambda value: True, "true or false")
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """``; did you mean X?`` for the word that is most like this one, or nothing."""
+    match = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
+    return f"; did you mean {match[0]}?" if match else ""

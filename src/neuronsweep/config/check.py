@@ -1,18 +1,19 @@
 """Checks a composed config before anything is trained or written. Imports neither torch nor lightning."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
-from neuronsweep.config.allowed import BOOL, Allowed
+from neuronsweep.config.allowed import BOOL, Allowed, nearest
 from neuronsweep.config.metric_names import LOGGED, NOT_NAMED, at_the_end, is_logged, mode_of
 from neuronsweep.config.schemas import SCHEMAS
 from neuronsweep.config.schemas.config import MODULES, Config
+from neuronsweep.config.schemas.data import Description
 from neuronsweep.config.schemas.loss import check_loss
 from neuronsweep.config.schemas.model import activations, widths
 from neuronsweep.config.schemas.optimizer import LBFGS
@@ -38,6 +39,7 @@ def check(cfg: DictConfig) -> None:
     added = _added(cfg)
     if added:
         raise UserError(f"+{added} is not allowed: the config has no key {added}, and nothing would read it")
+    check_values(cfg.data, "data.")  # which metrics there are depends on them
     _check_metric(cfg)
     check_values(cfg)
     _check_together(cfg)
@@ -93,12 +95,6 @@ def shown(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return f"[{','.join(map(shown, value))}]" if _is_list(value) else str(value)
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """``; did you mean X?`` for the word that is most like this one, or nothing."""
-    match = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
-    return f"; did you mean {match[0]}?" if match else ""
 
 
 @cache
@@ -210,9 +206,8 @@ def _check_together(cfg: DictConfig) -> None:
     _check_layers(cfg.model)
     if OmegaConf.get_type(cfg.scheduler) is OneCycle:
         _check_one_cycle(cfg)
-    task = task_of(cfg)
-    if task:
-        check_loss(plain(cfg.loss), task, cfg.data.get("classes", 2) if task == "classification" else 0)
+    if data := described(cfg):
+        check_loss(plain(cfg.loss), data.task, data.classes)
     _check_objective(cfg)
 
 
@@ -253,9 +248,19 @@ def _check_one_cycle(cfg: DictConfig) -> None:
         )
 
 
-def task_of(cfg: DictConfig) -> str | None:
-    """The task of a config's data, ``regression`` or ``classification``; None of a user's own, before it is built."""
-    return getattr(OmegaConf.get_type(cfg.data), "task", None)
+def described(cfg: DictConfig) -> Description | None:
+    """What the data of a config are; None of a user's own, before they are built.
+
+    Raises UserError where they are a table or a formula that nothing can be learnt from.
+    """
+    schema = _schema(cfg.data, "data")
+    if schema is None:
+        return None
+    if describe := getattr(schema, "describe", None):
+        return get_method(describe)(plain(cfg.data))  # found by its name, as a _target_ is: it is no part of a config
+    task = schema.task  # type: ignore[attr-defined]
+    classes = cfg.data.get("classes", 2) if task == "classification" else 0
+    return Description(task, classes, schema.splits)  # type: ignore[attr-defined]
 
 
 def _check_objective(cfg: DictConfig) -> None:
@@ -281,7 +286,5 @@ def _check_objective(cfg: DictConfig) -> None:
 
 def known_metrics(cfg: DictConfig) -> list[str]:
     """All metrics that runs of a config may have at the end; none where its data or module may have others."""
-    schema = OmegaConf.get_type(cfg.data)
-    if cfg.module._target_ not in MODULES or not isinstance(schema, type) or not hasattr(schema, "task"):
-        return []
-    return at_the_end(schema.splits, schema.task, cfg.loss.name)
+    data = described(cfg) if cfg.module._target_ in MODULES else None
+    return at_the_end(data.splits, data.task, cfg.loss.name) if data else []

@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 
 LOGGED = ("loss", "acc")  # computed at log points, not only at the end
-METRICS = {"regression": ("loss", "mae", "r2"), "classification": ("loss", "acc", "auroc")}
+METRICS = {
+    "regression": ("loss", "mae", "r2", "rmse"),
+    "classification": ("loss", "acc", "auroc", "balanced_acc", "f1", "ece"),
+}
 # what analysis.analyse may find of a trained network
 FOUND = {
     "regression": (
@@ -20,12 +23,30 @@ SQUARED = ("auto", "mse")
 
 def final_metrics(task: str, loss: str) -> tuple[str, ...]:
     """The metrics of every split at the end of a run, by its task and the name of its loss."""
-    return (*METRICS[task], *(("mse",) if task == "regression" and loss not in SQUARED else ()))
+    if task != "regression":
+        return METRICS[task]
+    return (*METRICS[task], *(() if loss in SQUARED else ("mse",)), *(("pinball",) if loss == "quantile" else ()))
+
+
+# The power of the target's unit that a metric has, and a loss by its name; of the others it is none.
+POWERS = {"mse": 2, "mae": 1, "rmse": 1, "pinball": 1, "optimum/linear": 2, "optimum/loss": 2}
+POWERS_OF_LOSSES = {"auto": 2, "mse": 2, "huber": 2, "mae": 1, "quantile": 1}
+
+
+def unit(metric: str, loss: str) -> int:
+    """The power of the target's unit that a metric of a regression has; ``loss`` is the name of its loss."""
+    name = metric.rpartition("/")[2]
+    if metric in POWERS:
+        return POWERS[metric]
+    return POWERS_OF_LOSSES.get(loss, 0) if name == "loss" else POWERS.get(name, 0)
 
 
 # Which way a metric of a split is better, by the last part of its name, and a metric of the network, by its name. Of
 # for the others (dead, kinks, slope, intercept, those of a user's module) the user must give it.
-OF_SPLITS = {"loss": "min", "mse": "min", "mae": "min", "acc": "max", "auroc": "max", "r2": "max"}
+OF_SPLITS = {
+    **dict.fromkeys(("loss", "mse", "mae", "rmse", "pinball", "ece"), "min"),
+    **dict.fromkeys(("acc", "auroc", "balanced_acc", "f1", "r2"), "max"),
+}
 OF_NETWORKS = {"params": "min"}
 # errors and losses of the network
 ERRORS = ("truth/", "optimum/")

@@ -17,9 +17,10 @@ def build_dataset(config: Mapping[str, Any]) -> Dataset:
         raise UserError(f"data._target_={config['_target_']} is not allowed: it did not return a Dataset")
     for name, (x, y) in dataset.splits.items():
         # native code would read targets of another shape as if they were of this one
-        if x.ndim != 2 or y.shape != ((len(x),) if dataset.classes else (len(x), 1)):
+        shape = (len(x),) if dataset.classes else (len(x), *dataset.splits["train"].y.shape[1:2])
+        if x.ndim != 2 or y.ndim != (1 if dataset.classes else 2) or y.shape != shape or not y.numel():
             found = f"{name} has x {tuple(x.shape)} and y {tuple(y.shape)}"
-            allowed = "(N,)" if dataset.classes else "(N, 1)"
+            allowed = "(N,)" if dataset.classes else "(N, K)"
             raise UserError(
                 f"data._target_={config['_target_']} is not allowed: {found}, allowed: x (N, D), y {allowed}"
             )

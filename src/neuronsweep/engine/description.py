@@ -84,7 +84,7 @@ def describe(member: Member, samples: Samples) -> tuple[layout.Spec, dict[str, c
         keep_best=member.keep == "best",
         diagnostics=member.diagnostics,
         patience=member.patience or 0,
-        min_delta=member.min_delta,
+        min_delta=member.min_delta / member.own_units({member.metric: 1.0})[member.metric],
         dropout=member.option("dropout"),
         loss_number=loss.get({"huber": "delta", "quantile": "q"}.get(member.loss_name, ""), 0.0),
         clip_norm=member.clip or 0.0,

@@ -14,6 +14,7 @@ from neuronsweep.config.schemas.model import activations, widths
 from neuronsweep.data.batches import sizes
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.engine.layout import ACTIVATIONS, LOSSES, NORMS, OPTIMIZERS, SCHEDULERS
+from neuronsweep.models.losses import of_dataset
 
 DTYPES = {"32-true": torch.float32, "64-true": torch.float64}
 LOGGERS = (None, "lightning.pytorch.loggers.TensorBoardLogger")
@@ -104,6 +105,10 @@ class Member:
         name = (self.loss or {}).get("name", "auto")
         return "mse" if name == "auto" else name
 
+    def own_units(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Metrics of its tensors in the units of a table's target."""
+        return self.dataset.own_units(metrics, self.loss_name)
+
     @property
     def steps_per_epoch(self) -> int:
         return len(sizes(len(self.dataset.splits["train"].x), self.batch_size))
@@ -137,7 +142,7 @@ def member(config: Mapping[str, Any], dataset: Dataset) -> Member:
         seed=config["seed"],
         optimizer=config["optimizer"],
         scheduler=config["scheduler"] if config["scheduler"]["_target_"] else None,
-        loss=config.get("loss"),  # absent from configs of earlier versions
+        loss=of_dataset(config.get("loss"), dataset),  # absent from configs of earlier versions
         epochs=config["epochs"],
         batch_size=config["batch_size"],
         log_points=config["log_points"],

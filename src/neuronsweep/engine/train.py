@@ -131,7 +131,7 @@ class Training:
         epoch, *values = self.arrays["history"][i].tolist()
         names = [*self.columns, *self._diagnoses()]
         row = {name: value for name, value in zip(names, values, strict=True) if name}
-        return int(epoch), {name: row[name] for name in self.ordered} | row
+        return int(epoch), self.member.own_units({name: row[name] for name in self.ordered} | row)
 
     def result(self, pruned: bool = False) -> Result:
         """The result of the member so far."""
@@ -205,7 +205,7 @@ class Training:
                 value = found[i * layout.FINAL_METRICS + place]
                 if name != "r2" or self.samples.splits[i].n > 1:  # r2 of one sample is not defined
                     metrics[f"{split}/{name}"] = value
-        return metrics
+        return self.member.own_units(metrics)
 
     def _check(self, answer: int) -> int:
         if answer == layout.NO_MEMORY:

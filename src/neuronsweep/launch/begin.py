@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from neuronsweep import console
 from neuronsweep.cli import explain
 from neuronsweep.config import targets
-from neuronsweep.config.check import check, known_metrics, nearest, plain, run_config
+from neuronsweep.config.check import check, described, known_metrics, nearest, plain, run_config
 from neuronsweep.config.metric_names import at_the_end, is_of_split
 from neuronsweep.config.schemas.config import MODULES
 from neuronsweep.config.secret_values import without_secrets
@@ -95,6 +95,7 @@ def check_jobs(compose: Composer, jobs: Jobs, directory: Path) -> None:
 def check_job(cfg: DictConfig, config: DictConfig) -> None:
     """Raise UserError for a job whose config is not allowed, or wants another machine or sweep than the command's."""
     check(cfg)
+    say_notes(cfg)
     check_metric(cfg)
     check_hydra(cfg)
     launcher = config.hydra.runtime.choices["hydra/launcher"]
@@ -113,6 +114,18 @@ def check_job(cfg: DictConfig, config: DictConfig) -> None:
             f"trainer.devices={cfg.trainer.devices} is not allowed with hydra/launcher={launcher}, where every "
             f"process of a run would start the sweep again: hydra/launcher is {' or '.join(OF_SEVERAL_DEVICES)}"
         )
+
+
+def say_notes(cfg: DictConfig) -> None:
+    """Say what is odd about a table, each line once a process."""
+    if data := described(cfg):
+        for line in data.notes:
+            _say(line)
+
+
+@cache
+def _say(line: str) -> None:
+    console.say(line)
 
 
 def check_hydra(cfg: DictConfig) -> None:

@@ -10,6 +10,7 @@ import torch
 import yaml
 
 from neuronsweep.analysis.fit import analyse_fixed
+from neuronsweep.analysis.scores import scores
 from neuronsweep.engine.member import Member
 from neuronsweep.engine.train import Result
 from neuronsweep.errors import Diverged
@@ -52,7 +53,8 @@ class MemberRun:
         (hydra / "overrides.yaml").write_text(overrides)
 
     def _begun(self) -> Begun:
-        asked = record.record(self.overrides, self.config, self.member.dataset.digest)
+        dataset = self.member.dataset
+        asked = record.record(self.overrides, self.config, dataset.digest, dataset.prepared)
         return Begun("native", self.fingerprint(), asked, record.git_state()[1], now())
 
     def fingerprint(self) -> str:
@@ -77,7 +79,8 @@ class MemberRun:
         arguments = module_arguments(self.config, dataset)
         network = MLP(arguments["inputs"], arguments["outputs"], **arguments["model"]).double().eval()
         network.load_state_dict(result.state_dict)
-        metrics = {**result.metrics, **analyse_fixed(network, dataset, self.config["loss"])}
+        more = scores(network, dataset, result.metrics, self.member.loss_name)
+        metrics = {**result.metrics, **more, **analyse_fixed(network, dataset, self.config["loss"])}
         weights = {f"network.{name}": value for name, value in result.state_dict.items()}
         results[contents.METRICS] = files.as_json(metrics).encode()
         results[contents.MODEL] = model_bytes(weights, arguments, result.epoch, result.steps)

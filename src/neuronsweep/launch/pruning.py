@@ -15,9 +15,14 @@ ASKED = "NEURONSWEEP_TRIAL"
 
 
 class Prunes(Protocol):
-    """Says of runs that report a metric at log points whether they shall stop."""
+    """Says of trials that report a metric at log points whether they shall stop.
+
+    Attributes:
+        replicates: how many runs a trial has, whose mean is reported; those of trial t are t * replicates and the next.
+    """
 
     metric: str
+    replicates: int
 
     def report(self, number: int, epoch: int, value: float) -> bool: ...
     def publish(self) -> None: ...
@@ -48,7 +53,7 @@ class Asked:
 def asked(hydra: Any, number: int) -> Asked | None:
     """A Hydra job as a run that Optuna may prune, None where it is no such run."""
     options = hydra.sweeper
-    if options.get("pruner", "none") == "none" or "n_trials" not in options:
+    if options.get("pruner", "none") == "none" or "n_trials" not in options or options.get("replicates"):
         return None
     where = study_storage(options.storage, Path(hydra.sweep.dir))
     own = OmegaConf.to_container(options.pruner_options, resolve=True)

@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import os
 import queue
+import statistics
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -111,8 +112,7 @@ class Crew:
                 for one in trainees:
                     one.save()
             raise
-        for at, number, value in reports:
-            pruning.report(number, at, value)
+        _report(pruning, reports)
 
     def _round_of_all(
         self,
@@ -132,10 +132,10 @@ class Crew:
         now = [(epoch, one.number, _value(one, pruning.metric)) for one in logged]
         earlier = [report for report in reports if report[0] <= epoch]
         del reports[: len(earlier)]
-        stopped = {number for at, number, value in sorted(earlier + now) if pruning.report(number, at, value)}
+        stopped = _report(pruning, earlier + now)
         for one in logged:
             one.reported += 1
-        over = [one for one in logged if one.number in stopped or one.is_finished]
+        over = [one for one in logged if one.number // pruning.replicates in stopped or one.is_finished]
         calls = [self._end_of(one, pruned=not one.training.over) for one in over]
         return ended | {end.number: end for end in pool.map(lambda call: call(), calls)}
 
@@ -220,3 +220,12 @@ def _next_epoch(trainee: Trainee) -> int:
 
 def _value(trainee: Trainee, metric: str) -> float:
     return trainee.training.log_point(trainee.reported)[1][metric]
+
+
+def _report(pruning: Prunes, reports: Sequence[tuple[int, int, float]]) -> set[int]:
+    """Report (epoch, number, value) of runs, of each trial the mean of its runs; returns the trials that shall stop."""
+    of_trials: dict[tuple[int, int], list[float]] = {}
+    for epoch, number, value in sorted(reports):
+        of_trials.setdefault((epoch, number // pruning.replicates), []).append(value)
+    means = {place: statistics.fmean(values) for place, values in of_trials.items()}
+    return {trial for (epoch, trial), mean in means.items() if pruning.report(trial, epoch, mean)}

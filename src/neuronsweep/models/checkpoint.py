@@ -13,6 +13,7 @@ from torch import Tensor
 
 from neuronsweep.data.dataset import Dataset
 from neuronsweep.errors import UserError
+from neuronsweep.models.losses import of_dataset
 from neuronsweep.models.mlp import MLP
 
 # The oldest Lightning whose checkpoint layout this is; load_from_checkpoint migrates from it.
@@ -45,7 +46,7 @@ def module_arguments(config: Mapping[str, Any], dataset: Dataset) -> dict[str, A
         "scheduler": config["scheduler"] if config["scheduler"]["_target_"] else None,
         "gradient_clip_val": config["trainer"]["gradient_clip_val"],
         "seed": config["seed"],
-        "loss": config["loss"],
+        "loss": of_dataset(config["loss"], dataset),
         "gradient_clip_value": config["trainer"]["gradient_clip_value"],
     }
 

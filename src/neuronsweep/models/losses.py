@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neuronsweep.config.metric_names import SQUARED
+from neuronsweep.data.dataset import Dataset
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -38,6 +39,15 @@ def cross_entropy(logits: Tensor, y_N: Tensor, class_weights: list[float] | None
     if logits.shape[1] == 1:
         return binary_cross_entropy(logits, y_N, class_weights)
     return F.cross_entropy(logits, y_N, None if class_weights is None else weights_of(class_weights, logits))
+
+
+def of_dataset(loss: Mapping[str, Any] | None, dataset: Dataset) -> Mapping[str, Any] | None:
+    """A config's ``loss`` for one data set: balanced class weights as numbers."""
+    if not loss or loss.get("class_weights") != "balanced":
+        return loss
+    counts = torch.bincount(dataset.splits["train"].y, minlength=dataset.classes)
+    weights = [len(dataset.splits["train"].y) / (dataset.classes * max(1, count)) for count in counts.tolist()]
+    return {**loss, "class_weights": weights}
 
 
 def weights_of(class_weights: list[float], like: Tensor) -> Tensor:

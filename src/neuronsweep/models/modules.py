@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from neuronsweep.config.metric_names import SQUARED
 from neuronsweep.config.targets import built
-from neuronsweep.data.dataset import Split
+from neuronsweep.data.dataset import Dataset, Split
 from neuronsweep.data.module import Block, data_of
 from neuronsweep.models.diagnostics import diagnose
 from neuronsweep.models.losses import AUTO, loss_function, weights_of
@@ -143,8 +143,14 @@ class NetworkModule(LightningModule):
         return diagnose(self.network, self.loss, train, self.before_last_step)
 
 
+def in_own_units(module: NetworkModule, dataset: Dataset, metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics of ``evaluate`` in the units of a table's target; a loss that is a subclass's own stays as it is."""
+    own_loss = type(module).loss is not NetworkModule.loss
+    return dataset.own_units(metrics, "" if own_loss else (module.hparams["loss"] or AUTO)["name"])
+
+
 class RegressionModule(NetworkModule):
-    """Predicts y (N, 1); its loss is the mean squared error unless ``loss`` says otherwise."""
+    """Predicts y (N, K); its loss is the mean squared error unless ``loss`` says otherwise."""
 
     task = "regression"
 
@@ -153,7 +159,7 @@ class RegressionModule(NetworkModule):
         if (self.hparams["loss"] or AUTO)["name"] not in SQUARED:
             values["mse"] = metrics.mean_squared_error(prediction, y)
         if len(y) > 1:  # r2 of one sample is not defined
-            values["r2"] = metrics.r2_score(prediction[:, 0], y[:, 0])
+            values["r2"] = metrics.r2_score(prediction, y)
         return values
 
 

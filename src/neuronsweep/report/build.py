@@ -7,6 +7,7 @@ from pathlib import Path
 from neuronsweep import console, stopping
 from neuronsweep.errors import UserError
 from neuronsweep.report.data.diagnostics import inside
+from neuronsweep.report.data.findings import findings
 from neuronsweep.report.data.search import search_of
 from neuronsweep.report.data.sweep import Sweep, read, sweep_of
 from neuronsweep.report.text import markdown
@@ -40,6 +41,7 @@ def _build(sweep: Sweep) -> tuple[Path, Sequence[Path]]:
 
     directory = sweep.directory
     search = search_of(sweep)
+    found = findings(sweep, search)
     fits = gallery(sweep, search)
     drawn = {
         markdown.GALLERY: fits.file() if fits else None,
@@ -51,8 +53,8 @@ def _build(sweep: Sweep) -> tuple[Path, Sequence[Path]]:
     write_results(directory, sweep.swept, sweep.rows)
     for name, content in pictures.items():
         files.write(directory / name, content)
-    files.write(directory / TEXT, markdown.markdown(sweep, search, pictures, insides))
-    files.write(directory / PAGE, page(sweep, search, fits, insides))
+    files.write(directory / TEXT, markdown.markdown(sweep, search, pictures, insides, found))
+    files.write(directory / PAGE, page(sweep, search, fits, insides, found))
     return directory / PAGE, fits.runs if fits else []
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from neuronsweep.report.data.configurations import Configuration, Row
+from neuronsweep.report.data.configurations import Configuration, Row, replicate_of
 from neuronsweep.report.data.formatting import number
 from neuronsweep.report.data.search import search_of
 from neuronsweep.report.data.sweep import Sweep, read
@@ -149,9 +149,9 @@ def _values(sweep: Sweep, configuration: Configuration, keys: Sequence[str], bot
 
 
 def _same_data(a: Sweep, mine: Configuration, b: Sweep, theirs: Configuration) -> bool:
-    """Whether two configurations were trained on the same data, with a seed that both have where there is one."""
-    others = theirs.by_seed
-    pairs = [(row, others[seed]) for seed, row in mine.by_seed.items() if seed in others]
+    """Whether two configurations were trained on the same data, with a replicate that both have where there is one."""
+    others = {replicate_of(row): row for row in theirs.rows}
+    pairs = [(row, others[replicate_of(row)]) for row in mine.rows if replicate_of(row) in others]
     one, other = pairs[0] if pairs else (mine.best, theirs.best)
     return _record(a, one)["data_digest"] == _record(b, other)["data_digest"]
 

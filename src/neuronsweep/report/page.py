@@ -13,18 +13,21 @@ from markupsafe import Markup
 from neuronsweep.report.charts.all import charts
 from neuronsweep.report.charts.axes import Chart
 from neuronsweep.report.charts.diagnostics import inside_charts, layers_chart
+from neuronsweep.report.charts.learnt import learnt_charts
 from neuronsweep.report.charts.metric import best_of
 from neuronsweep.report.charts.pairs import heat_maps
 from neuronsweep.report.data.configurations import Configuration
 from neuronsweep.report.data.diagnostics import Inside
+from neuronsweep.report.data.findings import Findings
 from neuronsweep.report.data.formatting import number, short
 from neuronsweep.report.data.search import Search
 from neuronsweep.report.data.sweep import Sweep
 from neuronsweep.report.svgs.gallery import Gallery
 from neuronsweep.report.svgs.plot import STYLE
+from neuronsweep.report.text import findings as text
 from neuronsweep.report.text import markdown
 from neuronsweep.report.text.answer import failures, sentences, states
-from neuronsweep.report.text.verdicts import against, compared
+from neuronsweep.report.text.verdicts import against, compared, counted, method, spreads
 from neuronsweep.runs import contents, record
 
 # Failures whose tracebacks the page shows.
@@ -46,22 +49,32 @@ def template(name: str) -> Template:
     return templates.get_template(name)
 
 
-def page(sweep: Sweep, search: Search | None, fits: Gallery | None, insides: list[Inside]) -> str:
+def page(sweep: Sweep, search: Search | None, fits: Gallery | None, insides: list[Inside], found: Findings) -> str:
     """The page as HTML. All text of configs and files is escaped."""
     layers = layers_chart(insides)
     failed = failures(sweep)
     drawn = charts(sweep, search) | ({"layers": layers} if layers else {})
-    choices = {"heat": heat_maps(sweep), "inside": inside_charts(insides)}
+    choices = {
+        "learnt": {data: learnt_charts(one) for data, one in found.learnt.items()},
+        "heat": heat_maps(sweep),
+        "inside": inside_charts(insides),
+    }
     return template("report.html.jinja").render(
         sweep=sweep,
         search=search,
-        sentences=sentences(sweep, search),
+        sentences=[*sentences(sweep, search), *text.sentences(found, sweep.metric)],
         states=states(sweep, search),
         fits=fits,
         style=STYLE,
         best_of=best_of(sweep),
         rankings={data: _ranking(sweep, those) for data, those in list(sweep.by_data.items())[: markdown.SETS]},
         replicated=any(configuration.summary.n + configuration.failed > 1 for configuration in sweep.configurations),
+        counted=counted(sweep),
+        spreads=spreads(sweep),
+        method=method(sweep),
+        yardsticks={data: text.yardstick_rows(those) for data, those in found.yardsticks.items()},
+        scores={data: text.score_rows(tested) for data, tested in found.winners.items()},
+        titles=text,
         failures=failed[:SHOWN],
         more_failures=len(failed) - SHOWN,
         charts={name: _as_text(chart) for name, chart in drawn.items()},

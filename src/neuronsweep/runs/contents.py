@@ -13,6 +13,7 @@ import yaml
 
 # Names of the directory contract.
 STATUS, RECORD, PATCH = "status.json", "record.json", "record.patch"
+YARDSTICK, TEST = "yardstick.json", "test.json"
 METRICS, HISTORY, MODEL, FIGURE = "metrics.json", "history.csv", "model.ckpt", "fit.png"
 SWEEP, RESULTS, PARQUET = "sweep.json", "results.csv", "results.parquet"
 JOURNAL, SEARCH = "optuna.journal", "optimization_results.yaml"
@@ -42,7 +43,7 @@ TEMPORARY = ".tmp"
 # The results of a run. A run whose status.json and record.json are both gone has none of them.
 CAME_TO = (METRICS, HISTORY, MODEL, FIGURE, CHECKPOINT, MOMENTS, PATCH)
 OF_A_RUN = (STATUS, *CAME_TO, OUTPUT, RETURNED, RECORD)
-OF_A_SWEEP = (SWEEP, HYDRA_NODE, RESULTS, PARQUET, JOURNAL, SEARCH, *REPORTS)
+OF_A_SWEEP = (SWEEP, HYDRA_NODE, RESULTS, PARQUET, JOURNAL, SEARCH, YARDSTICK, TEST, *REPORTS)
 # Names that say what they are of: seconds, host, process and count; the first job.
 NUMBERED = re.compile(
     rf"{re.escape(EVENTS)}\d+\..+\.\d+\.\d+"

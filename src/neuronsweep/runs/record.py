@@ -20,7 +20,17 @@ from neuronsweep.runs.source import own_digests, source_digest
 PACKAGES = ("neuronsweep", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tensorboard", "numpy")
 
 # Keys that change how a run is kept or shown, never a number of it.
-BOOKKEEPING = ("logger", "engine", "trainer.checkpoint_seconds", "time_limit", "fail_fast")
+# Where a table lies is no number of it: its digest is in that of the data.
+# What networks are measured by in a report is none of theirs.
+BOOKKEEPING = (
+    "logger",
+    "engine",
+    "trainer.checkpoint_seconds",
+    "time_limit",
+    "fail_fast",
+    "data.file",
+    "data.yardstick",
+)
 
 # Packages whose versions or sources a record has anyway.
 KNOWN = ("neuronsweep.", "torch.", "lightning.")
@@ -45,12 +55,19 @@ def fingerprint_of(config: Mapping[str, Any], source: str, own: Mapping[str, str
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def record(overrides: list[str], config: Mapping[str, Any], data_digest: str) -> dict[str, Any]:
-    """How a run came to be, as a JSON object: command and config, data, and ``origin``."""
+def record(
+    overrides: list[str], config: Mapping[str, Any], data_digest: str, table: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """How a run came to be, as a JSON object: command and config, data, and ``origin``.
+
+    Args:
+        table: how the data were made of a table, where they were: ``Dataset.prepared``.
+    """
     seeds = {key: value for key, value in flatten(config).items() if key.rpartition(".")[2].endswith("seed")}
     asked = {"overrides": overrides, "config": dict(config), "seeds": seeds, "data_digest": data_digest}
     return {
         **without_secrets(asked),
+        **({"table": table} if table else {}),
         "sources": sources(config),
         **origin(config["threads"], config["trainer"]["accelerator"]),
     }
@@ -81,7 +98,8 @@ def differences(record: Mapping[str, Any], config: Mapping[str, Any], data_diges
     own, before_own = sources(config), record.get("sources", {})
     found += [f"the source of {name} changed" for name in own if name in before_own and before_own[name] != own[name]]
     if record["data_digest"] != data_digest and not any(text.startswith("data.") for text in found):
-        found.append("the data changed")
+        file = config["data"].get("file")
+        found.append(f"the file {file} changed" if file else "the data changed")
     return found
 
 

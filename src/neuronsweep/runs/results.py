@@ -60,7 +60,8 @@ class Results:
         if self.overrides is not None:
             return [number for number in self.numbers if number not in well]
         told: list[int] = yaml.safe_load((self.sweep / contents.SEARCH).read_text())["failed"]
-        return sorted({*told, *(row["run"] for row in rows if row["run"] not in well)})
+        each = self.description.get("replicates", 1)
+        return sorted({*(trial * each for trial in told), *(row["run"] for row in rows if row["run"] not in well)})
 
     def _read(self, number: int) -> dict[str, Any] | None:
         if number in self.ended:

@@ -29,7 +29,7 @@ def numbers(description: Mapping[str, Any]) -> range:
     """The numbers of the runs that a sweep.json is of: of a shard I/N every Nth, from the Ith on."""
     jobs = description.get("jobs")
     if jobs is None:
-        return range(description["trials"])
+        return range(description["trials"] * description.get("replicates", 1))
     first, _, step = (description.get("shard") or "1/1").partition("/")
     return range(int(first) - 1, len(jobs), int(step))
 
@@ -44,6 +44,8 @@ def read_description(sweep: Path) -> dict[str, Any]:
     lacks = [key for key in ("swept", "objective", "overrides", "command") if key not in found]
     if lacks or not ("jobs" in found or {"trials", "search"} <= found.keys()):
         raise Damaged(sweep / SWEEP, f"damaged: it has no {lacks[0] if lacks else 'jobs'}")
+    if any(type(found.get(key, 1)) is not int or found.get(key, 1) < 1 for key in ("trials", "replicates")):
+        raise Damaged(sweep / SWEEP, "damaged: it does not say how many trials there are")
     for key in ("overrides", "hydra_overrides", "config_words"):
         words = found.get(key, [])
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):

@@ -54,8 +54,9 @@ def begin(search: Search) -> Study:
         )
     metric, mode = search.goals.objectives[0]
     described = {
-        "swept": list(search.space.keys),
+        "swept": [*search.space.keys, *search.replicates.keys],
         "trials": search.total,
+        **({"replicates": search.replicates.count} if search.replicates.text else {}),
         "objective": {"metric": metric, "mode": mode},
         "search": search.identity,
         "study": search.study,
@@ -90,10 +91,12 @@ def _check_directory(search: Search) -> None:
 
 def _prepare(search: Search, begun: Study) -> None:
     """Make the runs of trials that have not ended ready to continue."""
-    trials = [
-        trial
-        for trial in begun.trials(TrialState.WAITING, TrialState.RUNNING)
-        if trial.params and Run(run_directory(search.directory, trial.number)).has_begun
-    ]
-    configs = ((trial.number, run_config(search.job(trial))) for trial in trials)
+    trials = [trial for trial in begun.trials(TrialState.WAITING, TrialState.RUNNING) if trial.params]
+    configs = (
+        (number, run_config(config))
+        for trial in trials
+        if any(Run(run_directory(search.directory, run)).has_begun for run in search.replicates.runs(trial.number))
+        for number, config in search.jobs(trial)
+        if Run(run_directory(search.directory, number)).has_begun
+    )
     resume.prepare(search.directory, configs, False, search.options.accept_changes)

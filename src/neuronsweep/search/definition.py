@@ -1,6 +1,6 @@
 """The Search class: what a command searches, read from its config and checked before anything is trained."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from neuronsweep.launch.jobs import Composer
 from neuronsweep.runs import contents, record
 from neuronsweep.runs.sweep import run_directory
 from neuronsweep.runs.words import absolute
-from neuronsweep.search import objectives, space_parser
+from neuronsweep.search import objectives, replicates, space_parser
 from neuronsweep.search.parameters import Choice, as_typed
 
 # Trials proposed at once where they are trained together, one by one, and by each of several workers.
@@ -45,6 +45,8 @@ class Search:
         self.space, self.fixed = space_parser.read(
             context.config_loader, plain(self.options.params), self.options.space, arguments
         )
+        taken = [*self.fixed, *self.space.keys]
+        self.replicates = replicates.read(context.config_loader, self.options.replicates, taken)
         self.goals = objectives.read(config)
         self.directory = Path(config.hydra.sweep.dir)
         self.compose = Composer(context.config_loader, config)
@@ -63,12 +65,13 @@ class Search:
 
     def _probe(self, overrides: Sequence[str]) -> DictConfig:
         """The config of a run with these overrides, whichever number it will have."""
-        return self.compose.job(0, overrides, run_directory(self.directory, 0))
+        one = [*overrides, *self.replicates.words[:1]]
+        return self.compose.job(0, one, run_directory(self.directory, 0))
 
-    def job(self, trial: Any) -> DictConfig:
-        """The config of the run of a trial."""
-        directory = run_directory(self.directory, trial.number)
-        return self.compose.job(trial.number, self.overrides(trial.params), directory)
+    def jobs(self, trial: Any) -> Iterator[tuple[int, DictConfig]]:
+        """The config of every run of a trial, with its number."""
+        for number, overrides in self.replicates.jobs({trial.number: self.overrides(trial.params)}).items():
+            yield number, self.compose.job(number, overrides, run_directory(self.directory, number))
 
     def check_overrides(self, overrides: Sequence[str]) -> None:
         """Raise UserError for overrides that no run can have."""
@@ -85,6 +88,12 @@ class Search:
             raise UserError(
                 f"hydra.sweeper.pruner={self.options.pruner} is not allowed with hydra/launcher={self.launcher}, whose "
                 f"runs cannot report to a pruner while they train: hydra/launcher is {', '.join(PRUNING_LAUNCHERS)}"
+            )
+        if self.goals.prune_on and self.replicates.text and not self.native:
+            raise UserError(
+                f"hydra.sweeper.replicates={self.replicates.text} is not allowed with hydra.sweeper.pruner="
+                f"{self.options.pruner} and hydra/launcher={self.launcher}: hydra/launcher=native trains the runs of a "
+                "trial together, so that their mean is known while they train"
             )
         if self.options.retry_failed:
             raise UserError(
@@ -169,6 +178,7 @@ class Search:
             "space": self.space.describe(),
             "objectives": list(map(list, self.goals.objectives)),
             "constraints": [constraint.text for constraint in self.goals.constraints],
+            **({"replicates": self.replicates.text} if self.replicates.text else {}),
             "config": kept,
             "sampling": {key: plain(self.options)[key] for key in SAMPLING},
             "source": {"package": record.source_digest(), **record.sources(self._with_all_activations())},

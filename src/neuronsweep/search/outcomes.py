@@ -1,8 +1,9 @@
 """How a study records what its runs came to, and how it is summed up in optimization_results.yaml."""
 
-from collections.abc import Callable, Mapping, Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 import yaml
@@ -15,6 +16,9 @@ from neuronsweep.runs.sweep import read_description, run_directory
 from neuronsweep.runs.words import train_command
 from neuronsweep.search.objectives import Goals
 from neuronsweep.search.study import Outcome, Study
+
+if TYPE_CHECKING:
+    from neuronsweep.search.definition import Search
 
 # So many of the best trials are listed, where there is one objective.
 LISTED = 10
@@ -43,6 +47,23 @@ def of_run(directory: Path, goals: Goals) -> Outcome | None:
     return Outcome(TrialState.COMPLETE, values, violations, attrs=attrs)
 
 
+def of_trial(directories: Sequence[Path], goals: Goals) -> Outcome | None:
+    """What became of a trial with one run or several: their mean; None where one has not ended."""
+    found = [of_run(directory, goals) for directory in directories]
+    ended = [outcome for outcome in found if outcome]
+    if len(ended) < len(found):
+        return None
+    attrs = ended[0].attrs
+    if failed := next((one for one in ended if one.state == TrialState.FAIL), None):
+        return Outcome(TrialState.FAIL, error=failed.error, attrs=attrs)
+    if any(one.state == TrialState.PRUNED for one in ended):
+        return Outcome(TrialState.PRUNED, attrs=attrs)
+    values = [statistics.fmean(of_each) for of_each in zip(*(one.values or () for one in ended), strict=True)]
+    texts = ended[0].violations
+    violations = {text: statistics.fmean(one.violations[text] for one in ended) for text in texts}
+    return Outcome(TrialState.COMPLETE, values, violations, attrs=attrs)
+
+
 def again(original: FrozenTrial) -> Outcome:
     """The outcome of a finished trial, for another one with the same parameters."""
     told = {name: original.user_attrs[name] for name in (DIRECTORY, FINGERPRINT) if name in original.user_attrs}
@@ -65,23 +86,16 @@ def best(trials: Sequence[FrozenTrial], goals: Goals, most: int = 1) -> list[Fro
     return [by_number[number] for number in goals.best(values, most)]
 
 
-def summary(
-    study: Study,
-    goals: Goals,
-    overrides: Callable[[Mapping[str, Any]], list[str]],
-    sweep: Path,
-    about: Mapping[str, Any],
-) -> dict[str, Any]:
+def summary(study: Study, search: "Search", about: Mapping[str, Any]) -> dict[str, Any]:
     """What optimization_results.yaml holds of a study.
 
     Args:
-        overrides: of the run with these parameters, as one would type them.
-        sweep: where most of the runs are; those of other commands may be elsewhere.
+        search: whose directory has most of the runs; those of other commands may be elsewhere.
         about: what else it shall say, such as the sampler.
     """
-    trials = study.trials()
+    trials, goals = study.trials(), search.goals
     states = {state.name: sum(trial.state == state for trial in trials) for state in TrialState}
-    found = [_entry(trial, goals, overrides(trial.params), sweep) for trial in best(trials, goals, LISTED)]
+    found = [_entry(trial, search) for trial in best(trials, goals, LISTED)]
     several = len(goals.objectives) > 1
     return {
         "name": "optuna",
@@ -104,15 +118,17 @@ def write(directory: Path, content: Mapping[str, Any]) -> None:
     files.write(directory / contents.SEARCH, yaml.safe_dump(dict(content), sort_keys=False, width=1000))
 
 
-def _entry(trial: FrozenTrial, goals: Goals, overrides: Sequence[str], sweep: Path) -> dict[str, Any]:
-    kept = [word for word in overrides if not word.startswith(("sweep=", "hydra"))]
-    run = run_directory(sweep, trial.number)
+def _entry(trial: FrozenTrial, search: "Search") -> dict[str, Any]:
+    goals, replicates = search.goals, search.replicates
+    kept = [word for word in search.overrides(trial.params) if not word.startswith(("sweep=", "hydra"))]
+    kept = ["-m", *kept, replicates.text] if replicates.text else kept
+    run = run_directory(search.directory, replicates.runs(trial.number)[0])
     return {
         "trial": trial.number,
         "values": {metric: value for (metric, _), value in zip(goals.objectives, trial.values, strict=True)},
         "params": dict(trial.params),
         "directory": run.name if run.exists() else trial.user_attrs.get(DIRECTORY),
-        "command": train_command(kept, read_description(sweep)),
+        "command": train_command(kept, read_description(search.directory)),
     }
 
 

@@ -43,6 +43,7 @@ class Pruning:
     ):
         self.study, self.pruner, self.metric, self.mode = study, pruner, metric, mode
         self.own, self.shared = frozenset(own), shared
+        self.replicates = 1
         self.reported: dict[int, dict[int, float]] = {}
         self.published: dict[int, int] = {}
         self._copy()

@@ -34,4 +34,4 @@ def sweep(context: HydraContext, config: DictConfig, task: TaskFunction, argumen
         stopped(search.directory)
         raise error from None
     about = {name: search.options[name] for name in ("sampler", "seed", "pruner")}
-    outcomes.write(search.directory, outcomes.summary(study, search.goals, search.overrides, search.directory, about))
+    outcomes.write(search.directory, outcomes.summary(study, search, about))

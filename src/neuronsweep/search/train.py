@@ -45,12 +45,12 @@ def train(search: Search, study: Study) -> None:
 
 
 def _repair(search: Search, study: Study) -> None:
-    damaged = discard_damaged(study, search.directory, alone=not search.options.storage)
+    damaged = discard_damaged(study, search.directory, not search.options.storage, search.replicates)
     if damaged:
         jobs = {trial.number: search.overrides(trial.params) for trial in damaged}
         prune_on = search.goals.prune_on
-        pruning = AsBefore(prune_on[0], damaged) if prune_on and search.native else None
-        Trainer(search, study).launch(jobs, pruning)
+        pruning = AsBefore(prune_on[0], damaged, search.replicates.count) if prune_on and search.native else None
+        Trainer(search, study).launch(search.replicates.jobs(jobs), pruning)
 
 
 class Trainer:
@@ -65,7 +65,10 @@ class Trainer:
     def train(self, jobs: Mapping[int, Sequence[str]]) -> None:
         # runs of other launchers open the study themselves
         prunes = self.search.native and self.search.goals.prune_on
-        self.launch(jobs, of_study(self.study, self.search.options, jobs.keys()) if prunes else None)
+        pruning = of_study(self.study, self.search.options, jobs.keys()) if prunes else None
+        if pruning:
+            pruning.replicates = self.search.replicates.count
+        self.launch(self.search.replicates.jobs(jobs), pruning)
 
     def launch(self, jobs: Mapping[int, Sequence[str]], pruning: Prunes | None) -> None:
         """Train jobs, in native code with a pruner where there is one."""
@@ -84,7 +87,8 @@ class Trainer:
             console.say(f"hydra/launcher={self.search.launcher} ended early: {error}")
 
     def outcome(self, number: int) -> Outcome | None:
-        return outcomes.of_run(run_directory(self.search.directory, number), self.search.goals)
+        runs = self.search.replicates.runs(number)
+        return outcomes.of_trial([run_directory(self.search.directory, run) for run in runs], self.search.goals)
 
     def show_progress(self) -> None:
         """Print how many trials have ended and the best, now and then."""

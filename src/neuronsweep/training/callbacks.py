@@ -17,6 +17,7 @@ from neuronsweep.data.dataset import Dataset
 from neuronsweep.data.module import data_of
 from neuronsweep.errors import Diverged, Unwritable, UserError
 from neuronsweep.launch.pruning import Asked, Prunes
+from neuronsweep.models.modules import in_own_units
 from neuronsweep.runs import contents, files, lock
 from neuronsweep.runs.run import Run
 
@@ -58,7 +59,7 @@ class LogPoint(Callback):
         stopping.look()
         data = data_of(trainer)
         epoch = data.log_epochs[len(self.history)]
-        row = pl_module.evaluate(data.splits)
+        row = in_own_units(pl_module, data.dataset, pl_module.evaluate(data.splits))
         for name, value in row.items():
             if not math.isfinite(value):
                 raise Diverged(f"{name} is {value} after epoch {epoch}")

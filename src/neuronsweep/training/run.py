@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 
 from neuronsweep import console, figures, stopping, tensorboard
 from neuronsweep.analysis.fit import analyse
+from neuronsweep.analysis.scores import scores
 from neuronsweep.config.check import plain
 from neuronsweep.config.metric_names import at_log_points
 from neuronsweep.data.batches import picture_epochs
@@ -29,7 +30,8 @@ from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError
 from neuronsweep.launch import pruning
 from neuronsweep.launch.die_with_parent import die_with_parent
 from neuronsweep.models.checkpoint import model_bytes, readable
-from neuronsweep.models.modules import NetworkModule
+from neuronsweep.models.losses import AUTO
+from neuronsweep.models.modules import NetworkModule, in_own_units
 from neuronsweep.runs import contents, record
 from neuronsweep.runs.run import FAILED, PRUNED, Run
 from neuronsweep.runs.words import resume_command, typed
@@ -96,7 +98,8 @@ def train_run(
     if not first:
         die_with_parent()
     if first:
-        run.begin("lightning", fingerprint, record.record(overrides, config, dataset.digest), record.git_state()[1])
+        begun = record.record(overrides, config, dataset.digest, dataset.prepared)
+        run.begin("lightning", fingerprint, begun, record.git_state()[1])
         keeper.earlier = run.status()["seconds"]
     try:
         checkpoint = _checkpoint(directory)
@@ -197,14 +200,16 @@ def _end_ranks(trainer: Trainer | None) -> None:
 def final_metrics(module: NetworkModule, data: TensorDataModule) -> dict[str, float]:
     """All metrics of a trained module, and what the fit is."""
     data.place(module.device, next(module.parameters()).dtype)
-    metrics = module.evaluate(data.splits, final=True)
+    metrics = in_own_units(module, data.dataset, module.evaluate(data.splits, final=True))
     for name, value in metrics.items():
         if not math.isfinite(value):
             raise Diverged(f"{name} is {value} at the end of training")
     if module.predictor is not module.network:  # nothing is known of what a subclass makes of its network
         return {**metrics, "params": sum(p.numel() for p in module.parameters() if p.requires_grad)}
     own_loss = type(module).loss is not NetworkModule.loss
-    return {**metrics, **analyse(module.network, data.dataset, module.hparams["loss"], own_loss)}
+    loss = module.hparams["loss"] or AUTO
+    metrics |= scores(module.network, data.dataset, metrics, "" if own_loss else loss["name"])
+    return {**metrics, **analyse(module.network, data.dataset, loss, own_loss)}
 
 
 def _objective(cfg: DictConfig, metrics: dict[str, float]) -> float:

@@ -1,6 +1,22 @@
 """All schemas by group and name: a dataclass for every file in conf, with keys, types, defaults and allowed values."""
 
-from neuronsweep.config.schemas.data import Circles, Line, Moons, Polynomial, Quadratic, Sine, Spirals, Temperature
+from neuronsweep.config.schemas.data import (
+    BreastCancer,
+    Circles,
+    Diabetes,
+    Digits,
+    Formula,
+    Iris,
+    Line,
+    Moons,
+    Polynomial,
+    Quadratic,
+    Sine,
+    Spirals,
+    Table,
+    Temperature,
+    Wine,
+)
 from neuronsweep.config.schemas.loss import LOSSES
 from neuronsweep.config.schemas.model import Model
 from neuronsweep.config.schemas.optimizer import LBFGS, SGD, Adagrad, Adam, AdamW, NAdam, RAdam, RMSprop
@@ -17,6 +33,13 @@ SCHEMAS: dict[str, dict[str, type]] = {
         "moons": Moons,
         "circles": Circles,
         "spirals": Spirals,
+        "formula": Formula,
+        "table": Table,
+        "iris": Iris,
+        "wine": Wine,
+        "breast_cancer": BreastCancer,
+        "diabetes": Diabetes,
+        "digits": Digits,
     },
     "model": {"mlp": Model},
     "loss": LOSSES,

@@ -50,11 +50,14 @@ class Quantile:
 
 @dataclass
 class CrossEntropy:
-    """In nats; ``class_weights``: how much a sample of each class counts, null: all the same."""
+    """In nats; ``class_weights``: how much a sample of each class counts, null: all the same.
+
+    ``balanced``: as much as makes all classes count the same: n / (classes * samples of the class), of train.
+    """
 
     tasks: ClassVar[tuple[str, ...]] = (CLASSIFICATION,)
     name: str = key("cross_entropy", only("cross_entropy"))
-    class_weights: list[float] | None = key(None, CLASS_WEIGHTS)
+    class_weights: Any = key(None, CLASS_WEIGHTS)
 
 
 LOSSES: dict[str, type] = {
@@ -79,7 +82,7 @@ def check_loss(loss: Mapping[str, Any], task: str, classes: int) -> None:
             f"loss={loss['name']} is not allowed: with this data, of {task}, it is one of {', '.join(fitting)}"
         )
     weights = loss.get("class_weights")
-    if weights is not None and len(weights) != classes:
+    if weights not in (None, "balanced") and len(weights) != classes:
         raise UserError(
             f"loss.class_weights=[{','.join(map(str, weights))}] is not allowed: this data has {classes} classes, "
             "each with a weight of its own"

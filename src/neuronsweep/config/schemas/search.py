@@ -23,6 +23,8 @@ class SearchOptions:
     params: dict[str, Any] = field(default_factory=dict)
     # package.function(trial), which calls trial.suggest_* for further keys, some perhaps only for some values of others
     space: str | None = None
+    # KEY=VALUES, as data.fold=range(5): each trial has a run for every value, and comes to their mean; null: one run
+    replicates: str | None = None
     # first guesses: [{model.hidden: 8, optimizer.lr: 0.01}, ...]
     enqueue: list[Any] = field(default_factory=list)
     sampler: str = key("tpe", one_of(*SAMPLERS))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from neuronsweep.report.charts.axes import COLOURS, DASHES, Chart, key_axis, line_mode, value_axis
-from neuronsweep.report.data.configurations import Configuration, Row, best_in_places, configurations
+from neuronsweep.report.data.configurations import Configuration, Row, best_in_places
 from neuronsweep.report.data.formatting import floor, in_order, is_number, is_scale, listed, named, short, spread_out
 from neuronsweep.report.data.sweep import Sweep
 
@@ -49,9 +49,9 @@ def _told(sweep: Sweep, metric: str) -> str:
         return f"{metric} of every complete trial" + (f", a colour for {which}" if which else "")
     text = f"Mean {metric} at every value of {across}" + (f", a line for {which}" if which else "") + best_of(sweep)
     if any(configuration.summary.has_interval for configuration in sweep.configurations):
-        text += "; shaded its 95% interval over seeds"
+        text += f"; shaded its 95% interval over {sweep.replicates}"
     if any(configuration.failed for configuration in sweep.configurations):
-        text += "; seeds that failed are not in it"
+        text += f"; {sweep.replicates} that failed are not in it"
     return text
 
 
@@ -66,11 +66,11 @@ def best_of(sweep: Sweep) -> str:
 def lines(sweep: Sweep, metric: str, mode: str) -> dict[str, dict[str, Configuration]]:
     """The best configuration at every place of ``axes_of``: by the value of the second key, then of the first.
 
-    Those of one key have one line, of the metric's name. Intervals are over seeds: nothing else is averaged over.
+    Those of one key have one line, of the metric's name. Intervals are over replicates: nothing else is averaged over.
     """
     across, down = axes_of(sweep)
     assert across is not None
-    ranked = configurations(sweep.rows, sweep.keys, metric, mode)
+    ranked = sweep.ranked(metric, mode)
     places = best_in_places(ranked, [across, down] if down else [across])
     ticks = [tick for tick in in_order(sweep.asked[across]) if any(place[0] == tick for place in places)]
     if not down:

@@ -24,7 +24,7 @@ def search_charts(sweep: Sweep, search: Search) -> dict[str, Chart]:
 
 def _history(sweep: Sweep, search: Search, objective: int) -> Chart | None:
     metric = search.metrics[objective]
-    complete = [row for row in sweep.complete() if metric in row]
+    complete = [row for row in search.trials if metric in row]
     pruned = pruned_at(sweep, metric)
     failed = [row for row in sweep.rows if row["state"] in (FAILED, DAMAGED)]
     better = best_so_far(search, objective)
@@ -81,7 +81,7 @@ def _front(sweep: Sweep, search: Search, i: int, j: int) -> Chart | None:
     if not search.best:
         return None
     of_front = {row["run"] for row in search.best}
-    others = [row for row in sweep.complete() if row["run"] not in of_front and across in row and down in row]
+    others = [row for row in search.trials if row["run"] not in of_front and across in row and down in row]
     others = list(thinned(others, POINTS))
     front = list(thinned(sorted(search.best, key=lambda row: float(row[across])), POINTS))
     marker = {"color": "#888888", "size": 6, "opacity": 0.6}

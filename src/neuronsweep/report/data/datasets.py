@@ -1,13 +1,15 @@
 """Groups the configurations of a sweep by data and loss, because results on different ones are not comparable."""
 
 import json
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from neuronsweep.config.metric_names import is_loss
-from neuronsweep.report.data.configurations import Configuration
+from neuronsweep.report.data.configurations import Configuration, Row, replicate_of
 from neuronsweep.report.data.formatting import short
+from neuronsweep.report.data.statistics import Replicate
 from neuronsweep.runs.run import Run
 
 
@@ -21,12 +23,12 @@ def by_data(directory: Path, ranked: Sequence[Configuration], keys: Sequence[str
     groups: dict[tuple[str, ...], list[Configuration]] = {}
     for configuration in ranked:
         groups.setdefault(tuple(configuration.values[key] for key in keys), []).append(configuration)
-    # other values need not make other data, as of experiments: they are the same where a common seed has one digest
-    merged: list[tuple[tuple[str, str], dict[str, str], list[Configuration]]] = []
+    # other values need not make other data, as of experiments: they do not where a common replicate has one digest
+    merged: list[tuple[tuple[str, str], dict[Replicate, str], list[Configuration]]] = []
     for those in groups.values():
         generator, digests = _trained_on(directory, those)
         for other, known, company in merged:
-            if other == generator and any(known.get(seed) == digest for seed, digest in digests.items()):
+            if other == generator and any(known.get(one) == digest for one, digest in digests.items()):
                 known |= digests
                 company += those
                 break
@@ -40,15 +42,15 @@ def by_data(directory: Path, ranked: Sequence[Configuration], keys: Sequence[str
     return dict(zip(named, (those for _, _, those in merged), strict=True))
 
 
-def _trained_on(directory: Path, those: Sequence[Configuration]) -> tuple[tuple[str, str], dict[str, str]]:
-    """What generated the data of some configurations with the same values and whose loss it is; the digest by seed."""
-    digests: dict[str, str] = {}
-    for seed, row in (pair for configuration in those for pair in configuration.by_seed.items()):
-        if seed not in digests:
+def _trained_on(directory: Path, those: Sequence[Configuration]) -> tuple[tuple[str, str], dict[Replicate, str]]:
+    """What made the data of some configurations with the same values and whose loss it is; digests by replicate."""
+    digests: dict[Replicate, str] = {}
+    for row in (row for configuration in those for row in configuration.rows):
+        if (one := replicate_of(row)) not in digests:
             record = Run(directory / row["directory"]).record()
             loss = (record["config"].get("module", {}).get("_target_"), record["config"].get("loss"))
             same_loss = json.dumps(loss, sort_keys=True) if is_loss(those[0].metric) else ""
-            generator, digests[seed] = target(record), record["data_digest"]
+            generator, digests[one] = target(record), record["data_digest"]
     return (generator, same_loss), digests
 
 
@@ -70,6 +72,27 @@ def different(values: Iterable[str]) -> list[str]:
     return [value for value in dict.fromkeys(values) if value != ""]
 
 
+def overlap(config: Mapping[str, Any], row: Row) -> float:
+    """Rows validated on by rows trained on.
+
+    Args:
+        config: ``data`` of one of the sweep's runs, where the run's own row has no other value; empty: of no table.
+    """
+    if not config:
+        return 0.0
+    own: dict[str, Any] = {
+        key: row[f"data.{key}"] if row.get(f"data.{key}") else config.get(key) for key in ("fold", "folds", "val")
+    }
+    if own["fold"] in (None, "", "null"):
+        return float(own["val"]) / (1 - float(own["val"]))
+    folds = int(own["folds"])
+    if config.get("time"):  # an expanding window: the k-th fold is validated on after k others
+        return statistics.fmean(1 / (k + 1) for k in range(folds))
+    return 1 / (folds - 1)
+
+
 def target(record: Mapping[str, Any]) -> str:
-    """The name of what generates a run's data."""
-    return str(record["config"]["data"]["_target_"]).rpartition(".")[2]
+    """The name of what generates a run's data, or of the file that they are."""
+    data = record["config"]["data"]
+    name = str(data["_target_"]).rpartition(".")[2]
+    return f"{name} {Path(str(data['file'])).name}" if "table" in record and data.get("file") else name

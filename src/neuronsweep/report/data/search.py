@@ -9,6 +9,7 @@ import yaml
 
 from neuronsweep.report.data.configurations import Row
 from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.trials import complete_trials
 from neuronsweep.runs import contents, files
 from neuronsweep.runs.run import PRUNED, Run
 from neuronsweep.search.objectives import Goals, recorded
@@ -25,7 +26,9 @@ class Search:
 
     Attributes:
         total: how many trials it has when it has ended.
-        satisfying: rows of the runs that are COMPLETE and satisfy all constraints, in the order of their numbers.
+        replicates: how many runs a trial has.
+        trials: a row for each that is COMPLETE, of one with several runs the first run's with their means.
+        satisfying: those that satisfy all constraints, in the order of their numbers.
         best: of those the front, or the SHOWN best where there is one objective.
         importances: by metric, method and key; empty before the search has ended.
         duplicates: trials that repeated an earlier one: they have its result and no run.
@@ -33,6 +36,8 @@ class Search:
 
     goals: Goals
     total: int
+    replicates: int
+    trials: list[Row]
     satisfying: list[Row]
     best: list[Row]
     importances: Mapping[str, Mapping[str, Mapping[str, float]]]
@@ -49,13 +54,16 @@ def search_of(sweep: Sweep) -> Search | None:
         return None
     description = sweep.description
     goals = recorded(description["search"])
-    satisfying = [row for row in sweep.complete() if goals.satisfied(row)]
+    trials = complete_trials(sweep.rows, description.get("replicates", 1))
+    satisfying = [row for row in trials if goals.satisfied(row)]
     by_number = {row["run"]: row for row in satisfying}
     best = goals.best({row["run"]: [row[metric] for metric, _ in goals.objectives] for row in satisfying}, SHOWN)
     found = _found(sweep.directory / contents.SEARCH)
     return Search(
         goals=goals,
         total=description["trials"],
+        replicates=description.get("replicates", 1),
+        trials=trials,
         satisfying=satisfying,
         best=[by_number[number] for number in best],
         importances=found.get("importances", {}),

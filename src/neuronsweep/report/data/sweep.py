@@ -1,17 +1,18 @@
 """Reads a sweep directory into one plain object, from which all tables, charts and pages are made."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from neuronsweep.config.metric_names import is_loss, mode_of
 from neuronsweep.config.schemas import SCHEMAS
 from neuronsweep.errors import UserError
-from neuronsweep.report.data.configurations import Configuration, Row, configurations
-from neuronsweep.report.data.datasets import by_data, different, target
+from neuronsweep.report.data.configurations import FOLD, REDRAWN, Configuration, Row, configurations
+from neuronsweep.report.data.datasets import by_data, different, overlap, target
 from neuronsweep.report.data.formatting import short
+from neuronsweep.report.data.trials import complete_trials
 from neuronsweep.runs import contents
 from neuronsweep.runs.results import Results
 from neuronsweep.runs.run import COMPLETE, DAMAGED, FAILED, RUNNING, History, Run
@@ -30,7 +31,7 @@ class Sweep:
         rows: those of results.csv: of the runs that have begun.
         jobs: how many runs there are when it has ended.
         asked: the different values of every swept key, of runs that have not begun too where they are known.
-        keys: swept keys other than seed that have several values.
+        keys: swept keys that have several values, without those by which replicates differ.
         data_keys: those of the keys that give runs different data, or another loss where that is the metric.
         by_data: the configurations, best first, by the name of their data set: results on other data are not
             compared. Of a search those that satisfy its constraints, as one.
@@ -90,6 +91,21 @@ class Sweep:
             return []
 
     @property
+    def replicates(self) -> str:
+        """What the replicates of a configuration are, in the plural."""
+        splits = "folds" if FOLD in self.swept else "splits" if REDRAWN in self.swept and self.is_split else ""
+        return " and ".join(noun for noun in (splits, "seeds" if "seed" in self.swept or not splits else "") if noun)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether replicates differ in the rows of a table that they are validated on."""
+        return any(configuration.splits > 1 for configuration in self.configurations)
+
+    def ranked(self, metric: str, mode: str) -> list[Configuration]:
+        """The configurations by another metric, best first, of all data sets together."""
+        return configurations(self.rows, self.keys, metric, mode, partial(overlap, _data_of(self.record)))
+
+    @property
     def metrics(self) -> list[str]:
         names = dict.fromkeys(name for row in self.rows for name in row)
         return [name for name in names if name not in FIXED and name not in self.swept]
@@ -107,7 +123,8 @@ class Sweep:
 
     def told(self, row: Row) -> str:
         """A run in a few words."""
-        return " ".join([f"#{row['run']}", *(f"{key}={short(str(row[key]))}" for key in self.swept)])
+        named = (f"{key}={short(str(row[key]))}" for key in self.swept if key in row)
+        return " ".join([f"#{row.get('trial', row['run'])}", *named])
 
     def command(self, row: Row) -> str:
         """The command line that trains this run again by itself."""
@@ -138,24 +155,27 @@ def sweep_of(results: Results) -> Sweep:
     """The sweep with these results; runs that have not been read are read now."""
     directory, description = results.sweep, results.description
     rows = results.rows()
+    record = _first(directory, rows)
     metric = description["objective"]["metric"]
     mode = mode_of(metric) or description["objective"]["mode"]
     counted = rows
     if "search" in description:
         goals = recorded(description["search"])
         metric, mode = goals.objectives[0]
-        counted = [row for row in rows if row["state"] == COMPLETE and goals.satisfied(row)]
+        each = description.get("replicates", 1)
+        satisfying = {row["run"] // each for row in complete_trials(rows, each) if goals.satisfied(row)}
+        counted = [row for row in rows if row["run"] // each in satisfying]
     asked = results.asked() or rows
     values = {key: different(str(job[key]) for job in asked) for key in description["swept"]}
-    keys = [key for key in values if key != "seed" and len(values[key]) > 1]
-    runs = (directory / row["directory"] for row in rows if row["state"] != DAMAGED)
-    first = next((run for run in runs if (run / contents.RECORD).exists()), None)
+    # the rows of a table are split anew by data.seed; other data are other data
+    same = ("seed", FOLD, REDRAWN) if _are_tables(directory, rows) else ("seed",)
+    keys = [key for key in values if key not in same and len(values[key]) > 1]
     # a search compares its trials itself, whatever their data
     varied = [key for key in keys if key in ("data", "experiment") or key.startswith("data.")]
     varied += [key for key in keys if is_loss(metric) and key.partition(".")[0] in ("loss", "module")]
     data_keys = [] if "search" in description else varied
-    found = by_data(directory, configurations(counted, keys, metric, mode), data_keys)
-    record = Run(first).record() if first else {}
+    ranked = configurations(counted, keys, metric, mode, partial(overlap, _data_of(record)))
+    found = by_data(directory, ranked, data_keys)
     return Sweep(
         directory=directory,
         description=description,
@@ -169,3 +189,22 @@ def sweep_of(results: Results) -> Sweep:
         by_data=found,
         record=record,
     )
+
+
+def _first(directory: Path, rows: Sequence[Row]) -> Mapping[str, Any]:
+    """The record of the first of some runs that has one; empty where none has."""
+    runs = (directory / row["directory"] for row in rows if row["state"] != DAMAGED)
+    first = next((run for run in runs if (run / contents.RECORD).exists()), None)
+    return Run(first).record() if first else {}
+
+
+def _are_tables(directory: Path, rows: Sequence[Row]) -> bool:
+    """Whether all runs learn from tables; of those with the same data one is read."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(str(row.get(key)) for key in ("data", "experiment", "data._target_")), []).append(row)
+    return bool(groups) and all("table" in _first(directory, those) for those in groups.values())
+
+
+def _data_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    return record["config"]["data"] if "table" in record else {}

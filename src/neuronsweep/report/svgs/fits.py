@@ -3,6 +3,7 @@
 import json
 from typing import TYPE_CHECKING
 
+from neuronsweep.errors import UserError
 from neuronsweep.report.charts.metric import axes_of
 from neuronsweep.report.data.configurations import Configuration, best_in_places
 from neuronsweep.report.data.formatting import in_order, spread_out
@@ -34,7 +35,7 @@ def gallery(sweep: Sweep, search: Search | None) -> Gallery | None:
 
     chosen, columns = cells(sweep, search)
     found = Gallery(columns)
-    datasets: dict[str, Dataset] = {}
+    datasets: dict[str, Dataset | None] = {}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # in hundreds of small calls more of them do little but wait for each other
     for configuration in chosen:
@@ -44,10 +45,17 @@ def gallery(sweep: Sweep, search: Search | None) -> Gallery | None:
             found.panels.append(None)
             continue
         shown = configuration.median if configuration.median in known else known[0]
-        config = Run(sweep.path(shown)).record()["config"]
-        data = json.dumps(config["data"], sort_keys=True)
-        dataset = datasets[data] = datasets.get(data) or build_dataset(config["data"])
-        if dataset.inputs > 2 or (dataset.inputs == 2 and not dataset.classes):
+        record = Run(sweep.path(shown)).record()
+        data = json.dumps(record["config"]["data"], sort_keys=True)
+        if data not in datasets:
+            try:
+                datasets[data] = build_dataset(record["config"]["data"])
+            except UserError:
+                if "table" not in record:
+                    raise
+                datasets[data] = None  # its file is gone
+        dataset = datasets[data]
+        if not dataset or dataset.inputs > 2 or (dataset.inputs == 2 and not dataset.classes):
             found.panels.append(None)
             continue
         title = f"{configuration.short}\n{sweep.metric} {shown[sweep.metric]:.3g}"
@@ -68,7 +76,7 @@ def cells(sweep: Sweep, search: Search | None) -> tuple[list[Configuration | Non
     is left out.
     """
     if search:
-        numbers = {c.best["run"]: c for c in sweep.configurations}
+        numbers = {row["run"]: c for c in sweep.configurations for row in c.rows}
         best = [numbers[row["run"]] for row in search.best if row["run"] in numbers]
         return spread_out(best, 2 * BEST), BEST
     across, down = axes_of(sweep)

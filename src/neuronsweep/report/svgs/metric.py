@@ -14,7 +14,7 @@ SIZE = (720, 380)
 
 
 def metric_svg(sweep: Sweep) -> str | None:
-    """The objective against one swept key, a line a value of another, with 95% intervals over seeds.
+    """The objective against one swept key, a line a value of another, with 95% intervals over replicates.
 
     Every trial of a search has a point of its own: a mean over what it did not vary with the key would say nothing.
     """

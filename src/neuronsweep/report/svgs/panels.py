@@ -72,7 +72,7 @@ def _curves(dataset: Dataset, networks: Sequence[nn.Module], title: str, marked:
     for network in networks[1:]:
         x = np.linspace(left, right, THIN)
         plot.line(x, predictor(network)(x[:, None])[:, 0], stroke=FIT, stroke_width=0.8, opacity=0.45)
-        of.explain("other seeds", sample_line(stroke=FIT, stroke_width=0.8, opacity=0.6))
+        of.explain("other replicates", sample_line(stroke=FIT, stroke_width=0.8, opacity=0.6))
     x = np.linspace(left, right, BOLD)
     bold: dict[str, str | float] = {"stroke": FIT, "stroke_width": 2}
     plot.line(x, predictor(networks[0])(x[:, None])[:, 0], **bold)

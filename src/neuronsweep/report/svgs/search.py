@@ -18,7 +18,7 @@ DONE, STOPPED, BETTER, WORST, OTHERS = COLOURS[0], COLOURS[1], COLOURS[2], COLOU
 
 def search_svg(sweep: Sweep, search: Search | None) -> str | None:
     """The history of the first objective; beside it the front of the first two. None where nothing is complete."""
-    if not search or not any(search.metrics[0] in row for row in sweep.complete()):
+    if not search or not any(search.metrics[0] in row for row in search.trials):
         return None
     entries: dict[str, Entry] = {}
     charts = [_history(sweep, search, entries)]
@@ -29,7 +29,7 @@ def search_svg(sweep: Sweep, search: Search | None) -> str | None:
 
 def _history(sweep: Sweep, search: Search, entries: dict[str, Entry]) -> str:
     metric = search.metrics[0]
-    complete = [row for row in sweep.complete() if metric in row]
+    complete = [row for row in search.trials if metric in row]
     counted = {row["run"] for row in search.satisfying}
     pruned = pruned_at(sweep, metric)
     better = best_so_far(search, 0)
@@ -59,7 +59,7 @@ def _history(sweep: Sweep, search: Search, entries: dict[str, Entry]) -> str:
 
 def _front(sweep: Sweep, search: Search, entries: dict[str, Entry]) -> str:
     across, down = search.metrics[:2]
-    rows = [row for row in sweep.complete() if across in row and down in row]
+    rows = [row for row in search.trials if across in row and down in row]
     rows = [row for row in rows if math.isfinite(row[across]) and math.isfinite(row[down])]
     x, y = (scale_of([row[name] for row in rows] or [0.0]) for name in (across, down))
     plot = Plot(SIZE, x, y, (across, down))

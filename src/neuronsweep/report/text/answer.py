@@ -23,7 +23,7 @@ OUTSIDE = "truth/outside_over_inside"
 
 
 def sentences(sweep: Sweep, search: Search | None = None) -> list[str]:
-    """What was asked and which configuration answers it; whether the seeds can tell it from the others.
+    """What was asked and which configuration answers it; whether the replicates can tell it from the others.
 
     Then what runs that have not ended have come to.
     """
@@ -80,7 +80,7 @@ def _best(sweep: Sweep, where: str, those: Sequence[Configuration]) -> str:
     if best.summary.has_interval:
         told += f" (95% interval {number(best.summary.low)} to {number(best.summary.high)})"
     if best.failed:
-        told += f", with {best.seeds} seeds: the others failed"
+        told += f", with {best.counted}: the others failed"
     fixed = fixed_by_data(sweep, those)
     asked = _asked(sweep, those)
     if not asked:
@@ -97,7 +97,8 @@ def _best(sweep: Sweep, where: str, those: Sequence[Configuration]) -> str:
 
 
 def _of_search(sweep: Sweep, search: Search) -> list[str]:
-    counted = f"{search.total} trial{'s' if search.total > 1 else ''}: {states(sweep, search)}"
+    each = f" of {search.replicates} runs" if search.replicates > 1 else ""
+    counted = f"{search.total} trial{'s' if search.total > 1 else ''}{each}: {states(sweep, search)}"
     if search.duplicates:
         counted += f", {search.duplicates} like an earlier one and not trained again"
     if not search.best:
@@ -141,7 +142,7 @@ def _grid(sweep: Sweep) -> list[str]:
     if len(sweep.keys) != 2 or not across or not down or not 1 < len(sweep.configurations) <= GRID:
         return []
     means = {
-        (c.values[across], c.values[down]): number(c.mean) + (f" ({c.seeds} seeds)" if c.failed else "")
+        (c.values[across], c.values[down]): number(c.mean) + (f" ({c.counted})" if c.failed else "")
         for c in sweep.configurations
     }
     columns, rows = (in_order(sweep.asked[key]) for key in (across, down))
@@ -183,7 +184,7 @@ def _yet(sweep: Sweep, search: Search | None = None) -> str:
 
 def _missing(sweep: Sweep, search: Search | None) -> int:
     """How many runs have no directory; a trial that repeated an earlier one needs none."""
-    return sweep.jobs - len(sweep.rows) - (search.duplicates if search else 0)
+    return sweep.jobs - len(sweep.rows) - (search.duplicates * search.replicates if search else 0)
 
 
 def _times(ratio: float) -> str:

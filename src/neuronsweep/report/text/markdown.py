@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from neuronsweep.report.charts.metric import axes_of
 from neuronsweep.report.data.configurations import Configuration
 from neuronsweep.report.data.diagnostics import Inside
+from neuronsweep.report.data.findings import Findings
 from neuronsweep.report.data.formatting import number, short
 from neuronsweep.report.data.search import METHODS, Search
 from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.text import findings as text
 from neuronsweep.report.text.answer import failures, sentences
-from neuronsweep.report.text.verdicts import against, compared
+from neuronsweep.report.text.verdicts import against, compared, counted, method, spreads
 from neuronsweep.runs.contents import GALLERY, METRIC
 from neuronsweep.runs.contents import SEARCH_PICTURE as SEARCH
 
@@ -19,14 +21,17 @@ SHOWN = 20
 SETS = 12
 
 
-def markdown(sweep: Sweep, search: Search | None, pictures: Iterable[str], insides: Sequence[Inside]) -> str:
+def markdown(
+    sweep: Sweep, search: Search | None, pictures: Iterable[str], insides: Sequence[Inside], found: Findings
+) -> str:
     """The report as GitHub shows it.
 
     Args:
         pictures: those of GALLERY, METRIC and SEARCH that there are.
         insides: what is known of the inside of its networks.
     """
-    parts = [f"# {escaped(sweep.name)}", " ".join(escaped(s) for s in sentences(sweep, search))]
+    told = [*sentences(sweep, search), *text.sentences(found, sweep.metric)]
+    parts = [f"# {escaped(sweep.name)}", " ".join(map(escaped, told))]
     have = set(pictures)
     if GALLERY in have:
         parts.append(f"![Fits, one panel a configuration]({GALLERY})")
@@ -37,6 +42,7 @@ def markdown(sweep: Sweep, search: Search | None, pictures: Iterable[str], insid
         for data, those in list(sweep.by_data.items())[:SETS]:
             parts += [f"## The {escaped(data)}"] if several else []
             parts.append(ranking(sweep, those))
+            parts += _findings(found, data, sweep.metric)
         if len(sweep.by_data) > SETS:
             parts.append(f"... and {len(sweep.by_data) - SETS} more data sets in results.csv")
     if METRIC in have:
@@ -53,6 +59,19 @@ def markdown(sweep: Sweep, search: Search | None, pictures: Iterable[str], insid
         parts.append("Five of the runs trained again, and every number compared:")
         parts.append(fenced("python scripts/replay.py SWEEP_DIR --sample 5"))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _findings(found: Findings, data: str, metric: str) -> Iterable[str]:
+    """What was computed of one data set."""
+    if those := found.yardsticks.get(data):
+        name, *titles = text.YARDSTICKS
+        yield table([name, metric, *titles], text.yardstick_rows(those))
+    if tested := found.winners.get(data):
+        yield table(text.SCORES, text.score_rows(tested))
+    if one := found.learnt.get(data):
+        if one.classes:
+            yield table(["true \\ predicted", *one.classes], text.confusion_rows(one))
+        yield table(["feature", f"change of val/{one.metric} without it", "sd"], text.importance_rows(one))
 
 
 def _search(sweep: Sweep, search: Search, picture: bool) -> Iterable[str]:
@@ -101,13 +120,17 @@ def ranking(sweep: Sweep, those: Sequence[Configuration]) -> str:
         values = [short(configuration.values[key]) for key in sweep.keys]
         best = f"{number(configuration.results[0])} (#{configuration.best['run']})"
         verdict = against(those, rank, comparisons[rank - 1] if rank <= len(comparisons) else None)
-        rows.append([str(rank), *values, number(found.mean), interval, configuration.seeds, best, *verdict])
+        own = configuration.spread
+        apart = [number(own.splits), number(own.seeds)] if own else ["", ""]
+        apart = apart if spreads(sweep) else []
+        rows.append([str(rank), *values, number(found.mean), interval, configuration.count, *apart, best, *verdict])
     columns = [
         "rank",
         *sweep.keys,
         sweep.metric,
         "95% interval",
-        "seeds",
+        counted(sweep),
+        *(spreads(sweep) or ()),
         "best (run)",
         "against rank 1",
         "95% interval",
@@ -115,7 +138,10 @@ def ranking(sweep: Sweep, those: Sequence[Configuration]) -> str:
         "",
     ]
     more = len(those) - SHOWN
-    return table(columns, rows) + (f"\n\n... and {more} more in results.csv" if more > 0 else "")
+    parts = [table(columns, rows)]
+    parts += [f"... and {more} more in results.csv"] if more > 0 else []
+    parts += [escaped(method(sweep))] if sweep.is_split else []
+    return "\n\n".join(parts)
 
 
 def record(sweep: Sweep) -> str:

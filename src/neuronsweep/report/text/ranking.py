@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from neuronsweep import console
+from neuronsweep.report.data.configurations import FOLD, REDRAWN
 from neuronsweep.report.data.sweep import Sweep, sweep_of
 from neuronsweep.report.text.answer import lost
 from neuronsweep.runs import contents
@@ -26,7 +27,7 @@ def print_ranking(results: Results) -> None:
 
 
 def _print_ranking(sweep: Sweep) -> None:
-    replicated = "seed" in sweep.swept
+    replicated = any(key in sweep.swept and key not in sweep.keys for key in ("seed", FOLD, REDRAWN))
     columns = [*sweep.keys, sweep.metric, *(["spread", "runs", "best", "of run"] if replicated else [])]
     for those in sweep.by_data.values() or [[]]:
         lines = []
@@ -36,7 +37,7 @@ def _print_ranking(sweep: Sweep) -> None:
                 results = configuration.results
                 several = len(results) > 1 and math.isfinite(configuration.mean)
                 spread = console.number(statistics.stdev(results)) if several else ""
-                cells += [spread, configuration.seeds, console.number(results[0]), f"#{configuration.best['run']}"]
+                cells += [spread, configuration.count, console.number(results[0]), f"#{configuration.best['run']}"]
             lines.append((str(rank), *cells))
         console.table("rank", columns, lines, needed=[sweep.metric])
         if len(those) > SHOWN:
@@ -50,6 +51,7 @@ def _print_search(found: Mapping[str, Any], keys: Sequence[str]) -> None:
     objectives = [objective["metric"] for objective in found["objectives"]]
     several = len(objectives) > 1
     entries = found.get("front" if several else "ranking", [])
+    keys = [key for key in keys if any(key in entry["params"] for entry in entries)]
     lines = [
         (
             f"#{entry['trial']}",
