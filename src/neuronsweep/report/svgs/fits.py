@@ -47,7 +47,8 @@ def gallery(sweep: Sweep, search: Search | None) -> Gallery | None:
         config = Run(sweep.path(shown)).record()["config"]
         data = json.dumps(config["data"], sort_keys=True)
         dataset = datasets[data] = datasets.get(data) or build_dataset(config["data"])
-        if dataset.inputs > 2 or (dataset.inputs == 2 and not dataset.classes):
+        is_curve = dataset.inputs == 1 and not dataset.classes and dataset.outputs == 1
+        if not is_curve and not (dataset.inputs == 2 and dataset.classes):
             found.panels.append(None)
             continue
         title = f"{configuration.short}\n{sweep.metric} {shown[sweep.metric]:.3g}"
