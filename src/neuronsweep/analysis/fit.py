@@ -124,9 +124,9 @@ def _truth_errors(
     fixed: MLP, truth: Callable[[Tensor], Tensor], inside: tuple[float, float], whole: tuple[float, float]
 ) -> tuple[float, float]:
     x_N1 = torch.linspace(*whole, GRID, dtype=torch.float64)[:, None]
-    error_N1 = _squared_error(fixed, truth, x_N1)
-    is_inside = (x_N1 >= inside[0]) & (x_N1 <= inside[1])
-    return error_N1[is_inside].mean().item(), error_N1[~is_inside].mean().item()
+    error_NK = _squared_error(fixed, truth, x_N1)
+    is_inside_N = ((x_N1 >= inside[0]) & (x_N1 <= inside[1]))[:, 0]
+    return error_NK[is_inside_N].mean().item(), error_NK[~is_inside_N].mean().item()
 
 
 def _fixed(network: MLP) -> MLP:

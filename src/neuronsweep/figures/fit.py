@@ -16,13 +16,14 @@ from neuronsweep.data.dataset import Dataset
 from neuronsweep.figures.curve import curve
 from neuronsweep.figures.plane import heat_maps, regions
 from neuronsweep.figures.style import (
-    BLUE,
     BOTTOM,
+    CLASS_COLOURS,
     DPI,
     FEW,
     FEW_STYLE,
     FONT,
     LEFT,
+    LEGEND,
     MANY_STYLE,
     RIGHT,
     SKY,
@@ -92,7 +93,10 @@ class Painter:
 
     def __init__(self, dataset: Dataset):
         self.dataset = dataset
-        self.prepare = LIVE.get((dataset.task, dataset.inputs))
+        self.kind = (dataset.task, dataset.inputs)
+        if not dataset.classes and dataset.outputs > 1:  # no one curve or surface
+            self.kind = ("several outputs", 0)
+        self.prepare = LIVE.get(self.kind)
         if self.prepare:
             self.figure = blank()
             self.update = self.prepare(self.figure, dataset)
@@ -115,7 +119,7 @@ class Painter:
             indices[changed] = self.palette(shown[changed])
             return self.palette.png(indices)
         figure = blank()
-        draw = WHOLE.get((self.dataset.task, self.dataset.inputs), against_targets)
+        draw = WHOLE.get(self.kind, against_targets)
         draw(figure, predictor(network), self.dataset)
         figure.canvas.draw()
         shown = np.asarray(canvas(figure).buffer_rgba())
@@ -196,21 +200,26 @@ def title_font() -> Any:
 
 
 def against_targets(figure: "Figure", predict: Predict, dataset: Dataset) -> None:
-    """Draw val's predictions against its targets."""
+    """Draw val's predictions against its targets, those of several outputs in a colour each."""
     axes = figure.add_axes((LEFT, BOTTOM, RIGHT - LEFT, TOP - BOTTOM))
     x, y_N = dataset.splits["val"].x, samples_of(dataset, "val")[1]
     out_NK = predict(x.double().numpy())
     limits = span(y_N, 0.1)
-    predicted_N = class_logits(out_NK).argmax(axis=1) if dataset.classes else np.clip(out_NK[:, 0], *limits)
-    pairs, counts = np.unique(np.stack([y_N, predicted_N], axis=1), axis=0, return_counts=True)
     axes.plot(limits, limits, "--", color="black", linewidth=1.4, zorder=0)
     if dataset.classes:  # many samples in few places: areas and numbers
+        predicted_N = class_logits(out_NK).argmax(axis=1)
+        pairs, counts = np.unique(np.stack([y_N, predicted_N], axis=1), axis=0, return_counts=True)
         axes.scatter(pairs[:, 0], pairs[:, 1], s=1500 * counts / counts.max(), color=SKY)
         for pair, count in zip(pairs, counts, strict=True):
             axes.text(pair[0], pair[1], str(count), ha="center", va="center", fontsize=FONT)
         axes.set(xticks=range(dataset.classes), yticks=range(dataset.classes))
     else:
-        axes.scatter(pairs[:, 0], pairs[:, 1], color=BLUE, **(FEW_STYLE if len(y_N) <= FEW else MANY_STYLE))
+        y_NK, shown_NK = y_N.reshape(out_NK.shape), np.clip(out_NK, *limits)
+        for k, name in enumerate(dataset.target_names):
+            colour, style = CLASS_COLOURS[(k + 1) % len(CLASS_COLOURS)], FEW_STYLE if len(y_NK) <= FEW else MANY_STYLE
+            axes.scatter(y_NK[:, k], shown_NK[:, k], color=colour, label=name.replace("$", r"\$"), **style)
+        if len(dataset.target_names) > 1:
+            axes.legend(loc="upper left", **LEGEND)
     what = "class" if dataset.classes else "y"
     dress(axes, f"{what} (val)", f"predicted {what}", limits + limits)
     keep_inside(axes)

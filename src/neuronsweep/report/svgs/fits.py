@@ -55,7 +55,8 @@ def gallery(sweep: Sweep, search: Search | None) -> Gallery | None:
                     raise
                 datasets[data] = None  # its file is gone
         dataset = datasets[data]
-        if not dataset or dataset.inputs > 2 or (dataset.inputs == 2 and not dataset.classes):
+        is_curve = dataset is not None and dataset.inputs == 1 and not dataset.classes and dataset.outputs == 1
+        if dataset is None or (not is_curve and not (dataset.inputs == 2 and dataset.classes)):
             found.panels.append(None)
             continue
         title = f"{configuration.short}\n{sweep.metric} {shown[sweep.metric]:.3g}"
