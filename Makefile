@@ -42,7 +42,7 @@ bench: env  ## the figures of README
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/sweep.py
 
-soak: env  ## kills sweeps 200 times and resumes them, about ten minutes on two cores
+soak: env  ## kills sweeps 200 times and resumes them, 26 minutes on two cores
 	$(BIN)/python -m tests.kill_loop --kills 200
 
 clean:

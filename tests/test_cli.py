@@ -174,6 +174,7 @@ def test_a_run_directory_is_not_written_twice(command):
         (["data=spirals", "data.classes=400"], "data.classes=400 is not allowed"),
         (["data.low=2.4", "data.n=3"], "none of the 3 samples lies between them"),
         (["model.norm=batch", "batch_size=479"], "the last batch has 1 sample"),
+        (["-m", "model.norm=batch", "batch_size=7,479"], "batch_size=479: the last batch has 1 sample"),
     ],
 )
 def test_what_no_config_has_is_one_line_and_leaves_nothing(command, tmp_path, words, message):

@@ -178,7 +178,7 @@ def test_a_training_command_composes(name, command):
         if words[:1] != ["-m"]:
             check(compose("train", words))
             return
-        from neuronsweep.launch.begin import check_job
+        from neuronsweep.launch.checks import check_job
         from neuronsweep.launch.jobs import Composer, expand
         from neuronsweep.search.definition import Search as Definition
 

@@ -20,7 +20,8 @@ from neuronsweep.cli import explain
 from neuronsweep.config import targets
 from neuronsweep.config.check import check, plain
 from neuronsweep.errors import Diverged, TookTooLong, Unwritable, UserError, WorkerError, stop
-from neuronsweep.launch.begin import begin_single, check_hydra, check_machine, end_sweep, no_room, say_notes
+from neuronsweep.launch.begin import begin_single, end_sweep, no_room
+from neuronsweep.launch.checks import check_hydra, check_machine, say_notes
 from neuronsweep.runs import contents, lock
 from neuronsweep.runs.results import Results
 from neuronsweep.runs.run import PRUNED

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -124,14 +124,27 @@ class Training:
     @property
     def history(self) -> list[tuple[int, Metrics]]:
         """(epoch, metrics and diagnostics) of the log epochs so far."""
-        return [self.log_point(i) for i in range(self.count("logged"))]
+        return self._rows(0, self.count("logged"))
 
     def log_point(self, i: int) -> tuple[int, Metrics]:
         """(epoch, metrics and diagnostics) of one log epoch, counted from 0."""
-        epoch, *values = self.arrays["history"][i].tolist()
-        names = [*self.columns, *self._diagnoses()]
-        row = {name: value for name, value in zip(names, values, strict=True) if name}
-        return int(epoch), self.member.own_units({name: row[name] for name in self.ordered} | row)
+        return self._rows(i, i + 1)[0]
+
+    def _rows(self, start: int, stop: int) -> list[tuple[int, Metrics]]:
+        names, columns, units = self._shown
+        rows = (self.arrays["history"][start:stop, columns] * units).tolist()
+        return [
+            (epoch, dict(zip(names, row, strict=True)))
+            for epoch, row in zip(self.log_epochs[start:stop], rows, strict=True)
+        ]
+
+    @cached_property
+    def _shown(self) -> tuple[list[str], list[int], list[float]]:
+        """Names of what a row of the history says, in the order of the record, its columns and their units."""
+        columns = ["epoch", *self.columns, *self._diagnoses()]
+        names = [*self.ordered, *filter(None, self._diagnoses())]
+        units = self.member.own_units(dict.fromkeys(names, 1.0))
+        return names, [columns.index(name) for name in names], [units[name] for name in names]
 
     def result(self, pruned: bool = False) -> Result:
         """The result of the member so far."""

@@ -1,26 +1,19 @@
 """What happens before a run or sweep starts: its jobs are checked, and its directory is made and locked."""
 
-import json
-import os
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from neuronsweep import console
-from neuronsweep.cli import explain
 from neuronsweep.config import targets
-from neuronsweep.config.check import check, described, known_metrics, nearest, plain, run_config
-from neuronsweep.config.metric_names import at_the_end, is_of_split
-from neuronsweep.config.schemas.config import MODULES
+from neuronsweep.config.check import run_config
 from neuronsweep.config.secret_values import without_secrets
 from neuronsweep.errors import Unwritable, UserError, stop, unwritable
+from neuronsweep.launch.checks import Jobs, check_jobs, check_metric
 from neuronsweep.launch.jobs import Composer
 from neuronsweep.launch.numbering import check_shard, numbered
 from neuronsweep.launch.resume import prepare
@@ -34,14 +27,6 @@ from neuronsweep.runs.words import anywhere, config_words, resume_command, typed
 OF_THIS_COMMAND = ("hydra.sweep.dir=", "hydra.sweeper.retry_failed=", "hydra.sweeper.accept_changes=")
 # Keys of sweep.json that have words of the command line.
 RECORDED_WORDS = ("overrides", "hydra_overrides", "config_words")
-Jobs = Sequence[Sequence[str]]
-
-# Where the directory of a run lies in its sweep's.
-SUBDIR = "${job_dir:${hydra.job.num}}"
-# An override that only says which replicate a job is.
-SEED = re.compile(r"seed=\d{1,9}")
-# Launchers that train a run in processes of its own where it wants several devices.
-OF_SEVERAL_DEVICES = ("native", "process")
 
 
 def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Jobs, swept: Sequence[str]) -> dict[int, list[str]]:
@@ -72,108 +57,6 @@ def begin_sweep(loader: ConfigLoader, config: DictConfig, jobs: Jobs, swept: Seq
         described["shard"] = sweeper.shard
     describe(directory, config, described)
     return {number: list(jobs[number]) for number in numbers(described)}
-
-
-def check_jobs(compose: Composer, jobs: Jobs, directory: Path) -> None:
-    """Raise UserError for the first job whose config is not allowed or wants another machine; it is named."""
-    allowed: set[tuple[str, ...]] = set()
-    for number, job in enumerate(jobs):
-        others = tuple(word for word in job if not SEED.fullmatch(word))
-        if len(others) < len(job) and others in allowed:  # any seed is allowed where one is
-            continue
-        try:
-            cfg = compose.job(number, job, run_directory(directory, number))
-            check_job(cfg, compose.config)
-            if "seed}" not in str(run_config(cfg, resolve=False)):  # unless something else reads it
-                allowed.add(others)
-        except UserError as error:
-            raise UserError(f"job {number} ({' '.join(job)}): {error}") from None
-        except OmegaConfBaseException as error:  # an interpolation that leads nowhere
-            raise UserError(f"job {number} ({' '.join(job)}): {explain(error)}") from None
-
-
-def check_job(cfg: DictConfig, config: DictConfig) -> None:
-    """Raise UserError for a job whose config is not allowed, or wants another machine or sweep than the command's."""
-    check(cfg)
-    say_notes(cfg)
-    check_metric(cfg)
-    check_hydra(cfg)
-    launcher = config.hydra.runtime.choices["hydra/launcher"]
-    if (own := cfg.hydra.runtime.choices["hydra/launcher"]) != launcher:
-        raise UserError(
-            f"hydra/launcher={own} is not allowed for some runs of a sweep: all have one launcher, here {launcher}"
-        )
-    if cfg.hydra.sweep.dir != config.hydra.sweep.dir:
-        raise UserError(
-            f"hydra.sweep.dir={cfg.hydra.sweep.dir} is not allowed: all runs of a sweep are in {config.hydra.sweep.dir}"
-        )
-    targets.grant(cfg)
-    check_machine(cfg.trainer.accelerator, cfg.trainer.devices)
-    if cfg.trainer.devices > 1 and launcher not in OF_SEVERAL_DEVICES:
-        raise UserError(
-            f"trainer.devices={cfg.trainer.devices} is not allowed with hydra/launcher={launcher}, where every "
-            f"process of a run would start the sweep again: hydra/launcher is {' or '.join(OF_SEVERAL_DEVICES)}"
-        )
-
-
-def say_notes(cfg: DictConfig) -> None:
-    """Say what is odd about a table, each line once a process."""
-    if data := described(cfg):
-        for line in data.notes:
-            _say(line)
-
-
-@cache
-def _say(line: str) -> None:
-    console.say(line)
-
-
-def check_hydra(cfg: DictConfig) -> None:
-    """Raise UserError for what Hydra could do with a run's directory and this project does not."""
-    if cfg.hydra.job.chdir:
-        raise UserError(
-            "hydra.job.chdir=true is not allowed: the runs of a sweep share a process, so a relative path must mean "
-            "the same file in all of them; a file in the directory of a run is ${hydra:runtime.output_dir}/NAME"
-        )
-    subdir = OmegaConf.to_container(cfg.hydra.sweep, resolve=False)["subdir"]  # type: ignore[index, call-overload]
-    if subdir != SUBDIR:
-        raise UserError(
-            f"hydra.sweep.subdir={subdir} is not allowed: the runs of a sweep are in 0000, 0001, ..., and results.csv "
-            "has the values of each"
-        )
-
-
-def check_metric(cfg: DictConfig) -> None:
-    """Raise UserError for an objective that runs of this config will not have, where its name alone does not tell.
-
-    That is what depends on the network or on how many samples there are, and all metrics of data of the user's own.
-    """
-    metric = cfg.objective.metric
-    certain = metric == "params" or (is_of_split(metric) and not metric.endswith("/r2"))
-    if cfg.module._target_ not in MODULES or (certain and known_metrics(cfg)):
-        return
-    has = _metrics_of(*(json.dumps(plain(cfg[group]), sort_keys=True) for group in ("data", "model", "loss")))
-    if metric not in has:
-        raise UserError(
-            f"objective.metric={metric} is not allowed: with this data and network it is one of "
-            f"{', '.join(has)}{nearest(metric, has)}"
-        )
-
-
-@cache
-def _metrics_of(data: str, model: str, loss: str) -> tuple[str, ...]:
-    """All metrics that a run has at the end, of its data, model and loss as JSON: those of an untrained network."""
-    from neuronsweep.analysis.fit import analyse  # late: most sweeps begin without torch
-    from neuronsweep.data.build import build_dataset
-    from neuronsweep.models.mlp import MLP
-
-    dataset = build_dataset(json.loads(data))
-    sizes = {name: len(split.x) for name, split in dataset.splits.items()}
-    names = [
-        name for name in at_the_end(sizes, dataset.task, json.loads(loss)["name"]) if name.rpartition("/")[0] in sizes
-    ]
-    names = [name for name in names if not (name.endswith("/r2") and sizes[name.rpartition("/")[0]] == 1)]
-    return (*names, *analyse(MLP(dataset.inputs, dataset.outputs, **json.loads(model)), dataset, json.loads(loss)))
 
 
 def describe(directory: Path, config: DictConfig, jobs: dict[str, Any]) -> None:
@@ -222,27 +105,6 @@ def no_room(error: Unwritable | OSError, directory: Path) -> NoReturn:
     if isinstance(error, OSError):
         error = unwritable(error)
     stop(f"{error}; when there is room, continue with: {resume_command(directory)}", status=1)
-
-
-@cache
-def check_machine(accelerator: str, devices: int) -> None:
-    """Raise UserError for a trainer that this machine, or the Slurm step that this process is of, cannot give."""
-    tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")
-    if devices > 1 and tasks not in ("", "1"):
-        raise UserError(
-            f"trainer.devices={devices} is not allowed in {tasks} tasks of Slurm's: a run starts its processes itself, "
-            f"in one task with as many cores or GPUs: srun --ntasks=1 --cpus-per-task={devices}"
-        )
-    if accelerator == "cpu":
-        return
-    import torch
-
-    found = torch.cuda.device_count()
-    if found < devices:
-        raise UserError(
-            f"trainer.accelerator={accelerator} with trainer.devices={devices} is not allowed: "
-            f"this machine has {found} CUDA devices; trainer=cpu always works"
-        )
 
 
 def make_directory(directory: Path) -> None:

@@ -12,7 +12,7 @@ from neuronsweep.config.check import check_values, plain, run_config
 from neuronsweep.config.metric_names import is_loss
 from neuronsweep.config.secret_values import HIDDEN, without_secrets
 from neuronsweep.errors import UserError, mask
-from neuronsweep.launch.begin import check_job
+from neuronsweep.launch.checks import check_job
 from neuronsweep.launch.jobs import Composer
 from neuronsweep.runs import contents, record
 from neuronsweep.runs.sweep import run_directory

@@ -2,23 +2,21 @@
 #ifndef NEURONSWEEP_EVALUATE_H
 #define NEURONSWEEP_EVALUATE_H
 
-#include "network.h"
+#include "predict.h"
 
 // Loss (and, of classes, accuracy) of a split. Sums of a chunk's samples are added up in double precision.
 // outputs: null, or where those of all tiles go.
 static void loss_of(Workspace *w, const real *params, const real *buffers, const Split *split, double *loss,
                     double *accuracy, vreal *outputs) {
     const Spec *spec = w->spec;
-    const int64_t D = spec->widths[0], K = spec->widths[spec->layers], targets = spec->loss < BINARY ? K : 1;
+    const int64_t K = spec->widths[spec->layers], targets = spec->loss < BINARY ? K : 1;
     const int64_t tiles = tiles_of(split->n), chunk = CHUNK / TILE;
     double sum = 0, hits = 0;
     for (int64_t start = 0; start < tiles; start += chunk) {
         const int64_t end = tiles - start < chunk ? tiles : start + chunk;
         vreal *out = outputs ? outputs + start * K * ROW : w->predicted;
         vsum losses = {0}, rights = {0};
-        for (int64_t t = start; t < end; t++)
-            predict_tile(w, params, buffers, vectors_in(split->n, t), (const vreal *)split->tiled_x + t * D * ROW,
-                         out + (t - start) * K * ROW);
+        predict_tiles(w, params, buffers, split, start, end, out);
         // after all of a chunk's tiles, because each loss is a long chain of operations that has to meet others
         for (int64_t t = start; t < end; t++)
             for (int v = 0, vectors = vectors_in(split->n, t); v < vectors; v++) {

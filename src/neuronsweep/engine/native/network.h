@@ -262,31 +262,4 @@ static void backward(Workspace *w, const real *params, int64_t samples, const vr
     }
 }
 
-// Outputs (K rows) of one tile in evaluation mode.
-static void predict_tile(Workspace *w, const real *params, const real *buffers, int vectors, const vreal *x,
-                         vreal *outputs) {
-    const Spec *spec = w->spec;
-    const vreal *input = x;
-    for (int i = 0; i < spec->layers; i++) {
-        const Place *at = &w->places[i];
-        const int64_t D = spec->widths[i], H = spec->widths[i + 1];
-        const int hidden = i < spec->layers - 1, norm = hidden ? spec->norm : NO_NORM;
-        vreal *z = !hidden ? outputs : i % 2 ? w->g : w->gy;
-        affine(vectors, H, D, params + at->weight, at->bias < 0 ? 0 : params + at->bias, input, z);
-        if (norm == LAYER_NORM) {
-            vreal scale[ROW];
-            layer_norm(vectors, H, z, params + at->gamma, params + at->beta, w->next, scale);
-        }
-        if (norm == BATCH_NORM)
-            batch_norm((int64_t)vectors * LANES, H, z, params + at->gamma, params + at->beta,
-                       (real *)buffers + at->running, 1, w->next, w->unit_scales[i]);
-        activation(vectors, spec->acts[i], H, z, z, 0);
-        if (hidden && spec->skip && i)
-            for (int64_t h = 0; h < H; h++)
-                for (int v = 0; v < vectors; v++)
-                    z[h * ROW + v] = z[h * ROW + v] + input[h * ROW + v];
-        input = z;
-    }
-}
-
 #endif
