@@ -226,6 +226,18 @@ def test_other_words(composed, words):
     assert_same_run(cfg, instantiate(cfg.data))
 
 
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber", "quantile"])
+def test_several_targets_of_a_table(composed, tmp_path, loss):
+    xs = [i / 20 - 1 for i in range(40)]
+    lines = [f"{x},{x * x - x},{30 * math.sin(3 * x)},{2 - x}" for x in xs]
+    (tmp_path / "table.csv").write_text("\n".join(["x,a,b,c", *lines]))
+    table = ("data=table", f"data.file={tmp_path / 'table.csv'}", "data.target=[a,b,c]")
+    cfg = composed(*QUICK, *table, f"loss={loss}", "model.act=tanh", "batch_size=9", "epochs=40")
+    dataset = instantiate(cfg.data)
+    assert dataset.outputs == 3
+    assert_same_run(cfg, dataset)
+
+
 def drawn(*options: object):
     return st.sampled_from(options)
 
