@@ -109,7 +109,7 @@ def _pairs(axes: "Axes", classes: int) -> Show:
     axes.set(xticks=range(classes), yticks=range(classes))
     areas = axes.scatter([], [], color=SKY, animated=True)
     style: Style = {"ha": "center", "va": "center", "fontsize": FONT, "animated": True}
-    numbers: dict[tuple[int, int], "Text"] = {}
+    numbers: dict[tuple[int, int], Text] = {}
 
     def number(place: tuple[int, int], count: int) -> Drawn:
         if place not in numbers:
