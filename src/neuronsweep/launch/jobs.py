@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,6 @@ class Composer:
 
     def __init__(self, loader: ConfigLoader, config: DictConfig):
         self.loader, self.config = loader, config
-        self.groups: dict[str, bool] = {}
         self.parsed: dict[str, tuple[Override, bool]] = {}
         self.shape: list[str] | None = None
         self.task: list[str] = []
@@ -119,14 +119,14 @@ class Composer:
             (override,) = OverridesParser.create().parse_overrides([word])
             more = override.is_delete() or override.is_add() or override.is_force_add()
             more = more or isinstance(override.value(), dict)
-            more = more or self._is_group(override.key_or_group)
+            more = more or _is_group(self.loader, override.key_or_group)
             self.parsed[word] = override, not more
         return self.parsed[word]
 
-    def _is_group(self, key: str) -> bool:
-        if key not in self.groups:  # to find out takes Hydra long
-            self.groups[key] = self.loader.get_group_options(key) != []
-        return self.groups[key]
+
+@cache  # Hydra copies its repository of configs to find out
+def _is_group(loader: ConfigLoader, key: str) -> bool:
+    return loader.get_group_options(key) != []
 
 
 def _set(cfg: DictConfig, override: Override) -> None:
