@@ -26,7 +26,7 @@ ROOMS = {
     "search": "launch runs cli config console stopping errors",
     "launch": "engine tensorboard figures predictor analysis models data runs cli config console stopping errors",
     "engine": "models data config",
-    "tensorboard": "models runs config",
+    "tensorboard": "runs config",
     "figures": "data config",
     "predictor": "models runs config errors",
     "analysis": "models data config",

@@ -76,7 +76,6 @@ CLASS_WEIGHTS = Allowed(
     ),
     "null, balanced, or a list of finite numbers > 0, one a class",
     ("balanced",),
-    float,
 )
 COLUMNS = Allowed(
     lambda value: not isinstance(value, str) or bool(value), "the name of a column, or a list of such names"
