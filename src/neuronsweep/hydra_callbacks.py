@@ -3,8 +3,8 @@
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +118,8 @@ class Bookkeeper(Callback):
                 end_sweep(results.sweep, failed)
                 if "ranking" in config.hydra.callbacks:
                     print_ranking(results)
-                shown = write_report(results) if "report" in config.hydra.callbacks else ()
-                _illustrate(results, plain(config.logger), shown)
+                report = write_report if "report" in config.hydra.callbacks else None
+                _report_and_illustrate(results, plain(config.logger), report)
         except Unwritable as error:
             no_room(error, results.sweep)
         except KeyboardInterrupt:
@@ -146,37 +146,46 @@ def _say_how_far(watcher: Watcher) -> None:
         console.now_and_then(lambda: watcher.look().line())
 
 
-def _illustrate(results: Results, logger: Mapping[str, Any], shown: Sequence[Path]) -> None:
-    """Draw the pictures that are missing; whoever does not want to wait stops the command: all results are there.
+def _report_and_illustrate(
+    results: Results, logger: Mapping[str, Any], report: Callable[[Results], Sequence[Path]] | None
+) -> None:
+    """Draw the pictures that are missing beside the report; of a large sweep only the runs that it shows get one.
 
-    Args:
-        shown: the runs that the report shows; of a large sweep no others get a picture.
+    Whoever does not want to wait stops the command: all results are there.
     """
     from neuronsweep.launch.pictures import has_pictures  # late: needs torch
 
     every = has_pictures(results.jobs, logger)
-    _draw(results, [run_directory(results.sweep, number) for number in results.numbers], every)
+    with _drawing(results, [run_directory(results.sweep, number) for number in results.numbers], every) as finish:
+        shown = report(results) if report else ()
+        finish()
     if not every and logger.get("pictures", 1) != 0:
-        _draw(results, shown, True)
+        with _drawing(results, shown, True) as finish:
+            finish()
 
 
-def _draw(results: Results, runs: Sequence[Path], pictures: bool) -> None:
-    from neuronsweep.launch.pictures import illustrate, unillustrated
+@contextmanager
+def _drawing(results: Results, runs: Sequence[Path], pictures: bool) -> Iterator[Callable[[], None]]:
+    """Processes that draw what runs lack; gives what waits for them, with a bar."""
+    from neuronsweep.launch.pictures import illustrating, unillustrated
 
     missing = unillustrated(runs, pictures)
-    if not missing:
-        return
-    bar = console.Bar("pictures" if pictures else "events", len(missing))
-    done = 0
-    try:
-        for done in illustrate(missing, len(os.sched_getaffinity(0)), pictures):
-            lock.beat()
-            bar.advance_to(done, "")
-    finally:
-        bar.close()
-    if done < len(missing):
-        again = resume_command(results.sweep)
-        console.say(f"{len(missing) - done} pictures were not drawn: a process died; to draw them: {again}")
+    with illustrating(missing, len(os.sched_getaffinity(0)), pictures) as counts:
+
+        def finish() -> None:
+            bar = console.Bar("pictures" if pictures else "events", len(missing))
+            done = 0
+            try:
+                for done in counts:
+                    lock.beat()
+                    bar.advance_to(done, "")
+            finally:
+                bar.close()
+            if done < len(missing):
+                again = resume_command(results.sweep)
+                console.say(f"{len(missing) - done} pictures were not drawn: a process died; to draw them: {again}")
+
+        yield finish if missing else lambda: None
 
 
 def _end_single(job_return: JobReturn, directory: Path) -> None:

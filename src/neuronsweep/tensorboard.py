@@ -48,9 +48,9 @@ def show(writer: Any, epoch: int, png: bytes) -> None:
     writer.file_writer.add_summary(_picture(png), epoch)
 
 
-def finish(writer: Any, metrics: Mapping[str, float], epoch: int, png: bytes) -> None:
-    """Write the final metrics under the tags of the scalars, the picture of the fit, and the end of the session."""
-    for summary in (_scalars(metrics), _session_end(COMPLETE), _picture(png)):
+def finish(writer: Any, metrics: Mapping[str, float], epoch: int, png: bytes | None) -> None:
+    """Write the final metrics under the tags of the scalars, the end of the session, and the fit's picture if any."""
+    for summary in (_scalars(metrics), _session_end(COMPLETE), *([_picture(png)] if png else [])):
         writer.file_writer.add_summary(summary, epoch)
     writer.flush()
 

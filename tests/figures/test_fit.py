@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from neuronsweep.data import curves, planes
+from neuronsweep.data import curves, planes, table
 from neuronsweep.data.dataset import Dataset, classification, regression
 from neuronsweep.figures import Painter, fit_png, title
 from neuronsweep.models.mlp import MLP
@@ -134,7 +134,7 @@ def test_the_prediction_is_drawn_over_the_whole_range_of_the_data():
     assert len(columns_of_the_line(lambda x: x * math.nan)) < 250  # the frame of the note at most
 
 
-@pytest.mark.parametrize("name", ["sine", "moons", "polynomial"])
+@pytest.mark.parametrize("name", ["sine", "moons", "polynomial", "four inputs", "four inputs, 3 classes"])
 def test_a_painter_draws_what_a_fresh_one_draws_whatever_it_drew_before(name):
     dataset = DATASETS[name]
     painter, network = Painter(dataset), MLP(dataset.inputs, dataset.outputs, seed=1)
@@ -142,6 +142,17 @@ def test_a_painter_draws_what_a_fresh_one_draws_whatever_it_drew_before(name):
     painter.png(MLP(dataset.inputs, dataset.outputs, seed=2), "two")
     painter.png(lambda x: torch.full((len(x), dataset.outputs), math.nan), "none")
     assert painter.png(network, "one") == before == fit_png(network, dataset, "one")
+
+
+@pytest.mark.parametrize("data", [table.breast_cancer, table.diabetes])
+def test_folds_share_what_their_pictures_have_in_common_and_each_has_its_own_samples(data):
+    folds = [data(folds=5, fold=fold) for fold in (0, 1)]
+    network = MLP(folds[0].inputs, 1, seed=1)
+    painters = [Painter(fold) for fold in folds]
+    assert painters[0].sheet is painters[1].sheet
+    first, second = (painter.png(network, "fit") for painter in painters)
+    assert first != second
+    assert painters[0].png(network, "fit") == first
 
 
 def test_importing_figures_does_not_import_matplotlib():

@@ -16,6 +16,7 @@ from neuronsweep.data.curves import line, sine
 from neuronsweep.data.dataset import Split
 from neuronsweep.data.planes import moons, spirals
 from neuronsweep.errors import Diverged, UserError
+from neuronsweep.launch.pictures import unillustrated
 from neuronsweep.models.checkpoint import load_network
 from neuronsweep.models.mlp import MLP
 from neuronsweep.models.modules import ClassificationModule, RegressionModule
@@ -85,6 +86,15 @@ def test_run_directory_holds_what_the_contract_names(run):
     assert all(type(value) in (int, float) and math.isfinite(value) for value in metrics.values())
     assert float(rows[-1]["train/loss"]) == metrics["train/loss"]
     assert (directory / "fit.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("logger", ["none", "tensorboard"])
+def test_no_picture_is_drawn_where_none_is_wanted(run, logger, monkeypatch):
+    monkeypatch.setattr("neuronsweep.figures.fit_png", None)
+    directory = run("run", f"logger={logger}", "logger.pictures=0")
+    assert json.loads((directory / "status.json").read_text())["state"] == "COMPLETE"
+    assert not (directory / "fit.png").exists()
+    assert unillustrated([directory], pictures=False) == []
 
 
 def test_record_says_how_the_run_came_to_be(run):

@@ -33,7 +33,7 @@ def scores(network: nn.Module, dataset: Dataset, metrics: Mapping[str, float], l
         loss: the name of the loss that ``loss`` is; empty for one of somebody's own.
     """
     found: dict[str, float] = {}
-    fixed = copy.deepcopy(network).to("cpu", torch.float64).eval() if dataset.classes else network
+    fixed = _fixed(network) if dataset.classes else network
     for name, (x, y) in dataset.splits.items():
         if dataset.classes:
             of_split = of_classes(probabilities(fixed, x), y.numpy())
@@ -44,6 +44,14 @@ def scores(network: nn.Module, dataset: Dataset, metrics: Mapping[str, float], l
                 of_split["pinball"] = metrics[f"{name}/loss"]
         found |= {f"{name}/{metric}": value for metric, value in of_split.items()}
     return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def _fixed(network: nn.Module) -> nn.Module:
+    """The network in float64 and evaluation mode on the CPU: itself if it is, for a copy takes long."""
+    is_fixed = not any(module.training for module in network.modules()) and all(
+        one.dtype == torch.float64 and one.device.type == "cpu" for one in (*network.parameters(), *network.buffers())
+    )
+    return network if is_fixed else copy.deepcopy(network).to("cpu", torch.float64).eval()
 
 
 @torch.no_grad()

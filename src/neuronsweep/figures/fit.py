@@ -2,8 +2,8 @@
 
 import io
 import textwrap
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,32 +16,16 @@ from neuronsweep.data.dataset import Dataset
 from neuronsweep.figures.curve import curve
 from neuronsweep.figures.plane import heat_maps, regions
 from neuronsweep.figures.style import (
-    BOTTOM,
-    CLASS_COLOURS,
     DPI,
-    FEW,
-    FEW_STYLE,
     FONT,
-    LEFT,
-    LEGEND,
-    MANY_STYLE,
-    RIGHT,
-    SKY,
-    TOP,
     Array,
-    Predict,
+    Drawn,
     Update,
     blank,
     canvas,
-    class_logits,
-    dress,
-    keep_inside,
-    not_finite,
-    notice,
     predictor,
-    samples_of,
-    span,
 )
+from neuronsweep.figures.targets import Frame, against_targets
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,56 +70,83 @@ def fit_png(network: Callable[[Tensor], Tensor], dataset: Dataset, title: str) -
 
 
 class Painter:
-    """Draws fits of one data set; what their pictures have in common is drawn once, which takes most of the time.
-
-    The pictures of a data set that ``prepare`` knows have one palette, so that only what changes is given a colour.
-    """
+    """Draws fits of one data set; what their pictures have in common is drawn once, which takes most of the time."""
 
     def __init__(self, dataset: Dataset):
         self.dataset = dataset
-        self.kind = (dataset.task, dataset.inputs)
-        if not dataset.classes and dataset.outputs > 1:  # no one curve or surface
-            self.kind = ("several outputs", 0)
-        self.prepare = LIVE.get(self.kind)
-        if self.prepare:
-            self.figure = blank()
-            self.update = self.prepare(self.figure, dataset)
-            self.figure.canvas.draw()
-            self.background = canvas(self.figure).copy_from_bbox(self.figure.bbox)
-            empty = self._pixels().copy()
-            self._draw(lambda x_ND: across(x_ND, max(dataset.outputs, 1)))
-            self.palette = Palette(np.concatenate([empty, self._pixels()]))
-            self.empty, self.indices = empty.view(np.uint32)[..., 0], self.palette(empty)
+        kind = (dataset.task, dataset.inputs)
+        several = not dataset.classes and dataset.outputs > 1  # no one curve or surface
+        self.whole = None if several else WHOLE.get(kind)
+        prepare = None if several else LIVE.get(kind)
+        if prepare:
+            self.sheet = Sheet(lambda figure: prepare(figure, dataset))
+            self.update: Update = self.sheet.update
+            self.sheet.settle(self.update(lambda x_ND: across(x_ND, max(dataset.outputs, 1))))
+        elif not self.whole:
+            self.sheet = sheet_of_targets(Frame.of(dataset))
+            self.update = lambda predict: against_targets(self.sheet.update, predict, dataset)
 
     def png(self, network: Callable[[Tensor], Tensor], title: str) -> bytes:
         """The picture of one fit; see ``fit_png``."""
         line = textwrap.shorten(title, 80, placeholder=" …") or " "
-        if self.prepare:
-            self._draw(predictor(network))
-            shown = self._pixels()
-            write_title(shown, line)
-            changed = shown.view(np.uint32)[..., 0] != self.empty
-            indices = self.indices.copy()
-            indices[changed] = self.palette(shown[changed])
-            return self.palette.png(indices)
+        if not self.whole:
+            return self.sheet.png(self.update(predictor(network)), line)
         figure = blank()
-        draw = WHOLE.get(self.kind, against_targets)
-        draw(figure, predictor(network), self.dataset)
+        self.whole(figure, predictor(network), self.dataset)
         figure.canvas.draw()
         shown = np.asarray(canvas(figure).buffer_rgba())
         write_title(shown, line)
         palette = Palette(shown)
         return palette.png(palette(shown))
 
+
+class Sheet:
+    """A figure on which only some artists change, and its palette, so that only what changes is given a colour.
+
+    Args:
+        prepare: draws on an empty figure what does not change, and returns what changes the others.
+    """
+
+    def __init__(self, prepare: Callable[["Figure"], Any]):
+        self.figure = blank()
+        self.update = prepare(self.figure)
+        self.figure.canvas.draw()
+        self.background = canvas(self.figure).copy_from_bbox(self.figure.bbox)
+
+    def settle(self, artists: Sequence[Drawn]) -> None:
+        """Find the palette, in an example that has all colours."""
+        empty = self._pixels().copy()
+        self._draw(artists)
+        self.palette = Palette(np.concatenate([empty, self._pixels()]))
+        self.empty, self.indices = empty.view(np.uint32)[..., 0], self.palette(empty)
+
+    def png(self, artists: Sequence[Drawn], line: str) -> bytes:
+        """A picture with these artists and a title."""
+        self._draw(artists)
+        shown = self._pixels()
+        write_title(shown, line)
+        changed = shown.view(np.uint32)[..., 0] != self.empty
+        indices = self.indices.copy()
+        indices[changed] = self.palette(shown[changed])
+        return self.palette.png(indices)
+
     def _pixels(self) -> NDArray[np.uint8]:
         """What the canvas shows (height, width, 4), in place."""
         return np.asarray(canvas(self.figure).buffer_rgba())
 
-    def _draw(self, predict: Predict) -> None:
+    def _draw(self, artists: Sequence[Drawn]) -> None:
         canvas(self.figure).restore_region(self.background)
         renderer = canvas(self.figure).get_renderer()
-        for artist in self.update(predict):
+        for artist in artists:
             artist.draw(renderer)
+
+
+@lru_cache(maxsize=8)
+def sheet_of_targets(frame: Frame) -> Sheet:
+    """The sheet of all data sets that have this frame, as the folds of a table have."""
+    sheet = Sheet(frame.prepare)
+    sheet.settle(sheet.update(*frame.example()))
+    return sheet
 
 
 def across(x_ND: Array, outputs: int) -> Array:
@@ -197,33 +208,6 @@ def title_font() -> Any:
 
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     return ImageFont.truetype(path, FONT * DPI / 72, layout_engine=ImageFont.Layout.BASIC)
-
-
-def against_targets(figure: "Figure", predict: Predict, dataset: Dataset) -> None:
-    """Draw val's predictions against its targets, those of several outputs in a colour each."""
-    axes = figure.add_axes((LEFT, BOTTOM, RIGHT - LEFT, TOP - BOTTOM))
-    x, y_N = dataset.splits["val"].x, samples_of(dataset, "val")[1]
-    out_NK = predict(x.double().numpy())
-    limits = span(y_N, 0.1)
-    axes.plot(limits, limits, "--", color="black", linewidth=1.4, zorder=0)
-    if dataset.classes:  # many samples in few places: areas and numbers
-        predicted_N = class_logits(out_NK).argmax(axis=1)
-        pairs, counts = np.unique(np.stack([y_N, predicted_N], axis=1), axis=0, return_counts=True)
-        axes.scatter(pairs[:, 0], pairs[:, 1], s=1500 * counts / counts.max(), color=SKY)
-        for pair, count in zip(pairs, counts, strict=True):
-            axes.text(pair[0], pair[1], str(count), ha="center", va="center", fontsize=FONT)
-        axes.set(xticks=range(dataset.classes), yticks=range(dataset.classes))
-    else:
-        y_NK, shown_NK = y_N.reshape(out_NK.shape), np.clip(out_NK, *limits)
-        for k, name in enumerate(dataset.target_names):
-            colour, style = CLASS_COLOURS[(k + 1) % len(CLASS_COLOURS)], FEW_STYLE if len(y_NK) <= FEW else MANY_STYLE
-            axes.scatter(y_NK[:, k], shown_NK[:, k], color=colour, label=name.replace("$", r"\$"), **style)
-        if len(dataset.target_names) > 1:
-            axes.legend(loc="upper left", **LEGEND)
-    what = "class" if dataset.classes else "y"
-    dress(axes, f"{what} (val)", f"predicted {what}", limits + limits)
-    keep_inside(axes)
-    notice(axes).set(text=not_finite(out_NK), animated=False, visible=not np.isfinite(out_NK).all())
 
 
 # Pictures of which only the returned artists change from fit to fit, and pictures drawn completely.

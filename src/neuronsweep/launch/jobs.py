@@ -74,28 +74,33 @@ class Composer:
 
     def __init__(self, loader: ConfigLoader, config: DictConfig):
         self.loader, self.config = loader, config
-        self.groups: dict[str, bool] = {}
+        self.parsed: dict[str, tuple[Override, bool]] = {}
         self.shape: list[str] | None = None
+        self.task: list[str] = []
         self.values: dict[str, str | None] = {}
         self.cfg = DictConfig({})
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
         """The config of a job."""
-        parsed = [(word, _parse(word)) for word in overrides]
-        values = [override for _, override in parsed if self._is_value(override)]
-        shape = [override.key_or_group if self._is_value(override) else word for word, override in parsed]
+        parsed = [self._parse(word) for word in overrides]
+        shape = [
+            override.key_or_group if is_value else word
+            for word, (override, is_value) in zip(overrides, parsed, strict=True)
+        ]
         if shape != self.shape:
             self.cfg, self.shape = self.loader.load_sweep_config(self.config, list(overrides)), shape
-            self.values = {}
-        for override in values:
-            if self.values.get(override.key_or_group) != override.input_line:
+            self.values, self.task = {}, list(overrides)
+            self.cfg.hydra.overrides.task = self.task
+            names = self.cfg.hydra.job.config.override_dirname
+            self.names = names.exclude_keys, names.item_sep, names.kv_sep
+        for override, is_value in parsed:
+            if is_value and self.values.get(override.key_or_group) != override.input_line:
                 _set(self.cfg, override)
                 self.values[override.key_or_group] = override.input_line
-        names = self.cfg.hydra.job.config.override_dirname
-        self.cfg.hydra.overrides.task = list(overrides)
-        self.cfg.hydra.job.override_dirname = get_overrides_dirname(
-            [override for _, override in parsed], names.exclude_keys, names.item_sep, names.kv_sep
-        )
+        for i, word in enumerate(overrides):  # OmegaConf takes longer for a list than for what changes in it
+            if word != self.task[i]:
+                self.cfg.hydra.overrides.task[i] = self.task[i] = word
+        self.cfg.hydra.job.override_dirname = get_overrides_dirname([override for override, _ in parsed], *self.names)
         return self.cfg
 
     def job(self, number: int, overrides: Sequence[str], directory: Path) -> DictConfig:
@@ -108,20 +113,20 @@ class Composer:
         HydraConfig.instance().cfg = cfg  # type: ignore[assignment]  # what ${hydra:...} reads: that of this job
         return cfg
 
-    def _is_value(self, override: Override) -> bool:
-        """Whether an override does no more than set a key to a plain value."""
-        if override.is_delete() or override.is_add() or override.is_force_add() or isinstance(override.value(), dict):
-            return False
-        key = override.key_or_group
-        if key not in self.groups:
-            self.groups[key] = self.loader.get_group_options(key) != []
-        return not self.groups[key]
+    def _parse(self, word: str) -> tuple[Override, bool]:
+        """An override, and whether it does no more than set a key to a plain value."""
+        if word not in self.parsed:
+            (override,) = OverridesParser.create().parse_overrides([word])
+            more = override.is_delete() or override.is_add() or override.is_force_add()
+            more = more or isinstance(override.value(), dict)
+            more = more or _is_group(self.loader, override.key_or_group)
+            self.parsed[word] = override, not more
+        return self.parsed[word]
 
 
-@cache
-def _parse(word: str) -> Override:
-    (override,) = OverridesParser.create().parse_overrides([word])
-    return override
+@cache  # Hydra copies its repository of configs to find out
+def _is_group(loader: ConfigLoader, key: str) -> bool:
+    return loader.get_group_options(key) != []
 
 
 def _set(cfg: DictConfig, override: Override) -> None:

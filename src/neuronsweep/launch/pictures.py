@@ -9,6 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ TENSORBOARD = "lightning.pytorch.loggers.TensorBoardLogger"
 
 # A sweep of up to so many runs has a picture of each.
 EVERY = 200
+# To import matplotlib takes as long as so many pictures do.
+WORTH_A_PROCESS = 32
 
 
 def has_pictures(jobs: int, logger: Mapping[str, Any]) -> bool:
@@ -74,33 +77,45 @@ def illustrate(directories: Sequence[Path], workers: int, pictures: bool = True)
 
     Interrupted, it leaves whole files only, and what is missing is written when it is called again.
     """
+    with illustrating(directories, workers, pictures) as counts:
+        yield from counts
+
+
+@contextmanager
+def illustrating(directories: Sequence[Path], workers: int, pictures: bool = True) -> Iterator[Iterator[int]]:
+    """The same as a context, in which this process does something else; what is not done at its end stays undone."""
     context = multiprocessing.get_context("fork")
     connections: list[Connection] = []
     processes = []
-    for part in (directories[i::workers] for i in range(min(workers, len(directories)))):
+    workers = min(workers, -(-len(directories) // WORTH_A_PROCESS))
+    for part in (directories[i::workers] for i in range(workers)):
         here, there = context.Pipe(duplex=False)
         processes.append(context.Process(target=_work, args=(part, pictures, there, os.getpid()), daemon=True))
         processes[-1].start()
         there.close()
         connections.append(here)
-    done = 0
     try:
-        while connections:
-            for connection in wait(connections):
-                assert isinstance(connection, Connection)
-                try:
-                    message = connection.recv()
-                except (EOFError, OSError):  # it has ended, or was killed while it wrote
-                    connections.remove(connection)
-                    continue
-                if isinstance(message, str):
-                    raise Unwritable(message)
-                done += message
-                yield done
+        yield _counts(connections)
     finally:
         for process in processes:
             process.kill()
             process.join()
+
+
+def _counts(connections: list[Connection]) -> Iterator[int]:
+    done = 0
+    while connections:
+        for connection in wait(connections):
+            assert isinstance(connection, Connection)
+            try:
+                message = connection.recv()
+            except (EOFError, OSError):  # it has ended, or was killed while it wrote
+                connections.remove(connection)
+                continue
+            if isinstance(message, str):
+                raise Unwritable(message)
+            done += message
+            yield done
 
 
 def _work(directories: Sequence[Path], pictures: bool, connection: Connection, parent: int) -> None:

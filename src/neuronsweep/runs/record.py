@@ -3,13 +3,14 @@
 import hashlib
 import importlib.util
 import json
+import marshal
 import os
 import platform
 import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def fingerprint_of(config: Mapping[str, Any], source: str, own: Mapping[str, str
         source: ``source_digest``.
         own: ``sources``.
     """
-    kept = {key: value for key, value in flatten(config).items() if not is_bookkeeping(key)}
+    kept = {key: value for key, value in _flat(config).items() if not is_bookkeeping(key)}
     parts = [json.dumps(kept, sort_keys=True, default=str), source, json.dumps(own, sort_keys=True), data_digest]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -63,10 +64,12 @@ def record(
     Args:
         table: how the data were made of a table, where they were: ``Dataset.prepared``.
     """
-    seeds = {key: value for key, value in flatten(config).items() if key.rpartition(".")[2].endswith("seed")}
-    asked = {"overrides": overrides, "config": dict(config), "seeds": seeds, "data_digest": data_digest}
+    seeds = {key: value for key, value in _flat(config).items() if key.rpartition(".")[2].endswith("seed")}
+    without = {key: _without_secrets(key, one) for key, one in config.items()}
+    asked = {"overrides": overrides, "config": {}, "seeds": seeds, "data_digest": data_digest}
     return {
         **without_secrets(asked),
+        "config": without,
         **({"table": table} if table else {}),
         "sources": sources(config),
         **origin(config["threads"], config["trainer"]["accelerator"]),
@@ -128,6 +131,34 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """``flatten`` of plain values, quickly for the many configs of a sweep that have most of their groups in common."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat.update(_flat_group(key, marshal.dumps(value)))
+        else:
+            flat[str(key)] = value
+    return flat
+
+
+@lru_cache(4096)
+def _flat_group(key: str, group: bytes) -> dict[str, Any]:
+    return flatten(marshal.loads(group), f"{key}.")
+
+
+def _without_secrets(key: str, value: Any) -> Any:
+    """``without_secrets`` of what is under a key of a config."""
+    if key == "logger" or not isinstance(value, dict):  # what came from the environment may still become known
+        return without_secrets({key: value})[key]
+    return _group_without_secrets(key, marshal.dumps(value))
+
+
+@lru_cache(4096)
+def _group_without_secrets(key: str, group: bytes) -> Any:
+    return without_secrets({key: marshal.loads(group)})[key]
+
+
 @cache
 def git_state() -> tuple[str | None, str]:
     """Commit of the source's repository and the diff of its tracked files; (None, "") outside a repository."""
@@ -181,9 +212,7 @@ def sources(config: Mapping[str, Any]) -> dict[str, str]:
 
     That is its activations and data set, and the files of classes and functions that are neither ours nor a library's.
     """
-    named = {
-        key: str(value) for key, value in flatten(config).items() if key.rpartition(".")[2] == "_target_" and value
-    }
+    named = {key: str(value) for key, value in _flat(config).items() if key.rpartition(".")[2] == "_target_" and value}
     others = {target for key, target in named.items() if not target.startswith(KNOWN) and not is_bookkeeping(key)}
     return {**own_digests(config), **{target: _source_of(target) for target in sorted(others)}}
 
@@ -201,6 +230,7 @@ def _source_of(target: str) -> str:
     return ""
 
 
+@lru_cache(4096)
 def is_bookkeeping(key: str) -> bool:
     return any(key == name or key.startswith(f"{name}.") for name in BOOKKEEPING)
 

@@ -133,7 +133,7 @@ def train_run(
         objective = _objective(cfg, metrics)
         if first:
             epoch, title = log_point.history[-1][0], figures.title(config, cfg.objective.metric, objective)
-            png = figures.fit_png(module.predictor, dataset, title)
+            png = figures.fit_png(module.predictor, dataset, title) if config["logger"].get("pictures", 1) else None
             _finish(logger, config, metrics, epoch, png)
             model = model_bytes(module.state_dict(), module.hparams, epoch, epoch * data.steps_per_epoch)
             run.complete(log_point.history, metrics, model, png, keeper.spent())
@@ -219,7 +219,7 @@ def _objective(cfg: DictConfig, metrics: dict[str, float]) -> float:
 
 
 def _finish(
-    logger: Logger | None, config: Mapping[str, Any], metrics: Mapping[str, float], epoch: int, png: bytes
+    logger: Logger | None, config: Mapping[str, Any], metrics: Mapping[str, float], epoch: int, png: bytes | None
 ) -> None:
     """Give TensorBoard, or another logger, the final metrics of a run."""
     if isinstance(logger, TensorBoardLogger):
