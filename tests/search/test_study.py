@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote
 
 import optuna
@@ -318,8 +319,14 @@ def test_who_is_stopped_gives_its_trials_back_and_blames_none(begun):
         def train(self, jobs):
             raise KeyboardInterrupt
 
+        def outcome(self, number):
+            raise AssertionError("none has ended")
+
+        def show_progress(self):
+            raise AssertionError("none has ended")
+
     sampling = samplers.sampling("tpe", {}, 0, SPACE, GOALS)
-    search = SimpleNamespace(
+    search: Any = SimpleNamespace(
         batch=2, sampling=sampling, space=SPACE, overrides=SPACE.overrides, check_overrides=lambda overrides: None
     )
     for _ in range(MOST_TRIES + 1):
@@ -345,20 +352,22 @@ def test_a_storage_that_cannot_be_reached_is_named(where, message):
 
 
 def test_unknown_and_impossible_options_are_refused():
-    for name, options, message in [
+    wrong: list[tuple[str, dict[str, Any], str]] = [
         ("tpe", {"n_startup_trial": 3}, "did you mean n_startup_trials"),
         ("nsgaii", {"population_size": 1}, "population_size"),
         ("grid", {}, "choices and ranges only"),
         ("brute", {}, "choices and ranges only"),
-    ]:
+    ]
+    for name, options, message in wrong:
         with pytest.raises(UserError, match=message):
             samplers.sampling(name, options, 0, SPACE, GOALS)
     with pytest.raises(UserError, match="several objectives"):
         samplers.sampling("cmaes", {}, 0, SPACE, Goals((("val/loss", "min"), ("params", "min"))))
-    for name, options, message in [
+    wrong = [
         ("hyperband", {"reduction_facto": 3}, "did you mean reduction_factor"),
         ("percentile", {"percentile": 101.0}, "between 0 and 100"),
         ("patient", {"wrapped": "patient"}, "names another pruner"),
-    ]:
+    ]
+    for name, options, message in wrong:
         with pytest.raises(UserError, match=message):
             samplers.pruner(name, options, 100)
