@@ -4,7 +4,7 @@ from pathlib import Path
 
 from neuronsweep.report.data.configurations import Configuration, configurations
 from neuronsweep.report.data.formatting import in_order
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.sweep import SweepReport
 
 
 def row(loss, state="COMPLETE", **values):
@@ -24,7 +24,7 @@ def made(rows, *keys, mode="min", jobs=None, data=None):
     by_data: dict[str, list[Configuration]] = {}
     for configuration in configurations(rows, keys, "val/loss", mode):
         by_data.setdefault(data(configuration.values) if data else "sine", []).append(configuration)
-    return Sweep(
+    return SweepReport(
         directory=Path("made"),
         description={"swept": [*keys, "seed"]},
         rows=rows,

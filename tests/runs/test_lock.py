@@ -49,7 +49,7 @@ def owner(tmp_path):
     yield owner
     for process in started:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def test_the_second_is_refused_until_the_first_is_killed(tmp_path, owner):

@@ -22,7 +22,8 @@ def curve(number: int, epoch: int) -> float:
 def begun(tmp_path):
     def begun(total=20, directions=("minimize",), name="journal"):
         storage = open_storage(str(tmp_path / name))
-        return study.begin(storage, "sweep", total, {"space": []}, False, directions, [])
+        study.create(storage, "sweep", {"space": []}, False, directions)
+        return study.fill(storage, "sweep", total, [])
 
     return begun
 

@@ -115,7 +115,7 @@ def test_a_trial_comes_to_the_mean_of_its_folds(searched):
     found = yaml.safe_load((searched / "optimization_results.yaml").read_text())
     assert found["n_trials"] == 8
     assert found["states"].keys() == {"COMPLETE", "PRUNED"}
-    rows = list(csv.DictReader((searched / "results.csv").open()))
+    rows = list(csv.DictReader((searched / "results.csv").read_text().splitlines()))
     assert len(rows) == 24
     assert [row["data.fold"] for row in rows] == ["0", "1", "2"] * 8
     for entry in found["ranking"]:

@@ -48,7 +48,8 @@ def begun(tmp_path):
     def begun(total=10, guesses=(), directions=("minimize",), name="journal"):
         open_storage.cache_clear()
         storage = open_storage(str(tmp_path / name))
-        return study.begin(storage, "sweep", total, SEARCH, False, directions, guesses)
+        study.create(storage, "sweep", SEARCH, False, directions)
+        return study.fill(storage, "sweep", total, guesses)
 
     return begun
 
@@ -222,7 +223,8 @@ def test_several_that_begin_a_study_at_once_make_its_trials_once(tmp_path):
     def begin(_):
         storage = open_storage.__wrapped__(str(tmp_path / "journal"))
         study.check_search(storage, "sweep", SEARCH, False)
-        return study.begin(storage, "sweep", 40, SEARCH, False, ("minimize",), [{"model.hidden": 3}])
+        study.create(storage, "sweep", SEARCH, False, ("minimize",))
+        return study.fill(storage, "sweep", 40, [{"model.hidden": 3}])
 
     with ThreadPoolExecutor(4) as pool:
         studies = list(pool.map(begin, range(4)))
@@ -233,7 +235,8 @@ def test_a_study_whose_maker_was_killed_is_filled_by_the_next(tmp_path, monkeypa
     monkeypatch.setattr(study, "FILLING", 0.2)
     storage = open_storage.__wrapped__(str(tmp_path / "journal"))
     optuna.create_study(storage=storage, study_name="sweep").set_user_attr(study.SEARCH, SEARCH)
-    assert len(study.begin(storage, "sweep", 10, SEARCH, False, ("minimize",), ()).trials()) == 10
+    study.create(storage, "sweep", SEARCH, False, ("minimize",))
+    assert len(study.fill(storage, "sweep", 10, ()).trials()) == 10
 
 
 def test_a_process_killed_with_the_journal_locked_stops_nobody(begun, tmp_path):
