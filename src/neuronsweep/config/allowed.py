@@ -13,7 +13,7 @@ class Allowed:
 
     Attributes:
         choices: the words among them.
-        kind: type of one value of a key that takes a list of them, too; the schemas' own types cannot say so.
+        kind: type of one value of a key that takes a list of them, too, or what else the schemas' own types cannot say.
     """
 
     test: Callable[[Any], bool]
@@ -76,7 +76,7 @@ CLASS_WEIGHTS = Allowed(
     ),
     "null, balanced, or a list of finite numbers > 0, one a class",
     ("balanced",),
-    float,
+    list,
 )
 COLUMNS = Allowed(
     lambda value: not isinstance(value, str) or bool(value), "the name of a column, or a list of such names"
