@@ -31,7 +31,7 @@ test: env  ## all tests
 check: env  ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy src scripts train.py benchmarks
+	$(BIN)/mypy src scripts train.py benchmarks tests
 
 format: env
 	$(BIN)/ruff format .

@@ -95,9 +95,9 @@ def asked(trials: int, batch: int) -> float:
     sampling = samplers.sampling("tpe", {}, 0, space, Goals((("val/loss", "min"),)))
     with tempfile.TemporaryDirectory() as directory:
         start = time.perf_counter()
-        search = study.begin(
-            open_storage(f"{directory}/{contents.JOURNAL}"), "sweep", trials, {}, False, ["minimize"], ()
-        )
+        storage = open_storage(f"{directory}/{contents.JOURNAL}")
+        study.create(storage, "sweep", {}, False, ["minimize"])
+        search = study.fill(storage, "sweep", trials, ())
         while numbers := search.claim(batch):
             params = {number: search.suggest(number, sampling(number), space.suggest) for number in numbers}
             for number in numbers:

@@ -117,7 +117,8 @@ class Found:
 
 def simulate(url: str, name: str, workers: int, trials: int, batch: int) -> Found:
     """Have workers ask for, "train" and tell all trials of a new study."""
-    study.begin(open_storage(url), name, trials, {}, False, ("minimize",), [])
+    study.create(open_storage(url), name, {}, False, ("minimize",))
+    study.fill(open_storage(url), name, trials, [])
     context = multiprocessing.get_context("fork")
     ready, said = context.Barrier(workers + 1), context.SimpleQueue()
     processes = [context.Process(target=_work, args=(url, name, trials, batch, ready, said)) for _ in range(workers)]

@@ -65,7 +65,7 @@ class Script:
         weakref.finalize(self, shutil.rmtree, kept, ignore_errors=True)
         self.out, self.err = kept / "out", kept / "err"
         whole = {**os.environ, "COLUMNS": "200", **(environment or {})}
-        arguments = str(ROOT / script), words, str(cwd), whole, str(self.out), str(self.err), before
+        arguments = str(ROOT / script), words, str(cwd), whole, (str(self.out), str(self.err)), before
         self.process = FORKS.Process(target=_become, args=arguments)
         self.process.start()
         RUNNING.append(self)
@@ -143,13 +143,12 @@ def _become(
     words: tuple[str, ...],
     cwd: str,
     environment: Mapping[str, str],
-    out: str,
-    err: str,
+    printed: tuple[str, str],
     before: Callable[[], object] | None,
 ) -> None:
     """What Python does between its start and a script's first line, and after its last."""
     os.setsid()  # whoever kills a group does not mean the tests
-    for descriptor, path in ((1, out), (2, err)):
+    for descriptor, path in enumerate(printed, 1):
         file = os.open(path, os.O_WRONLY | os.O_CREAT)
         os.dup2(file, descriptor)
         os.close(file)

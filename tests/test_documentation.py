@@ -13,12 +13,12 @@ import subprocess
 import tomllib
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
-from hydra.types import RunMode
+from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
 from neuronsweep.config.check import check, known_keys, register
@@ -182,11 +182,10 @@ def test_a_training_command_composes(name, command):
         from neuronsweep.launch.jobs import Composer, expand
         from neuronsweep.search.definition import Search as Definition
 
-        assert GlobalHydra.instance().hydra is not None
-        loader = GlobalHydra.instance().hydra.config_loader
+        loader = GlobalHydra.instance().config_loader()
         config = loader.load_configuration("train", [*words[1:], "hydra.sweep.dir=nowhere"], RunMode.MULTIRUN)
         if "sweep=optuna" in words:
-            Definition(SimpleNamespace(config_loader=loader), config, None, words[1:]).check()
+            Definition(HydraContext(loader, Callbacks()), config, lambda cfg: None, words[1:]).check()
             return
         jobs, _ = expand(loader, [word for word in words[1:] if not word.startswith("hydra")])  # as Hydra gives them
         composer = Composer(loader, config)
@@ -296,7 +295,7 @@ NO_KEYS = ("data.KEY", "model.ckpt", "hydra.main")
 def test_keys_exist(name):
     known = {key for key, _, _ in known_keys()} | {f"hydra.sweeper.{key}" for key in SearchOptions.__dataclass_fields__}
     for path in (ROOT / "conf" / "hydra" / "launcher").glob("*.yaml"):
-        known |= {f"hydra.launcher.{key}" for key in OmegaConf.load(path)}
+        known |= {f"hydra.launcher.{key!s}" for key in OmegaConf.load(path)}
     known |= {
         "hydra.launcher.slots",
         "hydra.launcher.retries",

@@ -124,17 +124,14 @@ def test_ctrl_c_ends_a_command_that_is_still_being_imported(tmp_path, module):
 
 
 def test_what_is_asked_for_is_looked_for_in_the_main_thread_alone(monkeypatch):
-    from threading import Thread
+    from concurrent.futures import ThreadPoolExecutor
 
     monkeypatch.setattr(stopping, "_asked", None)
     with stopping.heeded():
         pass
     monkeypatch.setattr(stopping, "_asked", int(signal.SIGTERM))
-    seen = []
-    thread = Thread(target=lambda: seen.append(stopping.look()))
-    thread.start()
-    thread.join()
-    assert seen == [None]
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(stopping.look).result()
     with pytest.raises(KeyboardInterrupt), stopping.heeded():
         raise ValueError("whatever")
     assert stopping.status() == 143
@@ -178,7 +175,8 @@ def test_a_closed_pipe_ends_quietly_and_a_sweep_says_how_it_goes_on(tmp_path):
 @pytest.mark.parametrize("lost", [False, True])
 @pytest.mark.parametrize("place", [("neuronsweep.launch.native", "build_dataset", 1), PLACES["callback of Hydra"]])
 def test_a_sweep_of_the_native_engine_stops_too(tmp_path, place, lost):
-    before = partial(interrupt, *place, signal.SIGTERM, lost)
+    module, name, call = place
+    before = partial(interrupt, module, name, call, signal.SIGTERM, lost)
     words = (
         "-m",
         "seed=0,1",

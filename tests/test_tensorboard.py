@@ -59,7 +59,7 @@ def test_tensorboard_has_hparams_scalars_pictures_layout_and_graph(board, tmp_pa
         metrics = json.loads((tmp_path / "outputs" / run / "metrics.json").read_text())
         shown = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
         assert shown == pytest.approx(metrics, rel=1e-6)
-    ended = {}
+    ended: dict[str, str] = {}
     for status in ("STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_UNKNOWN"):
         found = json.loads(board("hparams/session_groups", {**wanted, "allowedStatuses": [status]}))["sessionGroups"]
         ended |= {group["hparams"]["optimizer.lr"]: status for group in found}

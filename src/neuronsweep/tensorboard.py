@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import google_crc32c
@@ -28,19 +29,34 @@ LAYOUT, SPLITS = "train, val, outer", ("train", "val", "outer")
 LIST = " (list)"
 
 
-def begin(writer: Any, config: Mapping[str, Any], graph: bytes, names: Iterable[str]) -> None:
-    """Write the hyperparameters of a run that starts, the layout of its scalars and the graph of its network.
+@dataclass(frozen=True)
+class Session:
+    """What is known of a run when it starts.
 
-    Args:
-        writer: a torch.utils.tensorboard.SummaryWriter.
+    Attributes:
         config: the resolved config with dotted keys.
         graph: see graph; empty where there is none.
         names: of the metrics at log points, such as ``val/loss``.
     """
-    writer.file_writer.add_summary(_session_start(config))
-    writer.file_writer.add_summary(_layout(names))
-    if graph:
-        writer.file_writer.add_event(Event(graph_def=graph))
+
+    config: Mapping[str, Any]
+    graph: bytes
+    names: Sequence[str]
+
+    def events(self) -> list[Event]:
+        """The hyperparameters of the run, the graph of its network and the layout of its scalars."""
+        graphs = [Event(graph_def=self.graph)] if self.graph else []
+        return [Event(summary=_session_start(self.config)), *graphs, Event(summary=_layout(self.names))]
+
+
+def begin(writer: Any, session: Session) -> None:
+    """Write what is known of a run that starts.
+
+    Args:
+        writer: a torch.utils.tensorboard.SummaryWriter.
+    """
+    for event in session.events():
+        writer.file_writer.add_event(event)
 
 
 def show(writer: Any, epoch: int, png: bytes) -> None:
@@ -63,9 +79,7 @@ def end(writer: Any, state: str) -> None:
 
 def file(
     state: str,
-    config: Mapping[str, Any],
-    graph: bytes,
-    names: Iterable[str],
+    session: Session,
     history: Sequence[tuple[int, Mapping[str, float]]],
     metrics: Mapping[str, float],
     pictures: Mapping[int, bytes],
@@ -75,7 +89,6 @@ def file(
 
     Args:
         state: COMPLETE, FAILED or PRUNED.
-        config, graph, names: see begin.
         history, metrics: empty where the run did not come to them.
         pictures: PNG files by their epochs.
         seconds: the time that every event gets, since 1970.
@@ -83,9 +96,7 @@ def file(
     last = history[-1][0] if history else 0
     points = [Event(step=epoch, summary=_scalars(row)) for epoch, row in history]
     end = [Event(step=last, summary=summary) for summary in (_scalars(metrics), _session_end(state))]
-    begin = [Event(file_version="brain.Event:2"), Event(summary=_session_start(config))]
-    begin += [Event(graph_def=graph)] if graph else []
-    begin.append(Event(summary=_layout(names)))
+    begin = [Event(file_version="brain.Event:2"), *session.events()]
     drawn = [Event(step=epoch, summary=_picture(png)) for epoch, png in pictures.items()]
     records = []
     for event in (*begin, *points, *drawn, *end):

@@ -169,6 +169,7 @@ def test_with_more_inputs_errors_against_the_truth_are_means_over_the_samples():
     data = planes.polynomial()
     x, _ = data.splits["train"]
     zero = MLP(2, 1, init="zeros")
+    assert data.truth is not None
     expected = (data.truth(x.double()) ** 2).mean().item()
     assert analyse(zero, data)["truth/inside"] == pytest.approx(expected, rel=1e-12)
 

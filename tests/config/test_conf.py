@@ -61,14 +61,19 @@ def composed(*overrides: str, hydra: bool = False) -> DictConfig:
         return compose("train", list(overrides), return_hydra_config=hydra)
 
 
+def loaded(path: Path) -> dict:
+    content = OmegaConf.to_container(OmegaConf.load(CONF / path))
+    assert isinstance(content, dict)
+    return content
+
+
 def own(path: Path) -> dict:
     """What a file itself says, its defaults list aside."""
-    content = OmegaConf.to_container(OmegaConf.load(CONF / path))
-    return {key: value for key, value in content.items() if key != "defaults"}
+    return {key: value for key, value in loaded(path).items() if key != "defaults"}
 
 
 def defaults_list(path: Path) -> list:
-    return OmegaConf.to_container(OmegaConf.load(CONF / path)).get("defaults", [])
+    return loaded(path).get("defaults", [])
 
 
 def choices_of(path: Path) -> dict:
@@ -149,14 +154,16 @@ def test_the_command_line_overrides_the_experiment_and_the_experiment_the_groups
 
 def named(schema: type):
     path = next(item.default for item in fields(schema) if item.name == "_target_")
-    module, name = path.rsplit(".", 1)
+    module, name = str(path).rsplit(".", 1)
     return getattr(importlib.import_module(module), name)
 
 
 def schema_defaults(schema: type) -> dict:
     values = {}
     for item in fields(schema):
-        default = item.default if item.default is not MISSING else item.default_factory()
+        default = item.default
+        if item.default_factory is not MISSING:
+            default = item.default_factory()
         values[item.name] = tuple(default) if isinstance(default, list) else default
     values.pop("_target_", None)
     return values

@@ -1,6 +1,7 @@
 """A foreign directory makes a command build nothing but what the schemas name."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from neuronsweep.config.check import plain
 from neuronsweep.config.targets import Untrusted, check_config, check_flags, check_words
 
 HERE = Path("theirs")
-RUN = {
+RUN: dict[str, Any] = {
     "data": {"_target_": "neuronsweep.data.curves.sine"},
     "model": {"hidden": 8},
     "optimizer": {"_target_": "torch.optim.Adam", "betas": [0.9, 0.999]},

@@ -105,7 +105,7 @@ def test_the_ranks_weighted_losses_average_to_the_batchs_loss(n, batch_size, ran
 def test_a_part_says_which_places_of_the_epochs_order_it_holds(n, batch_size, ranks, epoch):
     full = len(sizes(n, batch_size)) == 1
     places = torch.arange(n) if full else order(n, 5, epoch)
-    found = []
+    found: list[int] = []
     for rank in range(ranks):
         for x, _, _, positions in batches(split(n), batch_size, 5, epoch, rank, ranks):
             assert x[:, 0].tolist() == places[list(positions)].tolist()

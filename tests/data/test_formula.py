@@ -19,6 +19,7 @@ def test_the_formula_of_the_sine_is_the_sine():
         assert torch.equal(ours.splits[name].x, theirs.splits[name].x)
         torch.testing.assert_close(ours.splits[name].y, theirs.splits[name].y, rtol=1e-6, atol=1e-6)
     x = torch.linspace(-3, 3, 50, dtype=torch.float64)[:, None]
+    assert ours.truth is not None
     torch.testing.assert_close(ours.truth(x), torch.sin(x))
     assert (ours.training_range, ours.whole_range) == ((-1.5, 2.5), (-3.5, 4.5))
 
@@ -88,6 +89,7 @@ def test_a_wrong_formula_is_refused_before_anything_is_trained(composed, words, 
 
 def test_what_a_formula_is_is_known_before_it_is_drawn(composed):
     data = described(composed("data=formula", 'data.inside=["x<0","x>1"]'))
+    assert data is not None
     assert (data.task, data.classes, data.splits) == ("classification", 3, ("train", "val"))
     config = plain(composed("data=formula", 'data.y="abs(x)"').data)
     assert build_dataset(config).digest == formula("abs(x)").digest
@@ -96,6 +98,7 @@ def test_what_a_formula_is_is_known_before_it_is_drawn(composed):
 def test_values_do_not_depend_on_the_other_samples():
     few, many = formula("sin(x)*exp(x)", noise=0), formula("sin(x)*exp(x)", noise=0, n=1001)
     assert few.truth is not None
+    assert many.truth is not None
     x = many.splits["train"].x.double()
     whole, each = many.truth(x), torch.cat([few.truth(x[i : i + 1]) for i in range(20)])
     assert torch.equal(whole[:20], each)

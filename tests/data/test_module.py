@@ -8,7 +8,8 @@ from neuronsweep.data.module import TensorDataModule
 
 def test_blocks_cover_every_epoch_once():
     data = TensorDataModule(sine(), epochs=23, log_points=5)
-    loader, seen = data.train_dataloader(), []
+    loader = data.train_dataloader()
+    seen: list[int] = []
     for index in range(len(data.log_epochs)):
         loader.set_epoch(index)
         (block,) = loader

@@ -87,7 +87,7 @@ def some_member(rng: random.Random, dtype: torch.dtype = torch.float32, **change
     if depth and rng.random() < 0.4:
         act = [rng.choice(ACTIVATIONS) for _ in range(depth)]
     norm = rng.choice(["none", "none", "layer", "batch"])
-    batch_size = rng.choice([1, 7, 32, 32, "full", 10_000])
+    batch_size: Any = rng.choice([1, 7, 32, 32, "full", 10_000])
     if norm == "batch" and (sizes[0] == 1 or batch_size == 1 or (batch_size != "full" and sizes[0] % batch_size == 1)):
         norm = "layer"  # a batch of one sample has no statistics
     optimizer = rng.choice(list(OPTIMIZERS))

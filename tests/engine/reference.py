@@ -47,7 +47,7 @@ def plain_loop(member: Member) -> tuple[nn.Module, list[tuple[int, dict[str, flo
     network = MLP(member.dataset.inputs, member.dataset.outputs, **member.network, seed=member.seed).to(member.dtype)
     optimizer = build(member.optimizer, network.parameters())
     scheduler = build(member.scheduler, optimizer) if member.scheduler else None
-    plateau = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
+    plateau = scheduler if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau) else None
     splits = {
         name: Split(x.to(member.dtype), y if member.dataset.classes else y.to(member.dtype))
         for name, (x, y) in member.dataset.splits.items()
@@ -73,7 +73,7 @@ def plain_loop(member: Member) -> tuple[nn.Module, list[tuple[int, dict[str, flo
             history.append((epoch, row))
             network.train()
             if plateau:
-                scheduler.step(row[member.metric])
+                plateau.step(row[member.metric])
     return network, history
 
 

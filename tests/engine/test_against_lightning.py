@@ -354,7 +354,7 @@ def test_a_deep_linear_network_diverges_or_finds_the_line(composed):
         result = native(cfg, dataset)
         failed += [result.error] * (result.state == "FAILED")
     assert len(failed) >= 3
-    assert all("after epoch" in error for error in failed)
+    assert all("after epoch" in str(error) for error in failed)
     cfg.optimizer.lr = 0.001
     for cfg.seed in range(3):
         metrics = as_run(cfg, dataset, native(cfg, dataset)).metrics

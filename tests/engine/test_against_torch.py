@@ -39,23 +39,18 @@ def default_double():
     torch.set_default_dtype(torch.float32)
 
 
-OPTIMIZERS = [
+ADAMS: list[dict[str, Any]] = [
+    {"lr": 0.1, "weight_decay": 0.0},
+    {"lr": 0.2, "weight_decay": 0.1, "betas": [0.5, 0.8]},
+    {"lr": 0.05, "amsgrad": True, "eps": 1e-3},
+    {"lr": 0.05, "eps": 0.0, "betas": [0.0, 0.99]},
+]
+OPTIMIZERS: list[dict[str, Any]] = [
     {"_target_": "torch.optim.SGD", "lr": 0.1},
     {"_target_": "torch.optim.SGD", "lr": 0.1, "weight_decay": 0.1},
     {"_target_": "torch.optim.SGD", "lr": 0.1, "momentum": 0.5, "dampening": 0.3},
     {"_target_": "torch.optim.SGD", "lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
-    *(
-        {"_target_": f"torch.optim.{name}", **numbers}
-        for name, numbers in product(
-            ("Adam", "AdamW"),
-            (
-                {"lr": 0.1, "weight_decay": 0.0},
-                {"lr": 0.2, "weight_decay": 0.1, "betas": [0.5, 0.8]},
-                {"lr": 0.05, "amsgrad": True, "eps": 1e-3},
-                {"lr": 0.05, "eps": 0.0, "betas": [0.0, 0.99]},
-            ),
-        )
-    ),
+    *({"_target_": f"torch.optim.{name}", **numbers} for name, numbers in product(("Adam", "AdamW"), ADAMS)),
     {"_target_": "torch.optim.RMSprop", "lr": 0.1},
     {"_target_": "torch.optim.RMSprop", "lr": 0.2, "alpha": 0.5, "weight_decay": 0.1, "eps": 1e-3},
     {"_target_": "torch.optim.RMSprop", "lr": 0.01, "centered": True, "eps": 1e-2},
@@ -281,10 +276,10 @@ def scored(dataset: Dataset, **network: Any) -> tuple[dict[str, float], torch.Te
     """Final metrics of a member in its first weights, with its network's outputs and targets on val."""
     one = member(dataset=dataset, network={"hidden": 5, "act": "tanh", **network})
     metrics = Training(one).result().metrics
-    network = MLP(dataset.inputs, dataset.outputs, **one.network, seed=1).double()
+    trained = MLP(dataset.inputs, dataset.outputs, **one.network, seed=1).double()
     x, y = dataset.splits["val"]
     with torch.no_grad():
-        return metrics, network(x.double()), y
+        return metrics, trained(x.double()), y
 
 
 @pytest.mark.parametrize("n", [2, 3, 61, 1000])
@@ -388,7 +383,7 @@ def test_a_library_of_other_structs_is_refused():
 
 
 def test_initial_weights_are_those_of_the_network():
-    networks = [
+    networks: list[dict[str, Any]] = [
         {"hidden": 3, "depth": 2, "init": "xavier"},
         {"hidden": [40, 3], "depth": 2, "norm": "layer"},
         {"depth": 0, "bias": False},

@@ -34,7 +34,7 @@ def test_data_that_are_not_finite_fail_at_the_first_log_point(where, value, norm
         one = Member(with_value(value, where), network, 0, ADAM, epochs=6, log_points=3, batch_size=batch_size)
         result = trained(one)
         assert (result.state, result.metrics, result.history) == ("FAILED", {}, [])
-        assert result.error in (f"train/loss is {word} after epoch 1" for word in ("nan", "inf"))
+        assert result.error in [f"train/loss is {word} after epoch 1" for word in ("nan", "inf")]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -50,6 +50,7 @@ def test_a_rate_too_large_fails_with_the_epoch_named(dtype):
         )
         result = trained(one)
         assert result.state == "FAILED"
+        assert result.error is not None
         column, _, value, _, _, epoch = result.error.split()
         assert value in ("nan", "inf")
         assert int(epoch) == len(result.history) + 1 == result.epoch

@@ -71,7 +71,12 @@ def runs(monkeypatch) -> list:
     """The commands that are run from now on."""
     commands: list = []
     finish = build.finish
-    monkeypatch.setattr(build, "finish", lambda command, **words: commands.append(command) or finish(command, **words))
+
+    def noted(command, **words):
+        commands.append(command)
+        return finish(command, **words)
+
+    monkeypatch.setattr(build, "finish", noted)
     return commands
 
 

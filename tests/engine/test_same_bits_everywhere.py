@@ -78,7 +78,7 @@ def differences(members, tmp_path, builds) -> list[str]:
 def test_of_every_compiler_level_and_processor(members, tmp_path, compiler):
     needed(compiler)
     targets = [(target, [f"-march={target}"]) for target in processors()] or [("this machine", [])]
-    builds = [
+    builds: list[tuple[str, list[str], list[str], list[str]]] = [
         (f"{compiler} {level} {target}", [compiler], [level, *flags], [])
         for target, flags in targets
         for level in LEVELS

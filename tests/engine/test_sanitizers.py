@@ -1,6 +1,7 @@
 """The native engine under the address and undefined-behaviour sanitizers: no leak, nothing out of bounds."""
 
 import random
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ DTYPES = {32: torch.float32, 64: torch.float64}
 def smallest_and_largest(dtype: torch.dtype) -> list[Member]:
     """Widths of one, data of one sample, batches larger than the data, one log point, no hidden layer, wide layers."""
     one, few, many = made(0, 0, 1, 1, 1), made(0, 0, 2, 5, 1, 3), made(0, 0, 3, 1100, 600)
-    networks = [
+    networks: list[dict[str, Any]] = [
         {"depth": 0},
         {"depth": 0, "bias": False, "out_act": "gelu"},
         {"hidden": 1, "depth": 3, "skip": True, "dropout": 0.5},

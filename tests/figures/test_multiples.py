@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from neuronsweep.data import curves, planes
@@ -75,8 +76,13 @@ def test_scales_of_one_size_are_alike():
 @pytest.fixture
 def drawn(monkeypatch):
     """The figure of a call of small_multiples: drawn(panels, columns)."""
-    kept = []
-    monkeypatch.setattr(multiples, "png", lambda figure: kept.append(figure) or b"")
+    kept: list[Figure] = []
+
+    def png(figure: Figure) -> bytes:
+        kept.append(figure)
+        return b""
+
+    monkeypatch.setattr(multiples, "png", png)
 
     def drawn(places, columns=4):
         small_multiples(places, columns)
@@ -140,7 +146,7 @@ def test_a_network_that_leaves_the_picture_is_drawn_as_far_as_it_goes():
 def test_charts_show_median_and_range_of_seeds():
     figure, (left, right) = charts(2)
     seeds(left, [1, 2, 3], [[1, 2, 3], [3, 2, 1], [2, 2, 2]], "three seeds", 1)
-    assert left.lines[0].get_ydata().tolist() == [2, 2, 2]
+    assert list(np.asarray(left.lines[0].get_ydata())) == [2, 2, 2]
     assert left.collections[0].get_datalim(left.transData).intervaly.tolist() == [1, 3]
     label(left, "x", "y", "title")
     label(right, "x", "y", legend=False)

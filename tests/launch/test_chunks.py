@@ -30,7 +30,14 @@ def test_chunks_hold_every_number_once_and_are_of_one_size(count, chunks):
 
 def test_chunks_have_the_bits_of_the_default_launcher_and_tell_what_failed(command, tmp_path):
     # of 40 samples a batch of 39 leaves one, which batch norm cannot take
-    words = ("data=moons", "data.n=40,80", "model.norm=none,batch", "batch_size=39", "epochs=5", "log_points=2")
+    words: tuple[str, ...] = (
+        "data=moons",
+        "data.n=40,80",
+        "model.norm=none,batch",
+        "batch_size=39",
+        "epochs=5",
+        "log_points=2",
+    )
     words += ("optimizer=sgd", "optimizer.lr=0.1,1e30", "logger=none")
     launcher = ("hydra/launcher=submitit_local", "hydra.launcher.chunks=2")
     done = command("train.py", "-m", *words, *launcher, "hydra.sweep.dir=chunks")

@@ -137,7 +137,7 @@ def test_a_member_whose_training_cannot_begin_fails_alone(composed, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("neuronsweep.engine.train.unsupported", lambda member: None)
         ended = {told.number: told for told in Crew(2, 5.0).train(runs) if isinstance(told, Ended)}
-    assert ended[1].error.endswith("could not convert string to float: 'x'\n")
+    assert (ended[1].error or "").endswith("could not convert string to float: 'x'\n")
     assert Run(runs[1].directory).status()["state"] == FAILED
     for number in (0, 2):
         assert ended[number].objective == Run(runs[number].directory).metrics()["val/loss"]

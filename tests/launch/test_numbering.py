@@ -10,7 +10,7 @@ from neuronsweep.runs import contents
 from neuronsweep.runs.run import Run
 from neuronsweep.runs.sweep import numbers
 
-NODES = {key: {} for key in ("data", "model", "optimizer", "scheduler", "trainer", "logger", "module")}
+NODES: dict[str, dict] = {key: {} for key in ("data", "model", "optimizer", "scheduler", "trainer", "logger", "module")}
 RECORD = {"command": "train", "config": NODES, "environment": {}, "data_digest": "abc", "source_digest": "abc"}
 
 
@@ -42,7 +42,7 @@ def test_what_is_there_keeps_its_numbers_and_one_line_says_so(tmp_path, capsys):
     assert said.endswith(" to 9: what is there is kept, under its numbers\n")
     describe(tmp_path, found)
     assert numbered(tmp_path, grid([2, 8, 32], 3), None) == found
-    assert numbered(tmp_path, sorted(found, reverse=True), None) == found  # such as shuffled values
+    assert numbered(tmp_path, sorted(map(list, found), reverse=True), None) == found  # such as shuffled values
     assert capsys.readouterr().out == ""
 
 
@@ -73,7 +73,7 @@ def test_where_sweep_json_is_lost_the_runs_know_their_numbers(tmp_path, left):
         (tmp_path / contents.SWEEP).write_text(left)
     found = numbered(tmp_path, grid([2, 8], 3), None)
     assert [found[number] for number in (1, 3, 4)] == [extended[number] for number in (1, 3, 4)]
-    assert sorted(found) == sorted(extended)
+    assert sorted(map(list, found)) == sorted(map(list, extended))
 
 
 def test_secrets_are_compared_as_they_are_kept(tmp_path):

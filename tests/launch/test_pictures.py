@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from unittest import mock
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -144,4 +145,7 @@ def die() -> None:
     """Have every process that draws be killed."""
     from neuronsweep.launch import pictures
 
-    pictures.Illustrator = lambda: lambda directory: os.kill(os.getpid(), signal.SIGKILL)
+    def draw(directory: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    mock.patch.object(pictures, "Illustrator", return_value=draw).start()

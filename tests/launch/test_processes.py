@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import textwrap
+from functools import partial
 
 from neuronsweep.runs import contents
 from neuronsweep.runs.run import Run
@@ -94,14 +95,14 @@ def test_jobs_have_the_bits_of_a_single_run_and_each_fails_alone_and_is_tried_ag
 
 
 def test_a_sweep_that_is_ended_leaves_no_process_and_goes_on_to_the_same_bits(alone, tmp_path):
-    words = ("data=moons", "batch_size=50", "epochs=150", "log_points=150", "logger=none", "seed=1")
-    words += ("trainer.checkpoint_seconds=0",)
+    words: tuple[str, ...] = ("data=moons", "batch_size=50", "epochs=150", "log_points=150", "logger=none", "seed=1")
+    words = (*words, "trainer.checkpoint_seconds=0")
     run = tmp_path / "sweep" / "0000"
     launcher = ("hydra/launcher=process", f"hydra.sweep.dir={tmp_path}/sweep", NO_REPORT)
     process = Script("train.py", "-m", *words, *launcher, cwd=tmp_path)
-    seen = None
+    seen: object = None
     for how in (signal.SIGTERM, signal.SIGKILL):
-        wait_until(lambda seen=seen: (run / contents.CHECKPOINT).exists() and times(run) != seen, process)
+        wait_until(partial(checkpointed, run, seen), process)
         process.send_signal(how)
         out, _ = process.communicate(timeout=30)
         assert how is signal.SIGKILL or (process.returncode == 143 and "continue with: python scripts/resume.py" in out)
@@ -119,6 +120,11 @@ def test_a_sweep_that_is_ended_leaves_no_process_and_goes_on_to_the_same_bits(al
 
 def times(run) -> int:
     return (run / contents.CHECKPOINT).stat().st_mtime_ns
+
+
+def checkpointed(run, before) -> bool:
+    """Whether it has a checkpoint that is another than before."""
+    return (run / contents.CHECKPOINT).exists() and times(run) != before
 
 
 def test_a_script_of_the_users_own_runs_too_and_what_it_said_before_it_died_is_shown(command, tmp_path):

@@ -86,9 +86,14 @@ def test_the_next_starts_when_one_ends_and_not_when_all_have(tmp_path):
 
 
 def test_a_command_that_wants_several_slots_waits_for_them_and_gets_all_there_are_at_most(tmp_path):
-    seen = []
+    seen: list[int] = []
+
+    def environment(held):
+        seen.append(len(held))
+        return {}
+
     commands = [shell(tmp_path, "true", slots=1), shell(tmp_path, "true", slots=2), shell(tmp_path, "true", slots=9)]
-    list(supervise(commands, 2, lambda held: seen.append(len(held)) or {}))
+    list(supervise(commands, 2, environment))
     assert seen == [1, 2, 2]
 
 
@@ -139,7 +144,7 @@ def test_a_command_runs_again_as_long_as_it_is_asked_to(tmp_path, tries):
     text = f"echo x >> {tmp_path}/tries; test $(wc -l < {tmp_path}/tries) -ge 3"
     asked = iter(range(tries))
     ((_, found),) = supervise(
-        [shell(tmp_path, text)], 1, again=lambda i, end: end.status and next(asked, None) is not None
+        [shell(tmp_path, text)], 1, again=lambda i, end: end.status != 0 and next(asked, None) is not None
     )
     assert found.status == (0 if tries >= 2 else 1)
     assert len((tmp_path / "tries").read_text().split()) == min(3, tries + 1)

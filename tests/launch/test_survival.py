@@ -356,7 +356,14 @@ def test_runs_and_sweeps_do_not_share_a_directory(command, sweep):
 
 
 def test_a_sweep_killed_twice_keeps_what_was_complete_and_how_far_the_others_were(tmp_path):
-    words = ("-m", "seed=0,1", "epochs=50,2000000000", "log_points=50", "logger=none", "engine.threads=2")
+    words: tuple[str, ...] = (
+        "-m",
+        "seed=0,1",
+        "epochs=50,2000000000",
+        "log_points=50",
+        "logger=none",
+        "engine.threads=2",
+    )
     words = (*words, "engine.snapshot_seconds=0.2", "hydra.sweep.dir=sweep", NO_REPORT)
     runs = [tmp_path / "sweep" / f"{number:04d}" for number in range(4)]
 

@@ -18,11 +18,19 @@ def state(network: MLP) -> dict[str, torch.Tensor]:
     return {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
 
 
+def gradients_of(network: MLP) -> list[torch.Tensor]:
+    found = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    assert len(found) == len(list(network.parameters()))
+    return found
+
+
 def test_gradients_are_those_of_the_loss_on_all_samples():
     network = MLP(1, 1, hidden=5, depth=2, act="tanh")
     found = diagnose(network, F.mse_loss, TRAIN, state(network))
     F.mse_loss(network(TRAIN.x), TRAIN.y).backward()
     for i, layer in enumerate(network.layers):
+        assert layer.weight.grad is not None
+        assert layer.bias.grad is not None
         norm = math.sqrt((layer.weight.grad**2).sum() + (layer.bias.grad**2).sum())
         assert found[f"gradient/layers.{i}"] == pytest.approx(norm, rel=1e-6)
 
@@ -69,8 +77,9 @@ def test_a_unit_that_is_flat_on_nine_of_ten_samples_is_saturated(act, edge):
     z_NH = torch.zeros(20, 4)
     z_NH[:17, 1] = z_NH[:18, 2] = z_NH[:, 3] = edge + 0.001
     z_NH[:, 0] = edge - 0.001
-    what, units = stopped(act, ACTIVATIONS[act](z_NH))
-    assert (what, units.tolist()) == ("saturated", [False, False, True, True])
+    found = stopped(act, ACTIVATIONS[act](z_NH))
+    assert found is not None
+    assert (found[0], found[1].tolist()) == ("saturated", [False, False, True, True])
 
 
 @pytest.mark.parametrize("act", ["identity", "leaky_relu", "elu", "gelu", "silu", "softplus"])
@@ -93,14 +102,14 @@ def test_the_network_is_left_as_it_was():
     network.set_dropout(1, 1, range(len(TRAIN.x)))
     F.mse_loss(network(TRAIN.x), TRAIN.y).backward()
     act, before = network.acts, {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    gradients = [parameter.grad.clone() for parameter in network.parameters()]
+    gradients = [gradient.clone() for gradient in gradients_of(network)]
     drawn = network.dropouts[0].drawn
     with torch.no_grad():
         diagnose(network, F.mse_loss, TRAIN, state(network))
     assert network.training
     assert network.acts is act
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
-    assert all(torch.equal(p.grad, g) for p, g in zip(network.parameters(), gradients, strict=True))
+    assert all(map(torch.equal, gradients_of(network), gradients))
     assert network.dropouts[0].drawn == drawn
 
 

@@ -1,5 +1,7 @@
 """The losses against torch's own functions and against their definitions, in float64."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -107,10 +109,11 @@ def test_final_metrics_have_the_squared_error_beside_another_loss():
 
 
 def test_the_best_fits_are_known_of_two_losses():
-    known = [None, {"name": "auto"}, {"name": "mse"}, {"name": "cross_entropy", "class_weights": None}]
+    assert is_least_squares_or_logistic(None)
+    known: list[dict[str, Any]] = [{"name": "auto"}, {"name": "mse"}, {"name": "cross_entropy", "class_weights": None}]
     assert all(map(is_least_squares_or_logistic, known))
-    others = [{"name": "mae"}, {"name": "huber", "delta": 1.0}, {"name": "cross_entropy", "class_weights": W2}]
-    assert not any(map(is_least_squares_or_logistic, others))
+    others: list[dict[str, Any]] = [{"name": "mae"}, {"name": "huber", "delta": 1.0}]
+    assert not any(map(is_least_squares_or_logistic, [*others, {"name": "cross_entropy", "class_weights": W2}]))
 
 
 def test_balanced_classes_count_the_same():
@@ -119,7 +122,8 @@ def test_balanced_classes_count_the_same():
 
     dataset = spirals(n=31, n_val=9)
     y = dataset.splits["train"].y.numpy()
-    found = of_dataset({"name": "cross_entropy", "class_weights": "balanced"}, dataset)["class_weights"]
-    assert found == pytest.approx(compute_class_weight("balanced", classes=np.unique(y), y=y).tolist())
+    found = of_dataset({"name": "cross_entropy", "class_weights": "balanced"}, dataset)
+    assert found is not None
+    assert found["class_weights"] == pytest.approx(compute_class_weight("balanced", classes=np.unique(y), y=y).tolist())
     for loss in (None, {"name": "auto"}, {"name": "cross_entropy", "class_weights": [1, 2, 3]}):
         assert of_dataset(loss, dataset) == loss

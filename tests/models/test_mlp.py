@@ -4,7 +4,9 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,7 +115,7 @@ def erf(x: np.ndarray) -> np.ndarray:
     return np.vectorize(math.erf)(x)
 
 
-FORMULAS = {
+FORMULAS: dict[str, Callable[[Any], Any]] = {
     "identity": lambda x: x,
     "relu": lambda x: np.maximum(x, 0),
     "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
@@ -212,7 +214,7 @@ def test_a_list_of_widths_is_the_depth_and_starts_with_torchs_own_weights():
 
 
 def test_lists_of_equal_values_are_what_one_value_is():
-    options = {"norm": "layer", "skip": True, "seed": 3}
+    options: dict[str, Any] = {"norm": "layer", "skip": True, "seed": 3}
     one = MLP(2, 1, hidden=5, depth=3, act="tanh", **options)
     lists = MLP(2, 1, hidden=[5, 5, 5], act=["tanh"] * 3, **options)
     assert list(lists.state_dict()) == list(one.state_dict())
@@ -409,6 +411,7 @@ def test_one_step_of_gradient_descent(act, outputs, torch_loss, loss, y):
 
     assert got.item() == pytest.approx(value, abs=1e-6)
     for parameter, gradient, expected in zip(network.parameters(), gradients, after, strict=True):
+        assert parameter.grad is not None
         np.testing.assert_allclose(parameter.grad.numpy(), gradient, atol=1e-6)
         np.testing.assert_allclose(parameter.detach().numpy(), expected, atol=1e-6)
 

@@ -16,8 +16,8 @@ def swept(tmp_path_factory):
     def swept(name: str, *words: str) -> Path:
         if (name, *words) not in made:
             directory = tmp_path_factory.mktemp("swept") / name
-            words = (*words, "logger=none", "~hydra.callbacks.report", f"hydra.sweep.dir='{directory}'")
-            done = run("train.py", "-m", *words, cwd=directory.parent)
+            more = ("logger=none", "~hydra.callbacks.report", f"hydra.sweep.dir='{directory}'")
+            done = run("train.py", "-m", *words, *more, cwd=directory.parent)
             assert done.returncode in (0, 1), done.stderr
             made[name, *words] = directory
         return made[name, *words]
@@ -41,7 +41,7 @@ def houses(swept, tmp_path_factory):
     rows = [f"{i % 7},{'' if i % 9 == 0 else f'{size[i]:.3f}'},{colour[i]},{price[i]:.2f}" for i in range(150)]
     file = tmp_path_factory.mktemp("tables") / "houses.csv"
     file.write_text("\n".join(["noise <i>,size,colour,price", *rows]))
-    words = ("data=table", f"data.file={file}", "data.target=price", "data.test=.2", "data.folds=3")
+    words: tuple[str, ...] = ("data=table", f"data.file={file}", "data.target=price", "data.test=.2", "data.folds=3")
     words = (*words, "data.fold=range(3)", "seed=0,1", "model.hidden=1,8", "optimizer.lr=0.03")
     return swept("houses", *words, "epochs=60", "log_points=2", "batch_size=32", "data.yardstick=boosting")
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from neuronsweep.report.data.configurations import configurations
+from neuronsweep.report.data.configurations import Configuration, configurations
 from neuronsweep.report.data.formatting import in_order
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.sweep import SweepReport
 
 
 def row(loss, state="COMPLETE", **values):
@@ -21,10 +21,10 @@ def row(loss, state="COMPLETE", **values):
 def made(rows, *keys, mode="min", jobs=None, data=None):
     """A sweep over some keys and seeds; ``data`` tells the name of a configuration's data set."""
     rows = [{"directory": f"{i:04d}", **row, "run": i} for i, row in enumerate(rows)]
-    by_data = {}
+    by_data: dict[str, list[Configuration]] = {}
     for configuration in configurations(rows, keys, "val/loss", mode):
         by_data.setdefault(data(configuration.values) if data else "sine", []).append(configuration)
-    return Sweep(
+    return SweepReport(
         directory=Path("made"),
         description={"swept": [*keys, "seed"]},
         rows=rows,

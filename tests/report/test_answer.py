@@ -96,6 +96,7 @@ def test_bands_are_over_seeds_of_one_configuration():
         assert [c.values["optimizer.lr"] for c in line.values()] == ["0.1", "0.01"]
         assert all(c.summary.n == 3 for c in line.values())
     chart = metric_chart(sweep)
+    assert chart is not None
     assert "with the best optimizer.lr for it; shaded its 95% interval over seeds" in chart["text"]
     (means,) = heat_maps(sweep)["model.hidden x optimizer.lr"]
     assert means["data"][0]["customdata"][0] == [5.01, 2.01]
@@ -159,6 +160,7 @@ def test_the_least_possible_is_said_to_be_that_of_those_that_have_one():
         if one["model.act"] == "relu":
             one["optimum/loss"] = 0.4
     chart = optimum_chart(made(rows, HIDDEN, "model.act"))
+    assert chart is not None
     assert [trace["name"] for trace in chart["data"]] == [
         "relu",
         "tanh",
@@ -199,7 +201,9 @@ def test_a_curve_of_one_point_is_a_point(monkeypatch):
     assert {curve["mode"] for curve in curves_of(sweep, monkeypatch, 1)["data"]} == {"lines+markers"}
     assert {curve["mode"] for curve in curves_of(sweep, monkeypatch, 2)["data"]} == {"lines"}
     bound = made([{**row(1.0, h=2, seed=0), "train/loss": 0.5, "optimum/linear": 0.9}], HIDDEN)
-    assert optimum_chart(bound)["data"][-1]["mode"] == "lines+markers"
+    chart = optimum_chart(bound)
+    assert chart is not None
+    assert chart["data"][-1]["mode"] == "lines+markers"
 
 
 def test_runs_that_have_not_ended_are_told_of_with_what_they_logged(tmp_path):
@@ -211,5 +215,7 @@ def test_runs_that_have_not_ended_are_told_of_with_what_they_logged(tmp_path):
     Run(tmp_path / "0001").write_history([(5, {"val/loss": 0.75}), (10, {"val/loss": 0.625})])  # the other has none yet
     assert sentences(sweep)[-1] == "Not ended yet: #1 model.hidden=8 seed=0 after epoch 10, val/loss 0.625."
     Run(tmp_path / "0000").write_history([(10, {"val/loss": 0.5})])
-    (line,) = [line for line in _curves(sweep)["data"] if "not ended" in line["name"]]
+    chart = _curves(sweep)
+    assert chart is not None
+    (line,) = [line for line in chart["data"] if "not ended" in line["name"]]
     assert (line["name"], line["x"], line["y"]) == ("8 (#1, not ended)", [5, 10], [0.75, 0.625])

@@ -37,7 +37,7 @@ WATCH, USE = (f"<script>{(HERE / name).read_text()}</script>" for name in ("watc
 
 
 def chromium(tmp_path: Path, *words: str) -> str:
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=8000", *words]
+    command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=8000", *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 

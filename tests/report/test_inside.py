@@ -31,7 +31,9 @@ def test_lines_are_medians_of_the_histories(sine):
         "Update to weight",
         "Dead units",
     ]
-    assert [trace["x"] for trace in layers_chart(found)["data"]] == [[1, 2]] * 4
+    chart = layers_chart(found)
+    assert chart is not None
+    assert [trace["x"] for trace in chart["data"]] == [[1, 2]] * 4
 
 
 def test_without_diagnostics_there_is_nothing(searched):

@@ -24,7 +24,9 @@ from neuronsweep.runs.run import RUNNING, Run
 
 
 def table_of(page: str) -> dict:
-    return json.loads(re.search(r"^const .* table = (\{.*\});$", page, re.M).group(1))
+    found = re.search(r"^const .* table = (\{.*\});$", page, re.M)
+    assert found is not None
+    return json.loads(found.group(1))
 
 
 def test_the_page_has_the_numbers_of_results_csv(sine):

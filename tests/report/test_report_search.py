@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import yaml
@@ -26,6 +28,7 @@ def study(searched):
 def test_the_front_and_the_counts_are_the_studys(searched, study):
     sweep = read(searched)
     search = search_of(sweep)
+    assert search is not None
     assert [row["run"] for row in search.best] == [entry["trial"] for entry in study["front"]]
     first, *_, last = sentences(sweep, search)
     complete = f"{len(search.satisfying)} complete trials (model.hidden "
@@ -63,9 +66,13 @@ def test_the_charts_have_every_trial_where_it_ended(searched, study):
 def test_a_front_of_thousands_of_trials_has_its_own_values(searched):
     sweep = read(searched)
     rows = [row for row in sweep.rows if row["state"] == COMPLETE]
-    many = [{**rows[i % len(rows)], "run": i, "val/loss": 1 + i, "params": 5000 - i} for i in range(5000)]
-    many = replace(sweep, rows=many)
-    search = replace(search_of(sweep), trials=many.rows, satisfying=many.rows, best=many.rows[:3])
+    trials: list[Mapping[str, Any]] = [
+        {**rows[i % len(rows)], "run": i, "val/loss": 1 + i, "params": 5000 - i} for i in range(5000)
+    ]
+    many = replace(sweep, rows=trials)
+    found = search_of(sweep)
+    assert found is not None
+    search = replace(found, trials=many.rows, satisfying=many.rows, best=many.rows[:3])
     for trace in charts(many, search)["front-0-1"]["data"]:
         assert trace["x"] == [run + 1 for run in trace["customdata"]]
         assert trace["y"] == [5000 - run for run in trace["customdata"]]
@@ -95,6 +102,7 @@ def test_a_search_that_goes_on_with_one_objective(searched, tmp_path):
     (copy / contents.SWEEP).write_text(json.dumps(description))
     sweep = read(copy)
     search = search_of(sweep)
+    assert search is not None
     best = max((row for row in sweep.rows if row["state"] == COMPLETE), key=lambda row: row["val/acc"])
     assert search.best[0]["val/acc"] == best["val/acc"]
     assert f"is the best of {len(sweep.complete())} complete trials (model.hidden " in sentences(sweep, search)[0]

@@ -111,6 +111,7 @@ def test_folds_and_seeds_are_told_apart():
     groups = {"/0": [0.30, 0.32, 0.28], "/1": [0.40, 0.43, 0.41], "/2": [0.35, 0.33, 0.31]}
     results = {Replicate(split, str(i)): value for split, values in groups.items() for i, value in enumerate(values)}
     found = spread(results)
+    assert found is not None
     within = sum(stats.tvar(values) for values in groups.values()) / 3
     ratio = stats.f_oneway(*groups.values()).statistic
     assert found.seeds == pytest.approx(math.sqrt(within))
@@ -118,7 +119,9 @@ def test_folds_and_seeds_are_told_apart():
     assert spread(by_seed(enumerate(VALUES))) is None
     assert spread({one: value for one, value in results.items() if one.seed == "0"}) is None
     same = {Replicate(str(split), str(i)): value for split in range(3) for i, value in enumerate(VALUES)}
-    assert spread(same).splits == 0
+    found = spread(same)
+    assert found is not None
+    assert found.splits == 0
 
 
 ROWS, SWEEPS = 60, 2000

@@ -3,6 +3,8 @@
 import json
 import math
 import shutil
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,6 +47,7 @@ def test_folds_and_seeds_are_replicates(houses):
         assert (len(configuration.rows), configuration.splits, configuration.summary.n) == (6, 3, 3)
         assert configuration.overlap == pytest.approx(1 / 2)
         assert configuration.mean == pytest.approx(np.mean(means(configuration.by_replicate)))
+        assert configuration.spread is not None
         assert configuration.spread.splits >= 0
         assert "6 runs, 3 folds by 2 seeds" in configuration.told
     text = build(houses).with_suffix(".md").read_text()
@@ -62,6 +65,7 @@ def test_lines_are_fitted_to_the_same_rows(copied):
     for _, row in sorted(rows.items()):
         dataset = build_dataset(Run(sweep.path(row)).record()["config"]["data"])
         (x, y), (x_val, y_val) = ((s.x.double().numpy(), s.y.double().numpy()) for s in dataset.splits.values())
+        assert dataset.table is not None
         error = dataset.table.scale[0] * (LinearRegression().fit(x, y).predict(x_val) - y_val)
         losses.append((error**2).mean())
     assert found["linear regression"].summary.mean == pytest.approx(np.mean(losses))
@@ -81,7 +85,12 @@ def test_lines_are_fitted_to_the_same_rows(copied):
 def test_the_winner_alone_is_tested_once(copied, monkeypatch):
     looked = []
     split = table.test_split
-    monkeypatch.setattr(table, "test_split", lambda config: looked.append(config["fold"]) or split(config))
+
+    def noted(config):
+        looked.append(config["fold"])
+        return split(config)
+
+    monkeypatch.setattr(table, "test_split", noted)
     sweep = read(copied)
     tested = winners(sweep, None)[NAME]
     assert sorted(looked) == [0, 0, 1, 1, 2, 2]
@@ -94,6 +103,7 @@ def test_the_winner_alone_is_tested_once(copied, monkeypatch):
     own = []
     for one in fitted(sweep, sweep.configurations[0], 6):
         rows = split(one.config["data"])
+        assert one.dataset.table is not None
         error = one.dataset.table.scale[0] * (one.outputs(rows) - rows.y.double())
         own.append(float((error**2).mean()))
     assert loss.mean == pytest.approx(np.mean(own))
@@ -155,7 +165,13 @@ def test_what_matters_is_what_the_target_follows(houses):
 
 
 def test_classes_have_a_matrix_and_a_calibration_curve(swept):
-    words = ("data=iris", "data.folds=3", "data.fold=range(3)", "objective.metric=val/acc", "loss=cross_entropy")
+    words: tuple[str, ...] = (
+        "data=iris",
+        "data.folds=3",
+        "data.fold=range(3)",
+        "objective.metric=val/acc",
+        "loss=cross_entropy",
+    )
     words = (*words, "loss.class_weights=balanced", "optimizer.lr=0.03", "epochs=60", "log_points=2")
     sweep = read(swept("iris", *words))
     found = findings(sweep, None)
@@ -213,6 +229,6 @@ def test_the_bootstrap_is_the_usual_one():
 
 
 def test_a_configuration_of_one_split_has_seeds_alone():
-    rows = [{"data.fold": "0", "seed": str(seed), "val/loss": 1.0 + seed} for seed in range(3)]
+    rows: list[Mapping[str, Any]] = [{"data.fold": "0", "seed": str(seed), "val/loss": 1.0 + seed} for seed in range(3)]
     found = Configuration({}, rows, "val/loss", overlap=0.25)
     assert (found.splits, found.summary.n, found.spread, found.counted) == (1, 3, None, "3 seeds")

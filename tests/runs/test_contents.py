@@ -98,8 +98,9 @@ def test_a_single_run_that_failed_is_tried_again_beside_what_is_not_its(command,
 
 @pytest.mark.parametrize("launcher", ["native", "basic", "process"])
 def test_runs_of_a_sweep_begin_anew_beside_what_is_not_theirs(command, tmp_path, elsewhere, launcher):
-    words = (*QUICK, *DIVERGES, "optimizer.lr=0.01,0.02,1e9", NO_REPORT, f"hydra/launcher={launcher}")
-    words = ("-m", *(word for word in words if word != "optimizer.lr=1e9"), "hydra.sweep.dir=sweep")
+    diverges = (word for word in DIVERGES if word != "optimizer.lr=1e9")
+    words = (*QUICK, *diverges, "optimizer.lr=0.01,0.02,1e9", NO_REPORT, f"hydra/launcher={launcher}")
+    words = ("-m", *words, "hydra.sweep.dir=sweep")
     assert command("train.py", *words).returncode == 1
     sweep = tmp_path / "sweep"
     runs = [sweep / f"{number:04d}" for number in range(3)]

@@ -15,7 +15,7 @@ from neuronsweep.runs.run import FAILED, Run
 from neuronsweep.runs.watcher import Watcher
 from neuronsweep.search.heartbeat import identity
 
-NODES = {key: {} for key in ("data", "model", "optimizer", "scheduler", "trainer", "logger", "module")}
+NODES: dict[str, dict] = {key: {} for key in ("data", "model", "optimizer", "scheduler", "trainer", "logger", "module")}
 CONFIG = {**NODES, "epochs": 200, "objective": {"metric": "val/acc", "mode": "max"}}
 RECORD = {"command": "train", "config": CONFIG, "environment": {}, "data_digest": "abc", "source_digest": "abc"}
 

@@ -16,7 +16,7 @@ from neuronsweep.runs import contents, files
 from neuronsweep.runs.run import Run
 
 # As much of a record as makes it one.
-NODES = {key: {} for key in ("data", "model", "optimizer", "scheduler", "trainer", "logger", "module")}
+NODES: dict[str, dict] = {key: {} for key in ("data", "model", "optimizer", "scheduler", "trainer", "logger", "module")}
 BEGUN = {"command": "train", "overrides": [], "config": NODES, "environment": {}}
 BEGUN |= {"data_digest": "abc", "source_digest": "abc"}
 
@@ -125,7 +125,9 @@ def test_every_flipped_bit_of_a_status_is_seen(run):
 def test_a_run_is_what_its_fingerprint_says(run):
     assert Run(run).ended("abc") is None
     complete(run)
-    assert Run(run).ended("abc")["state"] == "COMPLETE"
+    ended = Run(run).ended("abc")
+    assert ended is not None
+    assert ended["state"] == "COMPLETE"
     with pytest.raises(UserError, match="another config"):
         Run(run).ended("other")
 

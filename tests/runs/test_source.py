@@ -114,7 +114,7 @@ def test_a_change_of_each_counted_file_is_noticed_and_of_each_other_is_not(copie
 def test_what_counted_files_import_is_counted_or_computes_nothing():
     for path in source.counted():
         for node in ast.walk(ast.parse(path.read_text()) if path.suffix == ".py" else ast.Module([], [])):
-            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("neuronsweep"):
+            if not isinstance(node, ast.ImportFrom) or not node.module or not node.module.startswith("neuronsweep"):
                 continue
             within = [f"{node.module}.{one.name}" for one in node.names]  # a module of a package, or of a module's
             exist = [name for name in within if (PACKAGE.parent / f"{name.replace('.', '/')}.py").exists()]

@@ -1,5 +1,8 @@
 """Several sweeps as one: jobs, numbers, swept keys, and the command that trains all of it."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from neuronsweep.errors import UserError
@@ -7,7 +10,8 @@ from neuronsweep.runs import collect, contents, files, union
 from neuronsweep.runs.results import Results
 from neuronsweep.runs.run import Run
 
-NODES = {key: {} for key in ("data", "model", "optimizer", "scheduler", "trainer", "logger", "module")}
+A, B = Path("a"), Path("b")
+NODES: dict[str, dict] = {key: {} for key in ("data", "model", "optimizer", "scheduler", "trainer", "logger", "module")}
 RECORD = {"command": "train", "environment": {}, "data_digest": "abc", "source_digest": "abc"}
 
 
@@ -22,14 +26,14 @@ def seeds(*numbers, width=None):
 
 
 def test_shards_of_a_sweep_are_the_sweep():
-    found = union.description({"a": described(seeds(0, 1), shard="1/2"), "b": described(seeds(0, 1), shard="2/2")})
+    found = union.description({A: described(seeds(0, 1), shard="1/2"), B: described(seeds(0, 1), shard="2/2")})
     assert found["jobs"] == seeds(0, 1)
     assert "shard" not in found
     assert (found["overrides"], found["hydra_overrides"]) == (["typed"], ["hydra/launcher=native"])
 
 
 def test_further_values_follow_and_one_command_trains_a_grid():
-    found = union.description({"a": described(seeds(0, 1)), "b": described(seeds(1, 2), command="other")})
+    found = union.description({A: described(seeds(0, 1)), B: described(seeds(1, 2), command="other")})
     assert found["jobs"] == seeds(0, 1, 2)
     assert (found["overrides"], found["one_command"]) == (["seed=0,1,2"], True)
     assert found["command"] == "python train.py; other"
@@ -37,16 +41,16 @@ def test_further_values_follow_and_one_command_trains_a_grid():
 
 
 def test_of_what_is_no_grid_no_command_is_said():
-    parts = {"a": described(seeds(0, 1, width=2)), "b": described(seeds(0, width=8))}
+    parts = {A: described(seeds(0, 1, width=2)), B: described(seeds(0, width=8))}
     found = union.description(parts)
     assert found["swept"] == ["seed", "model.hidden"]
     assert (found["overrides"], found["one_command"]) == ([], False)
-    without = union.description({"a": described(seeds(0)), "b": described(seeds(0, width=8))})
+    without = union.description({A: described(seeds(0)), B: described(seeds(0, width=8))})
     assert without["swept"] == ["seed", "model.hidden"]
 
 
 def test_equal_jobs_are_told_apart():
-    found = union.description({"a": described(seeds(1)), "b": described(seeds(1, 1))})
+    found = union.description({A: described(seeds(1)), B: described(seeds(1, 1))})
     assert found["jobs"] == seeds(1, 1)
     assert union.places(seeds(1, 1), found["jobs"]) == [0, 1]
 
@@ -54,18 +58,18 @@ def test_equal_jobs_are_told_apart():
 @pytest.mark.parametrize("key", ["objective", "source_digest", "config_words"])
 def test_what_differs_in_more_than_overrides_makes_no_union(key):
     with pytest.raises(UserError, match=f"b and a make no union: they differ in more than overrides: in {key}"):
-        union.description({"a": described(seeds(0)), "b": described(seeds(1), **{key: "other"})})
+        union.description({A: described(seeds(0)), B: described(seeds(1), **{key: "other"})})
 
 
 def test_configs_may_differ_in_what_overrides_say():
-    base = {"seed": 0, "model": {"hidden": 2}, "optimizer": {"lr": 0.1}, "engine": {"threads": 1}}
+    base: dict[str, Any] = {"seed": 0, "model": {"hidden": 2}, "optimizer": {"lr": 0.1}, "engine": {"threads": 1}}
     other = {"seed": 1, "model": {"hidden": 8}, "optimizer": {"lr": 0.1}, "engine": {"threads": 2}}
-    union.check([("a", base, ["seed=0"]), ("b", other, ["seed=1", "model.hidden=8"])])
-    union.check([("a", base, ["seed=0"]), ("b", other, ["seed=1", "model=mlp"])])
+    union.check([(A, base, ["seed=0"]), (B, other, ["seed=1", "model.hidden=8"])])
+    union.check([(A, base, ["seed=0"]), (B, other, ["seed=1", "model=mlp"])])
     changed = {**other, "optimizer": {"lr": 0.2}}
     with pytest.raises(UserError, match=r"differ in more than overrides: optimizer.lr is 0.2 and 0.1"):
-        union.check([("a", base, ["seed=0"]), ("b", changed, ["seed=1", "model.hidden=8"])])
-    union.check([("a", base, ["seed=0"]), ("b", changed, ["experiment=other"])])
+        union.check([(A, base, ["seed=0"]), (B, changed, ["seed=1", "model.hidden=8"])])
+    union.check([(A, base, ["seed=0"]), (B, changed, ["experiment=other"])])
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ ENTRIES = {entry.name: entry for entry in (*FITS, *TRAINING)}
 
 def script():
     spec = importlib.util.spec_from_file_location("gallery_script", ROOT / "scripts" / "gallery.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

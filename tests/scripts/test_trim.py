@@ -1,6 +1,7 @@
 """scripts/trim.py: weights, pictures and events go, every number stays, and the weights can be got again."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -33,7 +34,7 @@ def trimmed(sweep):
 
 def test_all_but_the_best_lose_their_weights_and_keep_their_numbers(command, sweep, whole):
     losses = {number: Run(whole / f"000{number}").metrics()["val/loss"] for number in (0, 2, 4, 6)}
-    best = min(losses, key=losses.get)
+    best = min(losses, key=losses.__getitem__)
     done = command("scripts/trim.py", "sweep", "--keep", "best:1")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "nobody can be asked here, and nothing was removed: remove weights, pictures and events of 7" in done.stderr
@@ -86,7 +87,7 @@ def test_of_other_weights_a_replay_says_so_and_puts_nothing_back(command, sweep)
 
 
 def test_killed_in_the_middle_it_is_trimmed_and_goes_on(sweep, monkeypatch):
-    removed = []
+    removed: list[Path] = []
 
     def killed(path):
         if removed:

@@ -217,7 +217,7 @@ def test_equal_parameters_are_trained_once(command, tmp_path):
     assert done.returncode == 0, done.stderr
     known = trials(tmp_path / "sweep")
     assert known[0].params == {"model.hidden": 4}
-    first = {}
+    first: dict[int, int] = {}
     for trial in known:
         original = known[first.setdefault(trial.params["model.hidden"], trial.number)]
         assert trial.value == original.value
@@ -265,10 +265,10 @@ def test_lightning_runs_are_pruned_too(command, tmp_path):
         assert f"#{trial.number} " in done.stdout
     assert done.stdout.count("PRUNED") == len(pruned) + 1
     again = run_directory(sweep, pruned[0].number)
-    history = (again / contents.HISTORY).read_bytes()
+    before = (again / contents.HISTORY).read_bytes()
     Run(again).discard()
     assert command("scripts/resume.py", "sweep").returncode == 0
-    assert (Run(again).status()["state"], (again / contents.HISTORY).read_bytes()) == (PRUNED, history)
+    assert (Run(again).status()["state"], (again / contents.HISTORY).read_bytes()) == (PRUNED, before)
 
 
 def test_the_mode_of_an_objective_is_that_of_its_metric(loader):
@@ -301,7 +301,7 @@ def search(loader, *words) -> Search:
     config.hydra.runtime.choices["hydra/launcher"] = next(
         (word.split("=")[1] for word in words if word.startswith("hydra/launcher=")), "native"
     )
-    return Search(HydraContext(loader, Callbacks()), config, None, arguments)
+    return Search(HydraContext(loader, Callbacks()), config, lambda cfg: None, arguments)
 
 
 SEVERAL = "hydra.sweeper.objectives=[{metric: val/loss, mode: min}, {metric: params, mode: min}]"

@@ -76,8 +76,8 @@ def test_a_killed_worker_and_a_server_that_starts_anew_cost_no_trial(running, tm
 
 def test_a_server_that_stays_away_is_named_in_one_line(running, monkeypatch):
     open_storage.cache_clear()
-    study.begin(open_storage(running.url), "away", 3, {}, False, ("minimize",), [])
-    found = study.Study(open_storage(running.url), "away", 3)
+    study.create(open_storage(running.url), "away", {}, False, ("minimize",))
+    found = study.fill(open_storage(running.url), "away", 3, [])
     monkeypatch.setattr("neuronsweep.search.sql_storage.PATIENCE", 0.1)
     running.stop()
     try:

@@ -22,7 +22,8 @@ def curve(number: int, epoch: int) -> float:
 def begun(tmp_path):
     def begun(total=20, directions=("minimize",), name="journal"):
         storage = open_storage(str(tmp_path / name))
-        return study.begin(storage, "sweep", total, {"space": []}, False, directions, [])
+        study.create(storage, "sweep", {"space": []}, False, directions)
+        return study.fill(storage, "sweep", total, [])
 
     return begun
 
@@ -48,7 +49,7 @@ def train(found, pruning, numbers):
 
 
 def batches(found, name, shared=False, size=10):
-    stopped = {}
+    stopped: dict[int, int] = {}
     while numbers := found.claim(size):
         stopped |= train(found, Pruning(found, pruner(name), "val/loss", "min", numbers, shared), numbers)
     return stopped
@@ -106,7 +107,9 @@ def test_what_an_interrupted_try_has_stored_does_not_count_twice(begun):
 def test_maximising_prunes_the_smallest(begun):
     found = begun(10)
     numbers = found.claim(10)
-    pruning = Pruning(found, samplers.pruner("halving", {"min_resource": 4}, 27), "val/acc", "max", numbers)
+    halving = samplers.pruner("halving", {"min_resource": 4}, 27)
+    assert halving is not None
+    pruning = Pruning(found, halving, "val/acc", "max", numbers)
     stopped = {number for number in numbers if pruning.report(number, 4, number / 10)}
     assert stopped < set(range(9))
     assert 9 not in stopped

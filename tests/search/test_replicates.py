@@ -72,6 +72,9 @@ class Pruner:
         self.told.append((number, epoch, value))
         return number == 1
 
+    def publish(self):
+        raise AssertionError("nobody else trains")
+
 
 def test_a_pruner_reads_the_mean_of_a_trials_runs():
     pruner = Pruner()
@@ -94,7 +97,12 @@ def searched(tmp_path_factory):
     from tests.commands import NO_REPORT, run
 
     directory = tmp_path_factory.mktemp("folds") / "sweep"
-    words = ("sweep=optuna", "data=iris", "data.folds=3", 'hydra.sweeper.replicates="data.fold=range(3)"')
+    words: tuple[str, ...] = (
+        "sweep=optuna",
+        "data=iris",
+        "data.folds=3",
+        'hydra.sweeper.replicates="data.fold=range(3)"',
+    )
     words = (*words, "hydra.sweeper.n_trials=8", "hydra.sweeper.batch=2", "hydra.sweeper.pruner=percentile")
     words = (*words, "hydra.sweeper.pruner_options={percentile: 10.0, n_startup_trials: 2}", "epochs=40")
     space = ("model.hidden=choice(1,4,8)", "optimizer.lr=tag(log,interval(1e-4,1e-1))", "log_points=4", "logger=none")
@@ -128,6 +136,7 @@ def test_a_report_ranks_trials_by_their_means(searched):
     found = yaml.safe_load((searched / "optimization_results.yaml").read_text())
     sweep = read_sweep(searched)
     search = search_of(sweep)
+    assert search is not None
     assert (search.total, search.replicates, search.best[0]["trial"]) == (8, 3, found["best_trial"])
     assert search.best[0]["val/loss"] == pytest.approx(found["best_value"])
     assert sweep.configurations[0].mean == pytest.approx(found["best_value"])
@@ -137,5 +146,8 @@ def test_a_report_ranks_trials_by_their_means(searched):
     assert "8 trials of 3 runs: " in told
     goals = search.goals
     runs = [searched / f"{3 * found['best_trial'] + i:04d}" for i in range(3)]
-    assert of_trial(runs, goals).values == [pytest.approx(found["best_value"])]
-    assert of_trial([*runs, searched / "9999"], goals).state == TrialState.FAIL
+    mean, failed = of_trial(runs, goals), of_trial([*runs, searched / "9999"], goals)
+    assert mean is not None
+    assert failed is not None
+    assert mean.values == [pytest.approx(found["best_value"])]
+    assert failed.state == TrialState.FAIL

@@ -59,6 +59,7 @@ WORDS = {
 def test_words_mean_dimensions(loader, word):
     found, expected = dimension(loader, word), WORDS[word]
     if isinstance(found, Numbers):
+        assert isinstance(expected, Numbers)
         assert (found.low, found.high, found.step) == pytest.approx((expected.low, expected.high, expected.step))
         assert type(found.low) is type(expected.low)
         assert (found.log, found.whole) == (expected.log, expected.whole)

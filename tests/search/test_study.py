@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote
 
 import optuna
@@ -47,7 +48,8 @@ def begun(tmp_path):
     def begun(total=10, guesses=(), directions=("minimize",), name="journal"):
         open_storage.cache_clear()
         storage = open_storage(str(tmp_path / name))
-        return study.begin(storage, "sweep", total, SEARCH, False, directions, guesses)
+        study.create(storage, "sweep", SEARCH, False, directions)
+        return study.fill(storage, "sweep", total, guesses)
 
     return begun
 
@@ -221,7 +223,8 @@ def test_several_that_begin_a_study_at_once_make_its_trials_once(tmp_path):
     def begin(_):
         storage = open_storage.__wrapped__(str(tmp_path / "journal"))
         study.check_search(storage, "sweep", SEARCH, False)
-        return study.begin(storage, "sweep", 40, SEARCH, False, ("minimize",), [{"model.hidden": 3}])
+        study.create(storage, "sweep", SEARCH, False, ("minimize",))
+        return study.fill(storage, "sweep", 40, [{"model.hidden": 3}])
 
     with ThreadPoolExecutor(4) as pool:
         studies = list(pool.map(begin, range(4)))
@@ -232,7 +235,8 @@ def test_a_study_whose_maker_was_killed_is_filled_by_the_next(tmp_path, monkeypa
     monkeypatch.setattr(study, "FILLING", 0.2)
     storage = open_storage.__wrapped__(str(tmp_path / "journal"))
     optuna.create_study(storage=storage, study_name="sweep").set_user_attr(study.SEARCH, SEARCH)
-    assert len(study.begin(storage, "sweep", 10, SEARCH, False, ("minimize",), ()).trials()) == 10
+    study.create(storage, "sweep", SEARCH, False, ("minimize",))
+    assert len(study.fill(storage, "sweep", 10, ()).trials()) == 10
 
 
 def test_a_process_killed_with_the_journal_locked_stops_nobody(begun, tmp_path):
@@ -318,8 +322,14 @@ def test_who_is_stopped_gives_its_trials_back_and_blames_none(begun):
         def train(self, jobs):
             raise KeyboardInterrupt
 
+        def outcome(self, number):
+            raise AssertionError("none has ended")
+
+        def show_progress(self):
+            raise AssertionError("none has ended")
+
     sampling = samplers.sampling("tpe", {}, 0, SPACE, GOALS)
-    search = SimpleNamespace(
+    search: Any = SimpleNamespace(
         batch=2, sampling=sampling, space=SPACE, overrides=SPACE.overrides, check_overrides=lambda overrides: None
     )
     for _ in range(MOST_TRIES + 1):
@@ -345,20 +355,22 @@ def test_a_storage_that_cannot_be_reached_is_named(where, message):
 
 
 def test_unknown_and_impossible_options_are_refused():
-    for name, options, message in [
+    wrong: list[tuple[str, dict[str, Any], str]] = [
         ("tpe", {"n_startup_trial": 3}, "did you mean n_startup_trials"),
         ("nsgaii", {"population_size": 1}, "population_size"),
         ("grid", {}, "choices and ranges only"),
         ("brute", {}, "choices and ranges only"),
-    ]:
+    ]
+    for name, options, message in wrong:
         with pytest.raises(UserError, match=message):
             samplers.sampling(name, options, 0, SPACE, GOALS)
     with pytest.raises(UserError, match="several objectives"):
         samplers.sampling("cmaes", {}, 0, SPACE, Goals((("val/loss", "min"), ("params", "min"))))
-    for name, options, message in [
+    wrong = [
         ("hyperband", {"reduction_facto": 3}, "did you mean reduction_factor"),
         ("percentile", {"percentile": 101.0}, "between 0 and 100"),
         ("patient", {"wrapped": "patient"}, "names another pruner"),
-    ]:
+    ]
+    for name, options, message in wrong:
         with pytest.raises(UserError, match=message):
             samplers.pruner(name, options, 100)

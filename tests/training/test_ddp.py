@@ -12,7 +12,14 @@ from tests.launch.test_processes import processes_of, rows, wait_until_gone
 from tests.search.test_definition import trials
 
 DDP = ("trainer=ddp_cpu", "trainer.devices=2")
-RUN = ("logger=none", "data=moons", "batch_size=50", "epochs=20", "log_points=10", "trainer.precision=64-true")
+RUN: tuple[str, ...] = (
+    "logger=none",
+    "data=moons",
+    "batch_size=50",
+    "epochs=20",
+    "log_points=10",
+    "trainer.precision=64-true",
+)
 # dropout, whose masks belong to the batch and not to a process
 RUN += ("model.dropout=0.1",)
 # stopped early by all processes at the same log point, whose count the checkpoint has
@@ -89,7 +96,7 @@ def test_a_search_asks_once_for_all_processes_of_a_trial(command, tmp_path):
     guesses = [f"{{optimizer.lr: {lr}, module._target_: theirs.{module}}}" for module, lr in tried]
     space = ("optimizer.lr=choice(0.5,0.2,1e-6,1e200)", "module._target_=choice(theirs.Noted,theirs.SecondDies)")
     # modules may have losses of their own, by which they are not compared
-    search = (
+    search: tuple[str, ...] = (
         "sweep=optuna",
         "optimizer=sgd",
         "model=mlp",

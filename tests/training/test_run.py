@@ -242,7 +242,7 @@ def test_losses_optimisers_and_schedules_are_torchs(run, float64_by_default, wor
 def test_classes_weigh_what_the_config_says(run, data, class_weights):
     words = (f"data={data}", "loss=cross_entropy", f"loss.class_weights={class_weights}", "batch_size=64")
     directory = run("run", "trainer.precision=64-true", "optimizer=sgd", *words)
-    splits = {"moons": moons, "spirals": spirals}[data]().splits
+    splits = (moons() if data == "moons" else spirals()).splits
     network = MLP(2, 1 if data == "moons" else 3).double()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
 
@@ -286,7 +286,10 @@ def test_clipping_by_value_comes_before_the_norm(run, value, norm):
     assert all(torch.equal(tensor, weights(directory)[f"network.{k}"]) for k, tensor in network.state_dict().items())
 
 
-@pytest.mark.parametrize(("name", "task"), [(n, t) for n, s in SCHEMAS["loss"].items() for t in s.tasks])
+LOSSES = [(name, task) for name, s in SCHEMAS["loss"].items() for task in s.tasks]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("name", "task"), LOSSES)
 def test_every_loss_trains_and_is_kept_with_the_model(run, name, task):
     data, kind = {"regression": ("line", RegressionModule), "classification": ("moons", ClassificationModule)}[task]
     directory = run("run", "epochs=2", f"data={data}", f"loss={name}", "model.hidden=[6,4]", "diagnostics=true")

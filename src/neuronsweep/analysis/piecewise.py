@@ -105,7 +105,7 @@ def _bend(
 
 def linear_layers(network: MLP) -> list[nn.Linear]:
     """The layers of a network that have weights, the last one makes its output."""
-    return [layer for layer in network.layers if isinstance(layer, nn.Linear)]
+    return list(network.layers)
 
 
 def _array(tensor: Tensor) -> Array:

@@ -1,7 +1,7 @@
 """Which columns of a file are learnt from and what they are: checked, chosen, and what is odd about them said."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -71,8 +71,9 @@ def choose(file: File, keys: Table) -> Choice:
     rows = _rows(columns, features, targets, keys.missing)
     if classes and len(used := np.unique(columns[targets[0]].as_words().values[rows])) < 2:
         raise UserError(f"data.target={targets[0]} is not allowed: all of its rows are of class {classes[used[0]]}")
-    notes = tuple(_notes(file, columns, features, targets, task, rows, numbering, keys.missing))
-    return Choice(task, columns, features, targets, classes, rows, _labels(groups, rows), _order(time, rows), notes)
+    labels, order = _labels(groups, rows), _order(time, rows)
+    found = Choice(task, columns, features, targets, classes, rows, labels, order, notes=())
+    return replace(found, notes=tuple(_notes(file, found, numbering, keys.missing)))
 
 
 def _targets(file: File, keys: Table) -> tuple[str, ...]:
@@ -222,21 +223,13 @@ def _no_blanks(key: str, column: Column, rows: Rows) -> None:
 # What is said --------------------------------------------------------------------------------------------------------
 
 
-def _notes(
-    file: File,
-    columns: Mapping[str, Column],
-    features: Sequence[str],
-    targets: Sequence[str],
-    task: str,
-    rows: Rows,
-    numbering: Sequence[str],
-    missing: str,
-) -> Iterator[str]:
+def _notes(file: File, choice: Choice, numbering: Sequence[str], missing: str) -> Iterator[str]:
+    columns, features, targets, rows = choice.columns, choice.features, choice.targets, choice.rows
     words = sum(columns[name].numbers is None for name in features)
     kinds = [f"{count} of {what}" for count, what in ((len(features) - words, "numbers"), (words, "words")) if count]
     yield (
         f"{file.name}: {len(file)} rows, {len(features)} features ({', '.join(kinds)}), "
-        f"target {', '.join(targets)} ({task})"
+        f"target {', '.join(targets)} ({choice.task})"
     )
     blanks = {name: int(columns[name].blank.sum()) for name in features if columns[name].blank.any()}
     if blanks:
@@ -254,7 +247,7 @@ def _notes(
     constant = [name for name in features if _is_constant(columns[name], rows)]
     if constant:
         yield f"{_some(constant)} has one value in all rows, from which nothing is learnt"
-    if len(targets) == 1 and task == "regression" and _is_constant(columns[targets[0]], rows):
+    if len(targets) == 1 and choice.task == "regression" and _is_constant(columns[targets[0]], rows):
         yield f"the target {targets[0]} has one value in all rows"
     if copies := _copies([columns[name] for name in (*features, *targets)], rows):
         yield f"{copies} rows are copies of others: scores on a copy of a row that trains are flattered"

@@ -195,7 +195,8 @@ class Illustrator:
         dataset, seconds = self._dataset(config), time.time()
         names = at_log_points(dataset.splits, dataset.task)
         graph = tensorboard.graph(dataset.inputs, dataset.outputs, config["model"]) if self.pictures else b""
-        content = tensorboard.file(state, record.flatten(config), graph, names, history, metrics, pictures, seconds)
+        session = tensorboard.Session(record.flatten(config), graph, names)
+        content = tensorboard.file(state, session, history, metrics, pictures, seconds)
         name = f"{contents.EVENTS}{int(seconds)}.{socket.gethostname()}.{os.getpid()}.0"
         files.write(directory / name, content)
         return directory / name

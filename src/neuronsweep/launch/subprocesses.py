@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,7 +81,7 @@ def supervise(
     beat: Callable[[], object] = lambda: None,
     again: Callable[[int, Exit], bool] = lambda index, exit: False,
     devices: int | None = None,
-) -> Iterator[tuple[int, Exit]]:
+) -> Generator[tuple[int, Exit], None, None]:
     """Run commands, each as soon as there are slots for it, and yield index and Exit of each as it ends.
 
     A command gets SIGTERM when its time is over, and is killed when it does not end; what is left of its group is

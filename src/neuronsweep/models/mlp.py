@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -169,9 +170,8 @@ class MLP(nn.Module):
         each = widths(hidden, depth)
         if skip and len(set(each)) > 1:
             raise ValueError(f"skip with hidden={hidden}: a layer's input has not the width of its output")
-        self.layers = nn.ModuleList()
-        for drawn in initial_weights([inputs, *each, outputs], init, bias, seed):
-            self.layers.append(Linear(*drawn))
+        layers = nn.ModuleList(Linear(*drawn) for drawn in initial_weights([inputs, *each, outputs], init, bias, seed))
+        self.layers = cast(Sequence[Linear], layers)  # torch does not say of what a list is
         self.norms = nn.ModuleList(NORMS[norm](width) for width in each)
         self.dropouts = nn.ModuleList(Dropout(dropout, i) if dropout else nn.Identity() for i in range(len(each)))
         self.acts = [ACTIVATIONS[name] for name in activations(act, len(each))]

@@ -9,7 +9,7 @@ from neuronsweep.errors import UserError
 from neuronsweep.report.data.diagnostics import inside
 from neuronsweep.report.data.findings import findings
 from neuronsweep.report.data.search import search_of
-from neuronsweep.report.data.sweep import Sweep, read, sweep_of
+from neuronsweep.report.data.sweep import SweepReport, read, sweep_of
 from neuronsweep.report.text import markdown
 from neuronsweep.runs import files
 from neuronsweep.runs.contents import PAGE, TEXT
@@ -24,7 +24,7 @@ def build(directory: Path) -> Path:
     return _built(read(directory))[0]
 
 
-def _built(sweep: Sweep) -> tuple[Path, Sequence[Path]]:
+def _built(sweep: SweepReport) -> tuple[Path, Sequence[Path]]:
     """Write all reports of a sweep; returns the page's path and the directories of the runs whose fits it shows."""
     try:
         return _build(sweep)
@@ -33,7 +33,7 @@ def _built(sweep: Sweep) -> tuple[Path, Sequence[Path]]:
         raise UserError(f"a report needs the package {package}, which is not installed here: make env") from None
 
 
-def _build(sweep: Sweep) -> tuple[Path, Sequence[Path]]:
+def _build(sweep: SweepReport) -> tuple[Path, Sequence[Path]]:
     from neuronsweep.report.page import page
     from neuronsweep.report.svgs.fits import gallery
     from neuronsweep.report.svgs.metric import metric_svg

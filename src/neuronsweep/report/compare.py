@@ -9,7 +9,7 @@ from typing import Any
 from neuronsweep.report.data.configurations import Configuration, Row, replicate_of
 from neuronsweep.report.data.formatting import number
 from neuronsweep.report.data.search import search_of
-from neuronsweep.report.data.sweep import Sweep, read
+from neuronsweep.report.data.sweep import SweepReport, read
 from neuronsweep.report.text.answer import sentences
 from neuronsweep.report.text.markdown import GALLERY, escaped, table
 from neuronsweep.runs import files, record
@@ -55,7 +55,7 @@ def compare_sweeps(first: Path, second: Path) -> list[Path]:
     return paths
 
 
-def compared(a: Sweep, b: Sweep) -> Comparison:
+def compared(a: SweepReport, b: SweepReport) -> Comparison:
     """Compare two sweeps; sweeps of the same name are distinguished by their parent directories."""
     names = [sweep.name for sweep in (a, b)]
     if names[0] == names[1]:
@@ -96,7 +96,7 @@ def _encoded(picture: Path) -> str | None:
     return base64.b64encode(picture.read_bytes()).decode() if picture.exists() else None
 
 
-def _origins(a: Sweep, b: Sweep) -> Iterator[tuple[str, str, str]]:
+def _origins(a: SweepReport, b: SweepReport) -> Iterator[tuple[str, str, str]]:
     """What of the command and of the first runs' records differs; swept keys show all their values."""
     if a.description["command"] != b.description["command"]:
         yield "command", a.description["command"], b.description["command"]
@@ -115,7 +115,7 @@ def _origins(a: Sweep, b: Sweep) -> Iterator[tuple[str, str, str]]:
             yield key.removeprefix("config."), was, now
 
 
-def _results(a: Sweep, b: Sweep) -> Iterator[tuple[str, str, str, str, str]]:
+def _results(a: SweepReport, b: SweepReport) -> Iterator[tuple[str, str, str, str, str]]:
     """Configurations with the same data and values of all that either sweep varies, in the order of the first one's."""
     keys = sorted({*a.keys, *b.keys})
     both = {*a.swept} & {*b.swept}
@@ -137,7 +137,9 @@ def _results(a: Sweep, b: Sweep) -> Iterator[tuple[str, str, str, str, str]]:
         )
 
 
-def _values(sweep: Sweep, configuration: Configuration, keys: Sequence[str], both: Collection[str]) -> tuple[str, ...]:
+def _values(
+    sweep: SweepReport, configuration: Configuration, keys: Sequence[str], both: Collection[str]
+) -> tuple[str, ...]:
     """What a configuration has of some keys, swept or not; a group that one sweep alone varies is all that is in it."""
     row = configuration.best
     flat = record.flatten(_record(sweep, row)["config"])
@@ -148,7 +150,7 @@ def _values(sweep: Sweep, configuration: Configuration, keys: Sequence[str], bot
     return tuple(found)
 
 
-def _same_data(a: Sweep, mine: Configuration, b: Sweep, theirs: Configuration) -> bool:
+def _same_data(a: SweepReport, mine: Configuration, b: SweepReport, theirs: Configuration) -> bool:
     """Whether two configurations were trained on the same data, with a replicate that both have where there is one."""
     others = {replicate_of(row): row for row in theirs.rows}
     pairs = [(row, others[replicate_of(row)]) for row in mine.rows if replicate_of(row) in others]
@@ -156,5 +158,5 @@ def _same_data(a: Sweep, mine: Configuration, b: Sweep, theirs: Configuration) -
     return _record(a, one)["data_digest"] == _record(b, other)["data_digest"]
 
 
-def _record(sweep: Sweep, row: Row) -> dict[str, Any]:
+def _record(sweep: SweepReport, row: Row) -> dict[str, Any]:
     return Run(sweep.path(row)).record()

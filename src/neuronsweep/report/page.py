@@ -20,8 +20,8 @@ from neuronsweep.report.data.configurations import Configuration
 from neuronsweep.report.data.diagnostics import Inside
 from neuronsweep.report.data.findings import Findings
 from neuronsweep.report.data.formatting import number, short
-from neuronsweep.report.data.search import Search
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.search import SearchResults
+from neuronsweep.report.data.sweep import SweepReport
 from neuronsweep.report.svgs.gallery import Gallery
 from neuronsweep.report.svgs.plot import STYLE
 from neuronsweep.report.text import findings as text
@@ -49,7 +49,9 @@ def template(name: str) -> Template:
     return templates.get_template(name)
 
 
-def page(sweep: Sweep, search: Search | None, fits: Gallery | None, insides: list[Inside], found: Findings) -> str:
+def page(
+    sweep: SweepReport, search: SearchResults | None, fits: Gallery | None, insides: list[Inside], found: Findings
+) -> str:
     """The page as HTML. All text of configs and files is escaped."""
     layers = layers_chart(insides)
     failed = failures(sweep)
@@ -105,7 +107,7 @@ def _escaped(value: Any) -> Any:
     return value
 
 
-def _ranking(sweep: Sweep, those: Sequence[Configuration]) -> list[dict[str, Any]]:
+def _ranking(sweep: SweepReport, those: Sequence[Configuration]) -> list[dict[str, Any]]:
     """The configurations of one data set that the page compares, best first."""
     comparisons = [None, *compared(sweep, those)]
     return [
@@ -114,7 +116,7 @@ def _ranking(sweep: Sweep, those: Sequence[Configuration]) -> list[dict[str, Any
     ]
 
 
-def _table(sweep: Sweep) -> dict[str, Any]:
+def _table(sweep: SweepReport) -> dict[str, Any]:
     """Columns and rows of results.csv, and the command that trains each run again."""
     columns = ["run", "state", *sweep.swept, *sweep.metrics, "seconds", "directory"]
     rows = [[row.get(column, "") for column in columns] for row in sweep.rows]
@@ -122,7 +124,7 @@ def _table(sweep: Sweep) -> dict[str, Any]:
     return {"columns": columns, "rows": rows, "commands": commands, "trust": sweep.trust}
 
 
-def _patch(sweep: Sweep) -> str:
+def _patch(sweep: SweepReport) -> str:
     """The uncommitted changes that the runs were trained with."""
     if not sweep.record.get("git_dirty"):
         return ""

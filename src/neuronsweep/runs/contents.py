@@ -57,6 +57,11 @@ def is_file(path: Path) -> bool:
     return _mode(path, stat.S_ISREG)
 
 
+def has_content(path: Path) -> bool:
+    """Whether there is something that is no empty file: a power failure leaves files so."""
+    return path.exists() and not (is_file(path) and path.stat().st_size == 0)
+
+
 def is_directory(path: Path) -> bool:
     """Whether there is a directory, which a link to one is not."""
     return _mode(path, stat.S_ISDIR)

@@ -252,7 +252,7 @@ class Run:
             return
         if of_sweep and any((self.directory / name).exists() for name in (STATUS, RECORD, contents.HYDRA)):
             return  # in a directory that a sweep has given, what is there is a run's, if a power failure has cut it
-        results = [name for name in contents.CAME_TO if _has_content(self.directory / name)]
+        results = [name for name in contents.CAME_TO if contents.has_content(self.directory / name)]
         # others' events that are not named as a run's are not in its way
         events = sorted(path.name for path in self.directory.glob(f"{EVENTS}*") if contents.is_ours(path))
         found = [*results, *events] if of_sweep else list(contents.others(self.directory))
@@ -278,11 +278,6 @@ def history_text(history: History) -> str:
     """The text of history.csv: epoch, then the metric names, one row a log point."""
     names = list(history[0][1]) if history else []
     return files.as_csv(["epoch", *names], ({"epoch": epoch, **row} for epoch, row in history))
-
-
-def _has_content(path: Path) -> bool:
-    """Whether there is something that is no empty file: a power failure leaves files so."""
-    return path.exists() and not (contents.is_file(path) and path.stat().st_size == 0)
 
 
 def _owner(engine: str, fingerprint: str) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Watcher:
         """How far it is now."""
         if (self.directory / contents.SWEEP).exists():
             return self._sweep()
-        if not (self.directory / contents.STATUS).exists():
+        if not Run(self.directory).has_begun:
             raise UserError(
                 f"{self.directory} is neither a run nor a sweep directory: it has no {contents.STATUS} and no "
                 f"{contents.SWEEP}"
@@ -145,7 +145,7 @@ class Watcher:
             at = datetime.fromisoformat(status["ended"]).timestamp()
             self._known[number] = _Ended(status["state"], at, _last_epoch(run), value, "".join(error).strip())
         except UserError as error:
-            if (run / contents.STATUS).exists():  # else it is begun anew just now
+            if Run(run).has_begun:  # else it is begun anew just now
                 self._known[number] = _Ended(DAMAGED, 0.0, 0, None, str(error))
         return None
 

@@ -62,7 +62,8 @@ def begin(search: Search) -> Study:
         "study": search.study,
     }
     describe(search.directory, search.config, described)
-    begun = study.begin(storage, options.study_name, search.total, *asked, search.goals.directions, search.guesses)
+    study.create(storage, options.study_name, *asked, search.goals.directions)
+    begun = study.fill(storage, options.study_name, search.total, search.guesses)
     if search.goals.prune_on:
         metric, mode = search.goals.prune_on
         begun.optuna.set_user_attr(study.PRUNING, {"metric": metric, "mode": mode, "epochs": search.epochs})

@@ -218,23 +218,20 @@ def check_search(storage: BaseStorage, name: str, search: Mapping[str, Any], acc
     return True
 
 
-def begin(
-    storage: BaseStorage,
-    name: str,
-    total: int,
-    search: Mapping[str, Any],
-    accept: bool,
-    directions: Sequence[Any],
-    guesses: Sequence[Mapping[str, Any]],
-) -> Study:
-    """A study of ``total`` trials: a new one with its first guesses, or one that exists with what it lacks of them."""
+def create(storage: BaseStorage, name: str, search: Mapping[str, Any], accept: bool, directions: Sequence[Any]) -> None:
+    """Make a study without trials, or find the one that has the name: see ``check_search``."""
     try:
-        optuna.create_study(storage=storage, study_name=name, directions=directions)
+        made = optuna.create_study(storage=storage, study_name=name, directions=directions)
     except DuplicatedStudyError:
         check_search(storage, name, search, accept)
         _wait_until_filled(storage, name)
+        made = optuna.load_study(storage=storage, study_name=name)
+    made.set_user_attr(SEARCH, dict(search))  # before its trials, so that whoever comes sees whose the study is
+
+
+def fill(storage: BaseStorage, name: str, total: int, guesses: Sequence[Mapping[str, Any]]) -> Study:
+    """A study that exists, with what it lacks of ``total`` trials and of its first guesses."""
     study = Study(storage, name, total)
-    study.optuna.set_user_attr(SEARCH, dict(search))  # first, so that whoever comes sees whose the study is
     for guess in guesses:
         if len(study.trials()) < total:
             study.optuna.enqueue_trial(dict(guess), skip_if_exists=True)

@@ -114,7 +114,7 @@ def train_run(
             names = at_log_points(dataset.splits, dataset.task)
             is_mlp = module.predictor is module.network
             graph = tensorboard.graph(dataset.inputs, dataset.outputs, config["model"]) if is_mlp else b""
-            tensorboard.begin(logger.experiment, record.flatten(config), graph, names)
+            tensorboard.begin(logger.experiment, tensorboard.Session(record.flatten(config), graph, names))
             if epochs := picture_epochs(data.log_epochs, cfg.logger.pictures)[:-1]:
                 callbacks.append(Pictures(config, dataset, epochs, logger.experiment, log_point))
         if first and show:

@@ -5,8 +5,8 @@ from neuronsweep.report.charts.metric import metric_chart, optimum_chart
 from neuronsweep.report.charts.pairs import parallel_coordinates
 from neuronsweep.report.charts.search import search_charts
 from neuronsweep.report.data.formatting import short, spread_out, thinned
-from neuronsweep.report.data.search import Search
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.search import SearchResults
+from neuronsweep.report.data.sweep import SweepReport
 from neuronsweep.runs.run import Run
 
 POINTS_OF_A_CURVE = 100
@@ -14,7 +14,7 @@ POINTS_OF_A_CURVE = 100
 NAMED = 12
 
 
-def charts(sweep: Sweep, search: Search | None) -> dict[str, Chart]:
+def charts(sweep: SweepReport, search: SearchResults | None) -> dict[str, Chart]:
     """Every chart that the sweep has something for, by its name in the page."""
     made = {
         **(search_charts(sweep, search) if search else {}),
@@ -27,7 +27,7 @@ def charts(sweep: Sweep, search: Search | None) -> dict[str, Chart]:
     return {name: chart for name, chart in made.items() if chart}
 
 
-def _runs(sweep: Sweep) -> Chart | None:
+def _runs(sweep: SweepReport) -> Chart | None:
     if not sweep.configurations:
         return None
     count = sum(len(configuration.rows) for configuration in sweep.configurations)
@@ -61,7 +61,7 @@ def _runs(sweep: Sweep) -> Chart | None:
     }
 
 
-def _curves(sweep: Sweep) -> Chart | None:
+def _curves(sweep: SweepReport) -> Chart | None:
     """The objective at log points of some runs: the best of every configuration first."""
     best = [configuration.best for configuration in sweep.configurations]
     data: list[Chart] = []

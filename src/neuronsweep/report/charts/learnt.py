@@ -1,6 +1,7 @@
 """Charts of what the best configuration has learnt of many inputs: predictions, errors, importances, dependences."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -25,18 +26,23 @@ def _rows(one: Learnt) -> str:
     )
 
 
+def _points(x: tuple[str, list[float]], y: tuple[str, list[float]], colour: str) -> dict[str, Any]:
+    """A point for each row at two of its values, each with what it is called."""
+    return {
+        "x": x[1],
+        "y": y[1],
+        "mode": "markers",
+        "marker": {"color": colour, "size": 6, "opacity": 0.6},
+        "hovertemplate": f"{x[0]} %{{x}}<br>{y[0]} %{{y}}<extra></extra>",
+    }
+
+
 def _against(one: Learnt) -> Iterator[Chart]:
     rows = sample(one, POINTS)
     for k, name in enumerate(one.targets):
         actual, predicted = _digits(one.actual[rows, k]), _digits(one.predicted[rows, k])
         ends = [min(actual + predicted), max(actual + predicted)]
-        points = {
-            "x": actual,
-            "y": predicted,
-            "mode": "markers",
-            "marker": {"color": COLOURS[0], "size": 6, "opacity": 0.6},
-            "hovertemplate": "true %{x}<br>predicted %{y}<extra></extra>",
-        }
+        points = _points(("true", actual), ("predicted", predicted), COLOURS[0])
         same = {"x": ends, "y": ends, "mode": "lines", "line": {"color": "#888888", "dash": "dot"}, "hoverinfo": "skip"}
         yield {
             "title": f"Predicted against true: {name}",
@@ -55,13 +61,7 @@ def _residuals(one: Learnt) -> Iterator[Chart]:
     for k, name in enumerate(one.targets):
         predicted = _digits(one.predicted[rows, k])
         residuals = _digits(one.actual[rows, k] - one.predicted[rows, k])
-        points = {
-            "x": predicted,
-            "y": residuals,
-            "mode": "markers",
-            "marker": {"color": COLOURS[1], "size": 6, "opacity": 0.6},
-            "hovertemplate": "predicted %{x}<br>true - predicted %{y}<extra></extra>",
-        }
+        points = _points(("predicted", predicted), ("true - predicted", residuals), COLOURS[1])
         yield {
             "title": f"Residuals: {name}",
             "text": "True minus predicted; a bend or a funnel is what the networks have not learnt",

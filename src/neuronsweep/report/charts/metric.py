@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from neuronsweep.report.charts.axes import COLOURS, DASHES, Chart, key_axis, line_mode, value_axis
 from neuronsweep.report.data.configurations import Configuration, Row, best_in_places
 from neuronsweep.report.data.formatting import floor, in_order, is_number, is_scale, listed, named, short, spread_out
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.sweep import SweepReport
 
 # Keys that are drawn from left to right, and keys that get lines of their own, where they are swept.
 ACROSS = ("model.hidden", "model.depth", "optimizer.lr", "data.noise", "epochs", "batch_size")
@@ -16,7 +16,7 @@ LINES = 7
 REACHED, LEAST, LINEAR = "train/loss", "optimum/loss", "optimum/linear"
 
 
-def axes_of(sweep: Sweep) -> tuple[str | None, str | None]:
+def axes_of(sweep: SweepReport) -> tuple[str | None, str | None]:
     """The keys that a gallery has from left to right and from top to bottom.
 
     Keys that give runs other data are among them: there is no best one of those. None where they are too many.
@@ -33,7 +33,7 @@ def axes_of(sweep: Sweep) -> tuple[str | None, str | None]:
     return across, next((key for key in DOWN if key in rest), next(iter(rest), None))
 
 
-def metric_chart(sweep: Sweep) -> Chart | None:
+def metric_chart(sweep: SweepReport) -> Chart | None:
     """The objective against a swept key, a line a value of another one."""
     across, _ = axes_of(sweep)
     if across is None or not sweep.configurations:
@@ -42,7 +42,7 @@ def metric_chart(sweep: Sweep) -> Chart | None:
     return {"title": f"{sweep.metric} against {across}", "text": _told(sweep, sweep.metric), **lines}
 
 
-def _told(sweep: Sweep, metric: str) -> str:
+def _told(sweep: SweepReport, metric: str) -> str:
     across, down = axes_of(sweep)
     which = f"{'some values' if len(sweep.asked[down]) > LINES else 'a value'} of {down}" if down else ""
     if sweep.is_search:
@@ -55,7 +55,7 @@ def _told(sweep: Sweep, metric: str) -> str:
     return text
 
 
-def best_of(sweep: Sweep) -> str:
+def best_of(sweep: SweepReport) -> str:
     """Which of several configurations are shown at a place of ``axes_of``, in words."""
     if axes_of(sweep) == (None, None):
         return ", that of the first data set's best" if sweep.data_keys else ""
@@ -63,7 +63,7 @@ def best_of(sweep: Sweep) -> str:
     return f", with the best {named(rest)} for it" if rest else ""
 
 
-def lines(sweep: Sweep, metric: str, mode: str) -> dict[str, dict[str, Configuration]]:
+def lines(sweep: SweepReport, metric: str, mode: str) -> dict[str, dict[str, Configuration]]:
     """The best configuration at every place of ``axes_of``: by the value of the second key, then of the first.
 
     Those of one key have one line, of the metric's name. Intervals are over replicates: nothing else is averaged over.
@@ -82,7 +82,7 @@ def lines(sweep: Sweep, metric: str, mode: str) -> dict[str, dict[str, Configura
     }
 
 
-def optimum_chart(sweep: Sweep) -> Chart | None:
+def optimum_chart(sweep: SweepReport) -> Chart | None:
     """The train loss against a swept key, beside the least that networks of one hidden ReLU layer can have."""
     across, _ = axes_of(sweep)
     complete = [row for row in sweep.complete() if REACHED in row]
@@ -117,7 +117,7 @@ def optimum_chart(sweep: Sweep) -> Chart | None:
     return {"title": f"How far from the best possible: {REACHED}", "text": text, **chart}
 
 
-def _whose(sweep: Sweep, complete: Sequence[Row], bound: Sequence[Row]) -> str:
+def _whose(sweep: SweepReport, complete: Sequence[Row], bound: Sequence[Row]) -> str:
     """Which of the runs a least possible loss is known of, in words; nothing where it is of all."""
     told = []
     for key in sweep.keys:
@@ -137,7 +137,7 @@ def least(rows: Sequence[Row], across: str, metric: str) -> Mapping[str, float]:
     return {value: min(found[value]) for value in in_order(list(found))}
 
 
-def _chart(sweep: Sweep, metric: str, mode: str) -> Chart:
+def _chart(sweep: SweepReport, metric: str, mode: str) -> Chart:
     across, down = axes_of(sweep)
     assert across is not None
     complete = [row for row in sweep.complete() if metric in row]
@@ -185,7 +185,7 @@ def _line(line: Mapping[str, Configuration], name: str, style: Mapping[str, str]
     return data
 
 
-def _scattered(sweep: Sweep, rows: Sequence[Row], across: str, metric: str) -> Chart:
+def _scattered(sweep: SweepReport, rows: Sequence[Row], across: str, metric: str) -> Chart:
     """One point for each run, because means over the trials of a search would have no meaning."""
     return {
         "x": [str(row[across]) for row in rows],

@@ -7,13 +7,13 @@ from itertools import combinations
 from neuronsweep.report.charts.axes import POINTS, SCALE, Chart, key_axis, on_scale
 from neuronsweep.report.data.configurations import Row
 from neuronsweep.report.data.formatting import in_order, is_scale, short, spread_out, thinned
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.sweep import SweepReport
 
 # Labels on an axis of parallel coordinates.
 LABELS = 12
 
 
-def heat_maps(sweep: Sweep) -> dict[str, list[Chart]]:
+def heat_maps(sweep: SweepReport) -> dict[str, list[Chart]]:
     """The mean objective over every pair of swept keys, by "KEY x KEY"; points of its colour over a scale."""
     complete = [row for row in sweep.complete() if sweep.metric in row]
     made = {}
@@ -29,7 +29,7 @@ def heat_maps(sweep: Sweep) -> dict[str, list[Chart]]:
     return made
 
 
-def _cells(sweep: Sweep, complete: Sequence[Row], across: str, down: str) -> Chart:
+def _cells(sweep: SweepReport, complete: Sequence[Row], across: str, down: str) -> Chart:
     columns, rows = (in_order([str(row[key]) for row in complete]) for key in (across, down))
     results: dict[tuple[str, str], list[float]] = {}
     for row in complete:
@@ -49,7 +49,7 @@ def _cells(sweep: Sweep, complete: Sequence[Row], across: str, down: str) -> Cha
     }
 
 
-def _points(sweep: Sweep, complete: Sequence[Row], across: str, down: str) -> Chart:
+def _points(sweep: SweepReport, complete: Sequence[Row], across: str, down: str) -> Chart:
     rows = thinned(complete, POINTS)
     values, labels = on_scale([float(row[sweep.metric]) for row in rows])
     colour = {"color": values, "colorscale": SCALE, "size": 10, "showscale": True}
@@ -64,7 +64,7 @@ def _points(sweep: Sweep, complete: Sequence[Row], across: str, down: str) -> Ch
     }
 
 
-def parallel_coordinates(sweep: Sweep) -> Chart | None:
+def parallel_coordinates(sweep: SweepReport) -> Chart | None:
     """One line a run through the values of all keys to its result."""
     complete = thinned([row for row in sweep.complete() if sweep.metric in row], POINTS)
     if len(sweep.keys) < 2 or len(complete) < 2:

@@ -5,12 +5,12 @@ from itertools import combinations
 from neuronsweep.report.charts.axes import COLOURS, POINTS, Chart, value_axis
 from neuronsweep.report.data.configurations import Row
 from neuronsweep.report.data.formatting import thinned
-from neuronsweep.report.data.search import METHODS, Search, best_so_far, pruned_at
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.search import METHODS, SearchResults, best_so_far, pruned_at
+from neuronsweep.report.data.sweep import SweepReport
 from neuronsweep.runs.run import DAMAGED, FAILED
 
 
-def search_charts(sweep: Sweep, search: Search) -> dict[str, Chart]:
+def search_charts(sweep: SweepReport, search: SearchResults) -> dict[str, Chart]:
     """Every chart of a search, by its name in the page."""
     made: dict[str, Chart | None] = {}
     for i in range(len(search.metrics)):
@@ -22,7 +22,7 @@ def search_charts(sweep: Sweep, search: Search) -> dict[str, Chart]:
     return {name: chart for name, chart in made.items() if chart}
 
 
-def _history(sweep: Sweep, search: Search, objective: int) -> Chart | None:
+def _history(sweep: SweepReport, search: SearchResults, objective: int) -> Chart | None:
     metric = search.metrics[objective]
     complete = [row for row in search.trials if metric in row]
     pruned = pruned_at(sweep, metric)
@@ -76,7 +76,7 @@ def _history(sweep: Sweep, search: Search, objective: int) -> Chart | None:
     }
 
 
-def _front(sweep: Sweep, search: Search, i: int, j: int) -> Chart | None:
+def _front(sweep: SweepReport, search: SearchResults, i: int, j: int) -> Chart | None:
     across, down = search.metrics[i], search.metrics[j]
     if not search.best:
         return None
@@ -109,7 +109,7 @@ def _front(sweep: Sweep, search: Search, i: int, j: int) -> Chart | None:
     }
 
 
-def _importances(search: Search, metric: str) -> Chart | None:
+def _importances(search: SearchResults, metric: str) -> Chart | None:
     methods = {name: weights for name, weights in search.importances.get(metric, {}).items() if weights}
     if not methods:
         return None
@@ -136,7 +136,7 @@ def _importances(search: Search, metric: str) -> Chart | None:
     }
 
 
-def _points(sweep: Sweep, points: list[tuple[Row, float]]) -> Chart:
+def _points(sweep: SweepReport, points: list[tuple[Row, float]]) -> Chart:
     shown = thinned(points, POINTS)
     return {
         "x": [row["run"] for row, _ in shown],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from neuronsweep.report.data.configurations import Configuration
 from neuronsweep.report.data.formatting import spread_out
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.sweep import SweepReport
 from neuronsweep.runs.contents import HISTORY
 from neuronsweep.runs.run import Run
 
@@ -44,13 +44,13 @@ class Inside:
         return statistics.fmean(values[-1] for values in layers.values()) if layers else None
 
 
-def inside(sweep: Sweep) -> list[Inside]:
+def inside(sweep: SweepReport) -> list[Inside]:
     """What is known of the inside of a sweep's configurations, first those whose first layer gets least gradient."""
     found = [_read(sweep, configuration) for configuration in spread_out(sweep.configurations, CONFIGURATIONS)]
     return sorted((one for one in found if one), key=lambda one: one.reaches)
 
 
-def _read(sweep: Sweep, configuration: Configuration) -> Inside | None:
+def _read(sweep: SweepReport, configuration: Configuration) -> Inside | None:
     with (sweep.path(configuration.best) / HISTORY).open() as file:
         if ",gradient/" not in file.readline():
             return None

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from neuronsweep.report.data.learnt import Learnt, learnt
-from neuronsweep.report.data.search import Search
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.search import SearchResults
+from neuronsweep.report.data.sweep import SweepReport
 from neuronsweep.report.data.winner import Tested, winners
 from neuronsweep.report.data.yardstick import Yardstick, yardsticks
 
@@ -25,7 +25,7 @@ class Findings:
     learnt: Mapping[str, Learnt] = field(default_factory=dict)
 
 
-def findings(sweep: Sweep, search: Search | None) -> Findings:
+def findings(sweep: SweepReport, search: SearchResults | None) -> Findings:
     """Everything, computed or read from what an earlier report has kept of it."""
     if search and len(search.metrics) > 1:  # a front has no best
         return Findings()

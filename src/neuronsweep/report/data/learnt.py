@@ -13,7 +13,7 @@ from neuronsweep.report.data.configurations import Configuration
 from neuronsweep.report.data.formatting import thinned
 from neuronsweep.report.data.replicates import Fitted, fitted, scored
 from neuronsweep.report.data.statistics import Replicate
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.sweep import SweepReport
 from neuronsweep.runs.run import Run
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Learnt:
     dependences: list[Dependence]
 
 
-def learnt(sweep: Sweep) -> dict[str, Learnt]:
+def learnt(sweep: SweepReport) -> dict[str, Learnt]:
     """Of every data set whose fits cannot be drawn, by its name."""
     found = {}
     for data, those in sweep.by_data.items():
@@ -90,7 +90,7 @@ def learnt(sweep: Sweep) -> dict[str, Learnt]:
     return found
 
 
-def _learnt(sweep: Sweep, best: Configuration) -> Learnt | None:
+def _learnt(sweep: SweepReport, best: Configuration) -> Learnt | None:
     if not _has_many_inputs(sweep, best):
         return None
     from neuronsweep.analysis.importance import grid_of, inputs_of
@@ -124,7 +124,7 @@ def _learnt(sweep: Sweep, best: Configuration) -> Learnt | None:
     )
 
 
-def _has_many_inputs(sweep: Sweep, best: Configuration) -> bool:
+def _has_many_inputs(sweep: SweepReport, best: Configuration) -> bool:
     """Whether the data of a configuration's runs have more inputs than a picture has axes."""
     from neuronsweep.data.build import build_dataset
 

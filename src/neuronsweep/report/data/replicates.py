@@ -8,7 +8,7 @@ from neuronsweep.config.metric_names import is_of_split
 from neuronsweep.report.data.configurations import Configuration, Row, replicate_of
 from neuronsweep.report.data.formatting import spread_out
 from neuronsweep.report.data.statistics import Replicate
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.sweep import SweepReport
 from neuronsweep.runs.run import Run
 from neuronsweep.runs.trim import is_trimmed
 
@@ -60,7 +60,7 @@ class Fitted:
         return torch.from_numpy(table.own_units(y.double().numpy())) if table else y.double()
 
 
-def fitted(sweep: Sweep, configuration: Configuration, at_most: int) -> Iterator[Fitted]:
+def fitted(sweep: SweepReport, configuration: Configuration, at_most: int) -> Iterator[Fitted]:
     """So many replicates of a configuration whose weights are there, in the order of their splits."""
     from neuronsweep.data.build import build_dataset
     from neuronsweep.models.losses import of_dataset
@@ -75,7 +75,7 @@ def fitted(sweep: Sweep, configuration: Configuration, at_most: int) -> Iterator
         yield Fitted(replicate_of(row), config, dataset, network, loss)
 
 
-def table_of(sweep: Sweep, row: Row) -> Mapping[str, Any] | None:
+def table_of(sweep: SweepReport, row: Row) -> Mapping[str, Any] | None:
     """What the record of a run says of the table that it learnt from; None where its data are none."""
     return Run(sweep.path(row)).record().get("table")
 

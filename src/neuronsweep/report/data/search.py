@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from neuronsweep.report.data.configurations import Row
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.sweep import SweepReport
 from neuronsweep.report.data.trials import complete_trials
 from neuronsweep.runs import contents, files
 from neuronsweep.runs.run import PRUNED, Run
@@ -21,7 +21,7 @@ METHODS = {"ped_anova": "PED-ANOVA", "fanova": "fANOVA"}
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchResults:
     """A search, which may still be going on.
 
     Attributes:
@@ -48,7 +48,7 @@ class Search:
         return [metric for metric, _ in self.goals.objectives]
 
 
-def search_of(sweep: Sweep) -> Search | None:
+def search_of(sweep: SweepReport) -> SearchResults | None:
     """The search that a sweep is, if it is one."""
     if not sweep.is_search:
         return None
@@ -59,7 +59,7 @@ def search_of(sweep: Sweep) -> Search | None:
     by_number = {row["run"]: row for row in satisfying}
     best = goals.best({row["run"]: [row[metric] for metric, _ in goals.objectives] for row in satisfying}, SHOWN)
     found = _found(sweep.directory / contents.SEARCH)
-    return Search(
+    return SearchResults(
         goals=goals,
         total=description["trials"],
         replicates=description.get("replicates", 1),
@@ -84,7 +84,7 @@ def _found(path: Path) -> dict[str, Any]:
     return found
 
 
-def best_so_far(search: Search, objective: int) -> list[tuple[int, float]]:
+def best_so_far(search: SearchResults, objective: int) -> list[tuple[int, float]]:
     """Run and value of every trial that was better in one objective than all before it."""
     metric, mode = search.goals.objectives[objective]
     better: list[tuple[int, float]] = []
@@ -94,7 +94,7 @@ def best_so_far(search: Search, objective: int) -> list[tuple[int, float]]:
     return better
 
 
-def pruned_at(sweep: Sweep, metric: str) -> list[tuple[Row, float]]:
+def pruned_at(sweep: SweepReport, metric: str) -> list[tuple[Row, float]]:
     """The runs that were PRUNED, with what they had reached of a metric that is computed at log points."""
     found = []
     for row in sweep.rows:

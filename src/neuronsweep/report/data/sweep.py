@@ -24,7 +24,7 @@ FIXED = ("run", "state", "seconds", "directory")
 
 
 @dataclass(frozen=True)
-class Sweep:
+class SweepReport:
     """What a sweep directory holds now; the sweep may still be running.
 
     Attributes:
@@ -144,14 +144,14 @@ class Sweep:
         return [bool(self.rows) and needs_trust(self.path(self.rows[0]))] * len(self.rows)
 
 
-def read(directory: Path) -> Sweep:
+def read(directory: Path) -> SweepReport:
     """Read a sweep directory. Raises UserError where it is none, Damaged where its description cannot be read."""
     if not (directory / contents.SWEEP).exists():
         raise UserError(f"{directory} is not a sweep directory: it has no {contents.SWEEP}")
     return sweep_of(Results(directory))
 
 
-def sweep_of(results: Results) -> Sweep:
+def sweep_of(results: Results) -> SweepReport:
     """The sweep with these results; runs that have not been read are read now."""
     directory, description = results.sweep, results.description
     rows = results.rows()
@@ -176,7 +176,7 @@ def sweep_of(results: Results) -> Sweep:
     data_keys = [] if "search" in description else varied
     ranked = configurations(counted, keys, metric, mode, partial(overlap, _data_of(record)))
     found = by_data(directory, ranked, data_keys)
-    return Sweep(
+    return SweepReport(
         directory=directory,
         description=description,
         rows=list(rows),

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from neuronsweep.errors import UserError
 from neuronsweep.report.data.configurations import REDRAWN, Configuration
 from neuronsweep.report.data.replicates import Fitted, fitted, scored, table_of
-from neuronsweep.report.data.search import Search
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.search import SearchResults
+from neuronsweep.report.data.sweep import SweepReport
 from neuronsweep.runs import files
 from neuronsweep.runs.contents import TEST
 from neuronsweep.runs.run import COMPLETE, FAILED, PRUNED, Run
@@ -60,7 +60,7 @@ class Tested:
     earlier: list[str]
 
 
-def winners(sweep: Sweep, search: Search | None) -> dict[str, Tested]:
+def winners(sweep: SweepReport, search: SearchResults | None) -> dict[str, Tested]:
     """The winner of every data set that has test rows, by the data set's name; empty while runs are going on."""
     kept = _kept(sweep)
     if not _has_ended(sweep, search):
@@ -88,12 +88,12 @@ def winners(sweep: Sweep, search: Search | None) -> dict[str, Tested]:
     return found
 
 
-def _has_ended(sweep: Sweep, search: Search | None) -> bool:
+def _has_ended(sweep: SweepReport, search: SearchResults | None) -> bool:
     over = sum(row["state"] in (COMPLETE, FAILED, PRUNED) for row in sweep.rows)
     return over + (search.duplicates * search.replicates if search else 0) == sweep.jobs
 
 
-def _kept(sweep: Sweep) -> dict[str, tuple[list[str], Tested]]:
+def _kept(sweep: SweepReport) -> dict[str, tuple[list[str], Tested]]:
     """What was computed before; nothing of what is damaged."""
     found = {}
     with contextlib.suppress(UserError):
@@ -113,7 +113,7 @@ def _score_of(value: Mapping[str, Any]) -> Score:
     return Score(str(value["metric"]), mean, (low, high), together, (ends[0], ends[1]))
 
 
-def _fitted(sweep: Sweep, best: Configuration) -> list[Fitted]:
+def _fitted(sweep: SweepReport, best: Configuration) -> list[Fitted]:
     """Its replicates whose test rows are the same: those that data.seed draws otherwise are others."""
     draw = min(str(row.get(REDRAWN, "")) for row in best.rows)
     rows = [row for row in best.rows if str(row.get(REDRAWN, "")) == draw]

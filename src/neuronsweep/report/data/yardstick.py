@@ -16,7 +16,7 @@ from neuronsweep.errors import UserError
 from neuronsweep.report.data.configurations import Configuration, replicate_of
 from neuronsweep.report.data.replicates import scored
 from neuronsweep.report.data.statistics import Comparison, Replicate, Summary, compare, means, summary
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.sweep import SweepReport
 from neuronsweep.runs import files
 from neuronsweep.runs.contents import YARDSTICK
 from neuronsweep.runs.run import Run
@@ -50,7 +50,7 @@ class Yardstick:
     comparison: Comparison
 
 
-def yardsticks(sweep: Sweep) -> dict[str, list[Yardstick]]:
+def yardsticks(sweep: SweepReport) -> dict[str, list[Yardstick]]:
     """Those of every data set that is a table, by its name. None of a metric that scores no predictions."""
     path = sweep.directory / YARDSTICK
     known = _known(sweep)
@@ -65,7 +65,7 @@ def yardsticks(sweep: Sweep) -> dict[str, list[Yardstick]]:
     return found
 
 
-def _known(sweep: Sweep) -> dict[str, float]:
+def _known(sweep: SweepReport) -> dict[str, float]:
     """What earlier reports have fitted."""
     with contextlib.suppress(UserError):
         values = files.read_json(sweep.directory / YARDSTICK).get("values")
@@ -74,7 +74,7 @@ def _known(sweep: Sweep) -> dict[str, float]:
     return {}
 
 
-def _of(sweep: Sweep, best: Configuration, known: dict[str, float]) -> Iterator[Yardstick]:
+def _of(sweep: SweepReport, best: Configuration, known: dict[str, float]) -> Iterator[Yardstick]:
     where = scored(sweep.metric)
     rows = {replicate_of(row).split: row for row in best.rows}
     records = {split: Run(sweep.path(row)).record() for split, row in rows.items()}

@@ -7,8 +7,8 @@ from neuronsweep.errors import UserError
 from neuronsweep.report.charts.metric import axes_of
 from neuronsweep.report.data.configurations import Configuration, best_in_places
 from neuronsweep.report.data.formatting import in_order, spread_out
-from neuronsweep.report.data.search import Search
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.search import SearchResults
+from neuronsweep.report.data.sweep import SweepReport
 from neuronsweep.report.svgs.gallery import Gallery
 from neuronsweep.runs.run import Run
 from neuronsweep.runs.trim import is_trimmed
@@ -22,7 +22,7 @@ ROWS, COLUMNS, NETWORKS = 5, 6, 12
 BEST = 3
 
 
-def gallery(sweep: Sweep, search: Search | None) -> Gallery | None:
+def gallery(sweep: SweepReport, search: SearchResults | None) -> Gallery | None:
     """Fits of the configurations in ``cells``: the median replicate boldly, others thinly.
 
     None where no run is complete, and of data with two inputs that are no classes, or with more.
@@ -70,7 +70,7 @@ def gallery(sweep: Sweep, search: Search | None) -> Gallery | None:
     return found if any(found.panels) else None
 
 
-def cells(sweep: Sweep, search: Search | None) -> tuple[list[Configuration | None], int]:
+def cells(sweep: SweepReport, search: SearchResults | None) -> tuple[list[Configuration | None], int]:
     """What a gallery shows, row by row, and the number of columns: of a search the best trials, of a grid a grid.
 
     A grid has the best configuration of every place, or None where no run is complete; a column or row without any
@@ -91,7 +91,7 @@ def cells(sweep: Sweep, search: Search | None) -> tuple[list[Configuration | Non
     return [best_there.get(place) for place in places], len(columns)
 
 
-def described(sweep: Sweep, search: Search | None) -> str:
+def described(sweep: SweepReport, search: SearchResults | None) -> str:
     """What the gallery shows, for those who do not see it."""
     chosen, _ = cells(sweep, search)
     told = [f"{c.short}: {sweep.metric} {c.median[sweep.metric]:.3g}" for c in chosen if c]

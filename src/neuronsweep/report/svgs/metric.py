@@ -7,13 +7,13 @@ from neuronsweep.report.charts.axes import COLOURS
 from neuronsweep.report.charts.metric import LINES, axes_of, best_of, lines
 from neuronsweep.report.data.configurations import Configuration
 from neuronsweep.report.data.formatting import floor, in_order, is_scale, scale, short, spread_out
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.sweep import SweepReport
 from neuronsweep.report.svgs.plot import Entry, Plot, Scale, file, legend, sample_mark
 
 SIZE = (720, 380)
 
 
-def metric_svg(sweep: Sweep) -> str | None:
+def metric_svg(sweep: SweepReport) -> str | None:
     """The objective against one swept key, a line a value of another, with 95% intervals over replicates.
 
     Every trial of a search has a point of its own: a mean over what it did not vary with the key would say nothing.
@@ -69,7 +69,7 @@ def scale_of(values: Sequence[float], ends: Sequence[float] = ()) -> Scale:
     return Scale(low - more, high + more)
 
 
-def _points(sweep: Sweep) -> dict[str, list[tuple[str, Configuration]]]:
+def _points(sweep: SweepReport) -> dict[str, list[tuple[str, Configuration]]]:
     across, down = axes_of(sweep)
     assert across is not None
     if not sweep.is_search:

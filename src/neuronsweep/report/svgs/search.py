@@ -4,8 +4,8 @@ import math
 
 from neuronsweep.report.charts.axes import COLOURS
 from neuronsweep.report.data.formatting import thinned
-from neuronsweep.report.data.search import Search, best_so_far, pruned_at
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.search import SearchResults, best_so_far, pruned_at
+from neuronsweep.report.data.sweep import SweepReport
 from neuronsweep.report.svgs.metric import scale_of, under_legend
 from neuronsweep.report.svgs.plot import Entry, Plot, Scale, sample_line, sample_mark
 from neuronsweep.runs.run import DAMAGED, FAILED
@@ -16,7 +16,7 @@ POINTS = 2000
 DONE, STOPPED, BETTER, WORST, OTHERS = COLOURS[0], COLOURS[1], COLOURS[2], COLOURS[4], "#888888"
 
 
-def search_svg(sweep: Sweep, search: Search | None) -> str | None:
+def search_svg(sweep: SweepReport, search: SearchResults | None) -> str | None:
     """The history of the first objective; beside it the front of the first two. None where nothing is complete."""
     if not search or not any(search.metrics[0] in row for row in search.trials):
         return None
@@ -27,7 +27,7 @@ def search_svg(sweep: Sweep, search: Search | None) -> str | None:
     return under_legend(list(entries.values()), charts, SIZE)
 
 
-def _history(sweep: Sweep, search: Search, entries: dict[str, Entry]) -> str:
+def _history(sweep: SweepReport, search: SearchResults, entries: dict[str, Entry]) -> str:
     metric = search.metrics[0]
     complete = [row for row in search.trials if metric in row]
     counted = {row["run"] for row in search.satisfying}
@@ -57,7 +57,7 @@ def _history(sweep: Sweep, search: Search, entries: dict[str, Entry]) -> str:
     return plot.svg(f"History of the search: {metric}")
 
 
-def _front(sweep: Sweep, search: Search, entries: dict[str, Entry]) -> str:
+def _front(sweep: SweepReport, search: SearchResults, entries: dict[str, Entry]) -> str:
     across, down = search.metrics[:2]
     rows = [row for row in search.trials if across in row and down in row]
     rows = [row for row in rows if math.isfinite(row[across]) and math.isfinite(row[down])]

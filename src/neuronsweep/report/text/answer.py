@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from neuronsweep.report.charts.metric import axes_of
 from neuronsweep.report.data.configurations import Configuration, Row
 from neuronsweep.report.data.formatting import in_order, is_number, listed, named, number, short
-from neuronsweep.report.data.search import Search
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.search import SearchResults
+from neuronsweep.report.data.sweep import SweepReport
 from neuronsweep.report.text.verdicts import ONE_SEED, apart, fixed_by_data
 from neuronsweep.runs import files, lock
 from neuronsweep.runs.run import DAMAGED, FAILED, RUNNING, Run
@@ -22,7 +22,7 @@ SO_FAR = 6
 OUTSIDE = "truth/outside_over_inside"
 
 
-def sentences(sweep: Sweep, search: Search | None = None) -> list[str]:
+def sentences(sweep: SweepReport, search: SearchResults | None = None) -> list[str]:
     """What was asked and which configuration answers it; whether the replicates can tell it from the others.
 
     Then what runs that have not ended have come to.
@@ -30,7 +30,7 @@ def sentences(sweep: Sweep, search: Search | None = None) -> list[str]:
     return [*(_of_search(sweep, search) if search else _of_grid(sweep)), *_so_far(sweep)]
 
 
-def _so_far(sweep: Sweep) -> list[str]:
+def _so_far(sweep: SweepReport) -> list[str]:
     """Where the runs are that somebody trains, or that were interrupted."""
     told = []
     for row, history in sweep.in_training[:SO_FAR]:
@@ -42,7 +42,7 @@ def _so_far(sweep: Sweep) -> list[str]:
     return [f"Not ended yet: {'; '.join(told)}."] if told else []
 
 
-def _of_grid(sweep: Sweep) -> list[str]:
+def _of_grid(sweep: SweepReport) -> list[str]:
     if not sweep.configurations:
         return [f"No run is complete{_yet(sweep)}: {states(sweep)}."]
     found = []
@@ -62,7 +62,7 @@ def _of_grid(sweep: Sweep) -> list[str]:
     return found
 
 
-def lost(sweep: Sweep) -> list[str]:
+def lost(sweep: SweepReport) -> list[str]:
     """Which configurations have no result because all of their runs failed, in a sentence."""
     names = [
         " ".join(f"{key}={short(value)}" for key, value in values.items()) + (f" ({n} runs)" if n > 1 else "")
@@ -72,7 +72,7 @@ def lost(sweep: Sweep) -> list[str]:
     return [f"Worse than any result, for all of their runs{so_far} failed: {named(names)}."] if names else []
 
 
-def _best(sweep: Sweep, where: str, those: Sequence[Configuration]) -> str:
+def _best(sweep: SweepReport, where: str, those: Sequence[Configuration]) -> str:
     best = those[0]
     told = f"{sweep.metric} {number(best.mean)}"
     if best.summary.n > 1:
@@ -96,7 +96,7 @@ def _best(sweep: Sweep, where: str, those: Sequence[Configuration]) -> str:
     return f"On {where}, {named(alike)} have the same result, the {of}."
 
 
-def _of_search(sweep: Sweep, search: Search) -> list[str]:
+def _of_search(sweep: SweepReport, search: SearchResults) -> list[str]:
     each = f" of {search.replicates} runs" if search.replicates > 1 else ""
     counted = f"{search.total} trial{'s' if search.total > 1 else ''}{each}: {states(sweep, search)}"
     if search.duplicates:
@@ -120,23 +120,23 @@ def _of_search(sweep: Sweep, search: Search) -> list[str]:
     return [*found, f"{counted}."]
 
 
-def _as_asked(search: Search) -> str:
+def _as_asked(search: SearchResults) -> str:
     texts = " and ".join(constraint.text for constraint in search.goals.constraints)
     return f" with {texts}" if texts else ""
 
 
-def _values(search: Search, row: Row) -> str:
+def _values(search: SearchResults, row: Row) -> str:
     return ", ".join(f"{metric} {number(row[metric])}" for metric in search.metrics)
 
 
-def _asked(sweep: Sweep, those: Sequence[Configuration]) -> str:
+def _asked(sweep: SweepReport, those: Sequence[Configuration]) -> str:
     """The swept values of configurations of one data set; keys of the data have only the values that occur in them."""
     asked = {key: sweep.asked[key] for key in sweep.keys if key not in fixed_by_data(sweep, those)}
     asked |= {key: [c.values[key] for c in those] for key in asked if key in sweep.data_keys}
     return "; ".join(f"{key} {listed(values)}" for key, values in asked.items())
 
 
-def _grid(sweep: Sweep) -> list[str]:
+def _grid(sweep: SweepReport) -> list[str]:
     """The objective at every place of a small grid of two keys."""
     across, down = axes_of(sweep)
     if len(sweep.keys) != 2 or not across or not down or not 1 < len(sweep.configurations) <= GRID:
@@ -162,7 +162,7 @@ def _outside(rows: Sequence[Row]) -> list[str]:
     return [f"Outside its training range the best one's squared error to the truth is {times}."]
 
 
-def states(sweep: Sweep, search: Search | None = None) -> str:
+def states(sweep: SweepReport, search: SearchResults | None = None) -> str:
     """How many runs are in which state."""
     counts: dict[str, int] = {}
     for row in sweep.rows:
@@ -177,12 +177,12 @@ def states(sweep: Sweep, search: Search | None = None) -> str:
     return ", ".join(told)
 
 
-def _yet(sweep: Sweep, search: Search | None = None) -> str:
+def _yet(sweep: SweepReport, search: SearchResults | None = None) -> str:
     running = any(row["state"] == RUNNING for row in sweep.rows)
     return " yet" if running or _missing(sweep, search) else ""
 
 
-def _missing(sweep: Sweep, search: Search | None) -> int:
+def _missing(sweep: SweepReport, search: SearchResults | None) -> int:
     """How many runs have no directory; a trial that repeated an earlier one needs none."""
     return sweep.jobs - len(sweep.rows) - (search.duplicates * search.replicates if search else 0)
 
@@ -191,7 +191,7 @@ def _times(ratio: float) -> str:
     return f"{ratio:,.0f}" if ratio >= 99.5 else f"{ratio:.2g}"
 
 
-def failures(sweep: Sweep) -> list[tuple[str, str, str]]:
+def failures(sweep: SweepReport) -> list[tuple[str, str, str]]:
     """Directory, configuration and error of every run that failed or is damaged."""
     found = []
     for row in sweep.rows:

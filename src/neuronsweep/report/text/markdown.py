@@ -8,8 +8,8 @@ from neuronsweep.report.data.configurations import Configuration
 from neuronsweep.report.data.diagnostics import Inside
 from neuronsweep.report.data.findings import Findings
 from neuronsweep.report.data.formatting import number, short
-from neuronsweep.report.data.search import METHODS, Search
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.search import METHODS, SearchResults
+from neuronsweep.report.data.sweep import SweepReport
 from neuronsweep.report.text import findings as text
 from neuronsweep.report.text.answer import failures, sentences
 from neuronsweep.report.text.verdicts import against, compared, counted, method, spreads
@@ -22,7 +22,11 @@ SETS = 12
 
 
 def markdown(
-    sweep: Sweep, search: Search | None, pictures: Iterable[str], insides: Sequence[Inside], found: Findings
+    sweep: SweepReport,
+    search: SearchResults | None,
+    pictures: Iterable[str],
+    insides: Sequence[Inside],
+    found: Findings,
 ) -> str:
     """The report as GitHub shows it.
 
@@ -74,7 +78,7 @@ def _findings(found: Findings, data: str, metric: str) -> Iterable[str]:
         yield table(["feature", f"change of val/{one.metric} without it", "sd"], text.importance_rows(one))
 
 
-def _search(sweep: Sweep, search: Search, picture: bool) -> Iterable[str]:
+def _search(sweep: SweepReport, search: SearchResults, picture: bool) -> Iterable[str]:
     """The history as a picture, the front of several objectives, and the importance of each key."""
     if picture:
         yield f"![Every trial of the search and the best so far]({SEARCH})"
@@ -110,7 +114,7 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.0%}"
 
 
-def ranking(sweep: Sweep, those: Sequence[Configuration]) -> str:
+def ranking(sweep: SweepReport, those: Sequence[Configuration]) -> str:
     """The best configurations of a data set with interval, best run and comparison with the first."""
     comparisons = [None, *compared(sweep, those)]
     rows = []
@@ -144,7 +148,7 @@ def ranking(sweep: Sweep, those: Sequence[Configuration]) -> str:
     return "\n\n".join(parts)
 
 
-def record(sweep: Sweep) -> str:
+def record(sweep: SweepReport) -> str:
     """Code, versions and data of the sweep, as a table."""
     if not sweep.record:
         return ""
@@ -166,7 +170,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in shown)
 
 
-def time_of(sweep: Sweep) -> str:
+def time_of(sweep: SweepReport) -> str:
     """The training time of all runs; damaged ones have lost theirs."""
     unknown = sum(row["seconds"] == "" for row in sweep.rows)
     seconds = sum(float(row["seconds"] or 0) for row in sweep.rows)

@@ -9,7 +9,7 @@ import yaml
 
 from neuronsweep import console
 from neuronsweep.report.data.configurations import FOLD, REDRAWN
-from neuronsweep.report.data.sweep import Sweep, sweep_of
+from neuronsweep.report.data.sweep import SweepReport, sweep_of
 from neuronsweep.report.text.answer import lost
 from neuronsweep.runs import contents
 from neuronsweep.runs.results import Results
@@ -26,7 +26,7 @@ def print_ranking(results: Results) -> None:
     console.say(f"sweep directory: {console.directory_name(results.sweep)}")
 
 
-def _print_ranking(sweep: Sweep) -> None:
+def _print_ranking(sweep: SweepReport) -> None:
     replicated = any(key in sweep.swept and key not in sweep.keys for key in ("seed", FOLD, REDRAWN))
     columns = [*sweep.keys, sweep.metric, *(["spread", "runs", "best", "of run"] if replicated else [])]
     for those in sweep.by_data.values() or [[]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from neuronsweep.report.data.configurations import FOLD, REDRAWN, Configuration
 from neuronsweep.report.data.formatting import named, number, scale
 from neuronsweep.report.data.statistics import Comparison, compare
-from neuronsweep.report.data.sweep import Sweep
+from neuronsweep.report.data.sweep import SweepReport
 
 # How many configurations are compared with the best one.
 COMPARED = 10
@@ -14,7 +14,7 @@ TOO_FEW = "Too few runs are complete in both to compare it with the others."
 ONE_SEED = "One seed each says nothing about chance: add seed=range(10)."
 
 
-def compared(sweep: Sweep, those: Sequence[Configuration]) -> list[Comparison]:
+def compared(sweep: SweepReport, those: Sequence[Configuration]) -> list[Comparison]:
     """The configurations of one data set after the best one, against it, in their order."""
     if not those:
         return []
@@ -25,7 +25,7 @@ def compared(sweep: Sweep, those: Sequence[Configuration]) -> list[Comparison]:
     return compare(best, others, sweep.mode, ratios, those[0].overlap)
 
 
-def method(sweep: Sweep) -> str:
+def method(sweep: SweepReport) -> str:
     """What the intervals and tests of a ranking are, as a note below it."""
     interval, test = "Student's t over seeds", "paired t test of it over common seeds"
     if sweep.is_split:
@@ -44,12 +44,12 @@ def method(sweep: Sweep) -> str:
     )
 
 
-def counted(sweep: Sweep) -> str:
+def counted(sweep: SweepReport) -> str:
     """The header of the column that has the number of replicates."""
     return sweep.replicates if " " not in sweep.replicates else "runs"
 
 
-def spreads(sweep: Sweep) -> tuple[str, str] | None:
+def spreads(sweep: SweepReport) -> tuple[str, str] | None:
     """Headers of the columns that tell splits and seeds apart; None where a sweep cannot."""
     if not any(configuration.spread for configuration in sweep.configurations):
         return None
@@ -68,7 +68,7 @@ def against(those: Sequence[Configuration], rank: int, comparison: Comparison | 
     return f"{sign}{number(effect.mean)}", interval, p, fails or verdict
 
 
-def apart(sweep: Sweep, those: Sequence[Configuration]) -> str:
+def apart(sweep: SweepReport, those: Sequence[Configuration]) -> str:
     """Which of the others the replicates cannot tell from the best one; nothing of those that have its very result."""
     ours = sweep.replicates
     best, fixed = those[0], fixed_by_data(sweep, those)
@@ -94,6 +94,6 @@ def apart(sweep: Sweep, those: Sequence[Configuration]) -> str:
     return " ".join(told)
 
 
-def fixed_by_data(sweep: Sweep, those: Sequence[Configuration]) -> list[str]:
+def fixed_by_data(sweep: SweepReport, those: Sequence[Configuration]) -> list[str]:
     """Keys that name the data set of some configurations, and so need not name them, too."""
     return [key for key in sweep.data_keys if len({configuration.values[key] for configuration in those}) == 1]
