@@ -81,7 +81,8 @@ class Refit:
                 [(x_NF * (p_NK[:, [k]] * ((k == m) - p_NK[:, [m]]))).T @ x_NF / n for m in range(outputs)]
                 for k in range(outputs)
             ]
-            inverse: Array = np.linalg.inv(np.block(blocks) + ridge * np.eye(weight_FK.size))
+            curvature = np.block(blocks) + ridge * np.eye(weight_FK.size)
+            inverse = np.asarray(np.linalg.inv(curvature), np.float64)
             if step == STEPS:
                 break
             gradient = x_NF.T @ (p_NK - self.y_NK) / n + ridge * weight_FK
