@@ -6,6 +6,8 @@ Shape suffixes: N samples, F features (the constant 1 and the units), K outputs.
 import numpy as np
 from numpy.typing import NDArray
 
+from neuronsweep.analysis.best_possible import ROUNDING
+
 Array = NDArray[np.float64]
 
 # What is added to the curvature, as a share of its mean: units that are sums of others have none of their own.
@@ -66,7 +68,8 @@ class Refit:
             weight_FK = np.linalg.lstsq(x_NF, self.y_NK, rcond=None)[0]
             gram = x_NF.T @ x_NF / len(x_NF)
             inverse = np.linalg.inv(gram + RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram)))
-            return weight_FK, float(np.mean((x_NF @ weight_FK - self.y_NK) ** 2)), inverse
+            loss = float(np.mean((x_NF @ weight_FK - self.y_NK) ** 2))
+            return weight_FK, loss if loss > ROUNDING * self.y_NK.var() else 0.0, inverse
         nothing_FK = np.zeros_like(start_FK)
         starts = sorted((start_FK, nothing_FK), key=lambda weight_FK: self._cross_entropy(x_NF @ weight_FK)[0])
         return self._newton(x_NF, starts[0])
