@@ -49,7 +49,7 @@ RUN = {
     ),
 }
 # Numbers that are shown with four digits, of commands that print them so; others are compared to a millionth.
-ROUNDED = {"python train.py -m": 2e-3}
+ROUNDED = {"python train.py -m": 2e-3, "python scripts/export.py": 5e-3}
 # Stands in a page for a directory, or for a part of an address, that only its reader knows.
 PLACEHOLDERS = {"SWEEP_DIR": SWEEP, "RUN_DIR": "outputs/first", "DIR": SWEEP, "OTHER_SWEEP_DIR": SWEEP}
 

@@ -29,6 +29,7 @@ ROOMS = {
     "tensorboard": "runs config",
     "figures": "data config",
     "predictor": "models runs config errors",
+    "export": "analysis models data errors",
     "analysis": "models data config",
     "models": "data config philox errors",
     "data": "config philox errors",

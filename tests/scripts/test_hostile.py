@@ -52,6 +52,7 @@ SCRIPTS = {
     "replay": ["run"],
     "replay a sweep": ["sweep"],
     "predict": ["run", "--x", "1"],
+    "export": ["run", "--to", "formula"],
     "resume": ["run"],
 }
 

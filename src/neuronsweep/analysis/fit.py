@@ -43,7 +43,7 @@ def analyse(
     Args:
         loss: the config's ``loss`` that the network was trained with.
     """
-    return analyse_fixed(_fixed(network), dataset, loss, own_loss)
+    return analyse_fixed(fixed_copy(network), dataset, loss, own_loss)
 
 
 def analyse_fixed(
@@ -117,7 +117,7 @@ def truth_errors(
 
     Means over the points of an even grid on ``whole``, in float64; nan where no grid point lies.
     """
-    return _truth_errors(_fixed(network), truth, inside, whole)
+    return _truth_errors(fixed_copy(network), truth, inside, whole)
 
 
 def _truth_errors(
@@ -129,7 +129,7 @@ def _truth_errors(
     return error_NK[is_inside_N].mean().item(), error_NK[~is_inside_N].mean().item()
 
 
-def _fixed(network: MLP) -> MLP:
+def fixed_copy(network: MLP) -> MLP:
     """A copy for evaluation on the CPU in float64; the network keeps its mode and its generators."""
     return copy.deepcopy(network).to("cpu", torch.float64).eval()
 
