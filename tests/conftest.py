@@ -11,7 +11,11 @@ from hypothesis import settings
 from omegaconf import DictConfig
 
 from neuronsweep.config.check import check, register
+from tests import shapes
 from tests.commands import NO_REPORT, ROOT, RUNNING, run
+
+# Where ranks meet, tests check them.
+sys.meta_path.insert(0, shapes.Finder("analysis", "data", "figures", "models"))
 
 # One commit gives one verdict.
 settings.register_profile("repeatable", derandomize=True, deadline=None)

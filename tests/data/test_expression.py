@@ -87,9 +87,9 @@ REFUSED = {
     "minimum(x, x, out=x)": (1, "minimum has 2 arguments"),
     "3 +": (4, "it cannot be read"),
     "sin(x": (4, "it cannot be read"),
-    "x = 3": (1, "it cannot be read"),
+    "x = 3": (3, "it cannot be read"),
     "import os": (1, "it cannot be read"),
-    "2 x": (1, "it cannot be read"),
+    "2 x": (3, "it cannot be read"),
 }
 
 
@@ -104,7 +104,7 @@ def test_nothing_else_runs_and_the_message_points_at_it(text):
     assert said in message
 
 
-@pytest.mark.parametrize("text", ["", "  ", "x" + "+x" * 600, "(" * 90 + "x" + ")" * 90, "-" * 200 + "x", "x\x00"])
+@pytest.mark.parametrize("text", ["", "  ", "x" + "+x" * 600, "(" * 300 + "x" + ")" * 300, "-" * 200 + "x", "x\x00"])
 def test_an_empty_long_or_deep_formula_is_refused_in_one_line(text):
     with pytest.raises(UserError) as caught:
         read("data.y", text)

@@ -75,7 +75,7 @@ def test_noise_and_seed_draw_the_samples():
         (['data.inside="x1 > 99"'], "is of class 1"),
         (["data.y=[]"], "data.y=[] is not allowed"),
         (['data.y=["x","x1"]'], "one of its formulas has x, another x1"),
-        (["data.y=x", "data.low=3", "data.high=2"], "data.low=3.0 is not allowed"),
+        (["data.y=x", "data.low=3", "data.high=2"], "data.low=3.0 data.high=2.0 is not allowed"),
         (["data.y=x", "data.low=2.4999", "data.n=3"], "none of the 3 samples lies between them"),
         (["data.y=x", "data.outer=[2]"], "data.outer=[2.0] is not allowed"),
         (["data.y=x", "data.n=0"], "data.n=0 is not allowed"),

@@ -85,7 +85,8 @@ def read(key: str, text: str) -> Expression:
     try:
         tree = ast.parse(text, mode="eval").body
     except SyntaxError as error:
-        raise reader.error(max((error.offset or 1) - 1, 0), "", f"it cannot be read: {error.msg}") from None
+        place = error.offset - 1 if error.offset else len(text)  # 0: where more should come
+        raise reader.error(place, "", f"it cannot be read: {error.msg}") from None
     except (RecursionError, MemoryError, ValueError):
         raise UserError(f"{key} is not allowed: it cannot be read") from None
     reader.check(tree, DEPTH)
@@ -261,6 +262,8 @@ def _tex_of_two(node: ast.BinOp) -> tuple[str, int]:
         right = _bracketed(node.right, SUM if isinstance(node.op, ast.Add) and not _is_sign(node.right) else PRODUCT)
         return f"{_bracketed(node.left, SUM)} {OPERATORS[type(node.op)][0]} {right}", SUM
     if isinstance(node.op, ast.Div):
+        if isinstance(node.left, ast.UnaryOp) and isinstance(node.left.op, ast.USub):
+            return f"-{_tex_of_two(ast.BinOp(node.left.operand, node.op, node.right))[0]}", SUM
         return rf"\frac{{{_tex(node.left)[0]}}}{{{_tex(node.right)[0]}}}", ATOM
     if isinstance(node.op, ast.Pow):
         return f"{_bracketed(node.left, ATOM)}^{{{_tex(node.right)[0]}}}", POWER

@@ -182,8 +182,8 @@ def _check_sizes(choice: Choice, how: Splitting, labels: NDArray[Any] | None) ->
             raise UserError(f"{name} is not allowed: data.groups has {groups} group{'s' * (groups != 1)}")
         return
     if labels is not None and choice.time is None:
-        counts = np.bincount(labels, minlength=len(choice.classes))
-        least = int(counts.argmin())
+        counts = np.bincount(labels, minlength=len(choice.classes)).tolist()
+        least = counts.index(min(counts))
         if counts[least] < needed + bool(how.test):
             raise UserError(
                 f"{name} is not allowed: class {choice.classes[least]} of data.target={choice.targets[0]} has "

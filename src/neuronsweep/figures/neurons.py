@@ -202,7 +202,7 @@ def darken(figure: "Figure") -> None:
             colour_N4 = np.array(artist.get_facecolor())
             blue_N = (np.abs(colour_N4[:, :3] - to_rgb(BLUE)) < 1e-6).all(axis=1)
             colour_N4[blue_N, :3] = to_rgb(SKY)
-            artist.set_facecolor(colour_N4)  # type: ignore[arg-type]
+            artist.set_facecolor([(r, g, b, a) for r, g, b, a in colour_N4.tolist()])
     for artist in figure.findobj(Rectangle):
         if to_hex(artist.get_edgecolor(), True) == "#000000ff" and not artist.get_fill():
             artist.set_edgecolor(INK)
