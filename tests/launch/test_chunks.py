@@ -29,20 +29,12 @@ def test_chunks_hold_every_number_once_and_are_of_one_size(count, chunks):
 
 
 def test_chunks_have_the_bits_of_the_default_launcher_and_tell_what_failed(command, tmp_path):
-    # of 40 samples a batch of 39 leaves one, which batch norm cannot take
-    words: tuple[str, ...] = (
-        "data=moons",
-        "data.n=40,80",
-        "model.norm=none,batch",
-        "batch_size=39",
-        "epochs=5",
-        "log_points=2",
-    )
+    words: tuple[str, ...] = ("data=moons", "model.hidden=2,4", "seed=range(2)", "epochs=5", "log_points=2")
     words += ("optimizer=sgd", "optimizer.lr=0.1,1e30", "logger=none")
     launcher = ("hydra/launcher=submitit_local", "hydra.launcher.chunks=2")
     done = command("train.py", "-m", *words, *launcher, "hydra.sweep.dir=chunks")
     assert done.returncode == 1
-    assert "5 of 8 runs did not complete: 1, 2, 3, 5, 7" in done.stderr, done.stderr
+    assert "4 of 8 runs did not complete: 1, 3, 5, 7" in done.stderr, done.stderr
     assert command("train.py", "-m", *words, "hydra.sweep.dir=default").returncode == 1
     assert numbers(tmp_path / "chunks") == numbers(tmp_path / "default")
     assert not list((tmp_path / "chunks").glob(f"{CHUNK}*"))

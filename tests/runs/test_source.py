@@ -21,7 +21,7 @@ ENGINE, NOT_OF_ENGINE = (
     {"__init__.py", "build.py", "library.py"},
 )
 DOES_NOT = {
-    *("config", "figures", "launch", "report", "runs", "search", "studies"),
+    *("config", "export", "figures", "launch", "report", "runs", "search", "studies"),
     *(
         "__init__.py",
         "cli.py",
