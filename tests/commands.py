@@ -89,7 +89,10 @@ class Script:
     def end(self) -> None:
         """Kill what still runs of it and its group, and wait for it."""
         if self.returncode is None:
-            os.killpg(self.pid, signal.SIGKILL)
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except ProcessLookupError:  # it has not come to have a group of its own
+                self.kill()
             self.process.join()
 
     def printed(self) -> tuple[str, str]:

@@ -192,9 +192,11 @@ def _killed(script: Sequence[str], cwd: Path, seconds: float, rng: random.Random
         after, alone = rng.uniform(0, 1.2 * seconds), rng.random() < 0.5
         how = f"after {after:.1f} s, {'the parent alone' if alone else 'the group'}"
         process.process.join(after)
-        if process.returncode is None:
-            process.kill() if alone else os.killpg(process.pid, signal.SIGKILL)
+        if alone:
+            process.kill()
             process.process.join()
+        else:
+            process.end()
     if process.returncode == -signal.SIGKILL:
         return how
     _end(process)
