@@ -101,7 +101,7 @@ def kill_loop(name: str, words: Sequence[str], kills: int, directory: Path, rng:
         else:
             _end(Script(*script, cwd=directory))
         now = complete(sweep) if sweep.exists() else {}
-        counts.runs_repeated += sum(now.get(run) != when for run, when in ended.items())
+        counts.runs_repeated += _repeated(script, ended, now)
         ended = now
         if how:
             counts.kills += 1
@@ -153,7 +153,7 @@ def grown_kill_loop(words: Sequence[str], kills: int, directory: Path, rng: rand
             if not killed:
                 _end(Script(*script, cwd=directory))
             now = complete(sweep) if sweep.exists() else {}
-            counts.runs_repeated += sum(now.get(run) != when for run, when in ended.items())
+            counts.runs_repeated += _repeated(script, ended, now)
             ended = now
             if killed:
                 counts.kills += 1
@@ -165,6 +165,14 @@ def grown_kill_loop(words: Sequence[str], kills: int, directory: Path, rng: rand
     counts.differences += _without_numbers(merged) != _without_numbers(whole)
     counts.differences += len(list(merged.glob(f"*/{contents.MODEL}"))) != KEPT
     counts.leftovers += len([path for path in merged.rglob(".*") if path.name != ".hydra"])
+
+
+def _repeated(script: Sequence[str], before: dict[str, str], now: dict[str, str]) -> int:
+    """How many runs that had ended a command has trained again, each of them printed."""
+    again = [run for run, ended in before.items() if now.get(run) != ended]
+    for run in again:
+        print(f"{' '.join(script)}: {run} ended {before[run]} and then {now.get(run)}", flush=True)
+    return len(again)
 
 
 def _without_numbers(sweep: Path) -> list[tuple[str, ...]]:
