@@ -44,6 +44,9 @@ RUN = {
     "python scripts/resume.py SWEEP_DIR": "",
     "python scripts/report.py SWEEP_DIR": "",
     "python train.py -m sweep=optuna hydra.sweeper.n_trials=200": f"hydra.sweeper.n_trials=2 epochs=2 {NO_REPORT}",
+    "python train.py -m data=table data.file=houses.csv data.target=price data.folds=5 'data.fold=range(5)' "
+    "model.hidden=2,8,32 hydra.sweep.dir=outputs/houses": f"epochs=2 model.hidden=2 {NO_REPORT}",
+    "python scripts/predict.py outputs/houses --csv new-houses.csv --ensemble": "",
     "python train.py -m model.act=sigmoid,relu model.depth=1,3,6,9 'seed=range(5)' diagnostics=true": (
         f"epochs=2 seed=0 {NO_REPORT}"
     ),
@@ -88,6 +91,12 @@ def clone(tmp_path_factory):
     clone = tmp_path_factory.mktemp("clone")
     for name in ("train.py", "conf", "scripts", "benchmarks", "src"):
         (clone / name).symlink_to(ROOT / name)
+    houses = [
+        f"{area},{area // 30},{kind},{1000 * area + 7 * (area % 11)}"
+        for area, kind in zip(range(40, 140), "ab" * 50, strict=True)
+    ]
+    (clone / "houses.csv").write_text("\n".join(["area,rooms,kind,price", *houses, ""]))
+    (clone / "new-houses.csv").write_text("kind,rooms,area\na,3,90\nc,,70\n")
     return clone
 
 
@@ -165,7 +174,8 @@ WRONG = [command for command, _ in ERRORS]
     ("name", "command"),
     [(name, one) for name, one in COMMANDS if one.startswith("python train.py") and one not in WRONG],
 )
-def test_a_training_command_composes(name, command):
+def test_a_training_command_composes(clone, monkeypatch, name, command):
+    monkeypatch.chdir(clone)  # where the files are that commands name
     words = shlex.split(command)[2:]
     if "--config-dir" in words or any(word.startswith("module._target_") for word in words):
         assert name == "docs/extending.md"  # where all commands are run
