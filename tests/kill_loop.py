@@ -183,7 +183,10 @@ def _without_numbers(sweep: Path) -> list[tuple[str, ...]]:
 
 
 def _end(process: Script) -> None:
-    _, error = process.communicate(timeout=600)
+    printed, error = process.communicate(timeout=600)
+    for line in (printed + error).splitlines():
+        if "trained again" in line:
+            print(line, flush=True)
     if process.returncode:
         raise RuntimeError(f"{' '.join(process.words)} ended with {process.returncode}: {error}")
 
