@@ -73,7 +73,8 @@ def results(sweep: Path) -> list[dict[str, str]]:
 
 def complete(sweep: Path) -> dict[str, str]:
     """When each run that is COMPLETE ended."""
-    statuses = [Run(path.parent).status() | {"run": path.parent.name} for path in sweep.glob(f"*/{contents.STATUS}")]
+    found = [path.parent for path in sweep.glob(f"*/{contents.STATUS}") if not path.parent.name.startswith(".")]
+    statuses = [Run(path).status() | {"run": path.name} for path in found]
     return {status["run"]: status["ended"] for status in statuses if status["state"] == COMPLETE}
 
 
